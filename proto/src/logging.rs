@@ -1,0 +1,74 @@
+//! How every daemon logs: one line per event on stderr, with the severity in
+//! front as `<N>` (syslog numbers, sd-daemon(3)); the logger adds the time.
+
+use std::fmt::{self, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Starts logging. The filter is `AIOS_LOG` (syntax of `tracing_subscriber::EnvFilter`),
+/// `info` when it is not set. A second call does nothing.
+pub fn init() {
+    let filter = EnvFilter::try_from_env("AIOS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .event_format(SeverityLine)
+        .try_init();
+    drop(started); // Err: a subscriber is already there
+}
+
+struct SeverityLine;
+
+impl<S, N> FormatEvent<S, N> for SeverityLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = OneLine(String::new());
+        event.record(&mut line);
+        writeln!(
+            writer,
+            "<{}>{}",
+            severity(*event.metadata().level()),
+            line.0.trim_start()
+        )
+    }
+}
+
+/// Syslog's number for a level.
+fn severity(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        Level::DEBUG | Level::TRACE => 7,
+    }
+}
+
+/// The message and its fields on one line: what came from outside cannot forge a second one.
+struct OneLine(String);
+
+impl Visit for OneLine {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}").replace('\n', "\\n");
+        let written = match field.name() {
+            "message" => {
+                self.0.insert_str(0, &text);
+                Ok(())
+            }
+            name => write!(self.0, " {name}={text}"),
+        };
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    }
+}

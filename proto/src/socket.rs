@@ -1,0 +1,62 @@
+//! Where each daemon listens, how to serve there, and how to connect.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::{Channel, Endpoint};
+
+/// Overrides the folder of the sockets; for tests only.
+pub const RUN_DIR_VARIABLE: &str = "AIOS_RUN_DIR";
+
+/// The largest message that any daemon accepts, in bytes.
+pub const MESSAGE_MAX: usize = 4 * 1024 * 1024;
+
+/// A local call that takes longer than this to connect means that the daemon is down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The folder of the sockets: `/run/aios`.
+pub fn run_dir() -> PathBuf {
+    std::env::var_os(RUN_DIR_VARIABLE).map_or_else(|| PathBuf::from("/run/aios"), PathBuf::from)
+}
+
+/// The socket of a daemon: `init`, `runtime`, `memory`, `tools`, `orchestrator`, `gateway`.
+pub fn of(daemon: &str) -> PathBuf {
+    run_dir().join(format!("{daemon}.sock"))
+}
+
+/// The socket of an agent.
+pub fn of_agent(agent: &str) -> PathBuf {
+    run_dir().join("agents").join(format!("{agent}.sock"))
+}
+
+/// A channel to a Unix socket. It connects at the first call, and again after
+/// the daemon was restarted.
+///
+/// # Errors
+/// When the path cannot be written as a URI.
+pub fn channel(path: &Path) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Endpoint::try_from(format!("unix://{}", path.display()))?;
+    Ok(endpoint.connect_timeout(CONNECT_TIMEOUT).connect_lazy())
+}
+
+/// Listens on a Unix socket that the group `aios` may connect to, in place of
+/// whatever a former process left there.
+///
+/// # Errors
+/// When the socket cannot be removed, bound or given its mode.
+pub fn listen(path: &Path) -> io::Result<UnixListenerStream> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(UnixListenerStream::new(listener))
+}
