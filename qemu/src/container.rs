@@ -1,0 +1,221 @@
+//! The appliance in a container: the same PID 1 and root file system, at
+//! native speed, with an OCI runtime instead of a machine.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::artefacts::Artefacts;
+use crate::forward;
+use crate::machine::Options;
+
+/// The OCI runtime. crun refuses to run where the host has hybrid cgroups.
+const RUNTIME: &str = "runc";
+
+/// How long the runtime may take to make the container, and to remove it.
+const RUNTIME_LIMIT: Duration = Duration::from_secs(20);
+
+/// What PID 1 and the services under it need of root's powers; not what only
+/// hardware needs (modules, raw I/O, the clock).
+const CAPABILITIES: [&str; 20] = [
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_IPC_LOCK",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_ADMIN",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYSLOG",
+];
+
+/// A running container; killed when dropped.
+pub struct Container {
+    id: String,
+    bundle: PathBuf,
+    runtime: Option<Child>,
+    pid: u32,
+    port: u16,
+    /// Holds the port until it is handed to a process of its own.
+    listener: TcpListener,
+}
+
+impl Container {
+    /// Makes the bundle and starts it; PID 1's output goes to `console`.
+    ///
+    /// # Errors
+    /// When the bundle cannot be written, the port is taken, or the runtime
+    /// does not get the container to run.
+    pub fn start(
+        artefacts: &Artefacts,
+        options: &Options,
+        node: &Path,
+        console: &Path,
+    ) -> Result<Self> {
+        let bundle = options.folder.join("bundle");
+        let data = options.folder.join("data");
+        std::fs::create_dir_all(&bundle)?;
+        std::fs::create_dir_all(&data)?;
+        let config = config(&artefacts.rootfs, &data, node);
+        std::fs::write(bundle.join("config.json"), serde_json::to_vec_pretty(&config)?)?;
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
+            .with_context(|| format!("port {} is taken", options.port))?;
+        let id = format!("aios-{}-{}", std::process::id(), options.port);
+        let log = File::create(options.folder.join("runc.log"))?;
+        let runtime = Command::new(RUNTIME)
+            .args(["run", "--bundle"])
+            .arg(&bundle)
+            .arg(&id)
+            .stdin(Stdio::null())
+            .stdout(File::options().append(true).open(console)?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .context("cannot start runc; `cargo xtask run` installs it")?;
+        let mut container = Self {
+            id,
+            bundle,
+            runtime: Some(runtime),
+            pid: 0,
+            port: options.port,
+            listener,
+        };
+        container.pid = container.wait_for_pid(&options.folder)?;
+        let (listener, pid) = (container.listener.try_clone()?, container.pid);
+        thread::spawn(move || forward::serve(&listener, pid));
+        Ok(container)
+    }
+
+    /// The container's PID 1, as the host numbers it.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Is PID 1 gone?
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        match &mut self.runtime {
+            Some(runtime) => Ok(runtime.try_wait()?.is_some()),
+            None => Ok(true),
+        }
+    }
+
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        let Some(mut runtime) = self.runtime.take() else { return Ok(()) };
+        if runtime.try_wait()?.is_none() {
+            drop(self.runc(&["kill", &self.id, "KILL"])); // gone already: nothing to kill
+            runtime.wait()?;
+        }
+        drop(self.runc(&["delete", "--force", &self.id])); // removed itself: nothing to delete
+        Ok(())
+    }
+
+    /// Leaves the container running, its port kept by a process of its own
+    /// (`xtask forward`, which is the current executable).
+    pub(crate) fn leave_running(mut self) -> Result<()> {
+        let inherited = self.listener.try_clone()?;
+        let log = File::create(self.bundle.join("forward.log"))?;
+        // The child gets the listening socket itself, as its standard input:
+        // there is no moment at which the port is not open.
+        Command::new(std::env::current_exe()?)
+            .args(["forward", "--pid", &self.pid.to_string()])
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(inherited)))
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot keep port {} open", self.port))?;
+        self.runtime = None;
+        Ok(())
+    }
+
+    fn wait_for_pid(&mut self, folder: &Path) -> Result<u32> {
+        let end = Instant::now() + RUNTIME_LIMIT;
+        while Instant::now() < end {
+            if self.has_ended()? {
+                break;
+            }
+            if let Ok(state) = self.runc(&["state", &self.id])
+                && state["status"] == "running"
+            {
+                let pid = state["pid"].as_u64().context("runc tells no pid")?;
+                return Ok(u32::try_from(pid)?);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let log = std::fs::read_to_string(folder.join("runc.log")).unwrap_or_default();
+        bail!("the container does not start; runc says: {log}")
+    }
+
+    fn runc(&self, arguments: &[&str]) -> Result<Value> {
+        let output = Command::new(RUNTIME).args(arguments).output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if let Err(error) = self.kill() {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+/// The bundle's `config.json` (OCI runtime specification 1.0).
+fn config(rootfs: &Path, data: &Path, node: &Path) -> Value {
+    let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| {
+        json!({ "destination": destination, "type": kind, "source": source, "options": options })
+    };
+    let bind = |destination: &str, source: &Path, mode: &str| {
+        mount(destination, "bind", &source.display().to_string(), &["rbind", mode])
+    };
+    json!({
+        "ociVersion": "1.0.2",
+        "hostname": "aios",
+        "root": { "path": rootfs, "readonly": true },
+        "process": {
+            "terminal": false,
+            "user": { "uid": 0, "gid": 0 },
+            "args": ["/usr/lib/aios/aios-init"],
+            "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "container=runc"],
+            "cwd": "/",
+            "noNewPrivileges": false,
+            "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": 65536, "hard": 65536 }],
+            "capabilities": {
+                "bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES
+            }
+        },
+        "mounts": [
+            mount("/proc", "proc", "proc", &["nosuid", "nodev", "noexec"]),
+            mount("/dev", "tmpfs", "tmpfs", &["nosuid", "mode=755", "size=64k"]),
+            mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666"]),
+            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "nodev", "noexec", "mode=1777"]),
+            mount("/sys", "sysfs", "sysfs", &["nosuid", "nodev", "noexec", "ro"]),
+            mount("/run", "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]),
+            bind("/data", data, "rw"),
+            bind("/run/provision/node.toml", node, "ro"),
+        ],
+        "linux": {
+            "namespaces": ["pid", "mount", "ipc", "uts", "network"].map(|kind| json!({ "type": kind })),
+            "resources": { "devices": [{ "allow": false, "access": "rwm" }] }
+        }
+    })
+}
