@@ -104,6 +104,11 @@ impl Container {
         Ok(container)
     }
 
+    /// Its name, for the runtime.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The container's PID 1, as the host numbers it.
     pub fn pid(&self) -> u32 {
         self.pid

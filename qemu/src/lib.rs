@@ -15,6 +15,7 @@ pub mod console;
 pub mod container;
 pub mod credentials;
 pub mod ctl;
+pub mod former;
 pub mod forward;
 pub mod machine;
 pub mod vm;

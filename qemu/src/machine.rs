@@ -13,6 +13,7 @@ use crate::artefacts::Artefacts;
 use crate::console::{Phase, Said, understand};
 use crate::credentials;
 use crate::ctl::Ctl;
+use crate::former::Note;
 use crate::{container, vm};
 
 /// How often the console is looked at.
@@ -219,7 +220,11 @@ impl Machine {
     /// When the container's port cannot be kept open.
     pub fn leave_running(self) -> Result<u32> {
         let pid = self.pid();
-        std::fs::write(self.options.folder.join("pid"), pid.to_string())?;
+        let container = match &self.guest {
+            Guest::Vm(_) => None,
+            Guest::Container(container) => Some(container.id().to_owned()),
+        };
+        Note::of(pid, container)?.write(&self.options.folder)?;
         match self.guest {
             Guest::Vm(vm) => vm.leave_running(),
             Guest::Container(container) => container.leave_running()?,
