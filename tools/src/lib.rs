@@ -1,1 +1,21 @@
-//! To be written.
+//! `aios-tools`: the only way by which anything changes the system.
+//!
+//! 1. A tool is one type in one file: input, output, [`spec::Spec`], act, check. From that
+//!    definition come validation, documentation and what the planner knows.
+//! 2. Who calls is what the kernel says; what it may do is in its agent's manifest. Capabilities
+//!    are checked on resolved values, and the act works on exactly what was checked.
+//! 3. Nothing changes before the intent is durable in the ledger, and nothing is reported done
+//!    before its post-condition was checked. When the ledger cannot be written, nothing runs.
+//! 4. A reversible execution can be undone after a restart, byte for byte, or the undo says why not.
+//! 5. Each act has its own thread, confined and under a deadline: a tool that hangs costs only its caller.
+//!
+//! What must not live here: planning, and knowledge about goals.
+
+pub mod context;
+pub mod error;
+pub mod format;
+pub mod fs;
+pub mod registry;
+pub mod schema;
+pub mod spec;
+pub mod tool;

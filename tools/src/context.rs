@@ -1,0 +1,106 @@
+//! What a tool may use while it acts.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aios_proto::v1::init_client::InitClient;
+use tokio::runtime::Handle;
+use tonic::transport::Channel;
+
+use crate::error::ToolError;
+
+/// What all calls share.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where the sockets of the other daemons are.
+    pub run_dir: PathBuf,
+    /// `/var/lib/aios`: the undo store, the quarantine and the ledger are below.
+    pub state_dir: PathBuf,
+    /// Runs the asynchronous clients of other daemons.
+    pub runtime: Handle,
+}
+
+/// The surroundings of one act: clients of other daemons, its deadline, who it is.
+#[derive(Clone, Debug)]
+pub struct Context {
+    shared: Arc<Surroundings>,
+    execution: String,
+    deadline: Instant,
+    resumed: bool,
+}
+
+impl Context {
+    /// A context for the execution of this id, which must end at the deadline.
+    pub fn new(shared: Arc<Surroundings>, execution: &str, deadline: Instant) -> Self {
+        Self {
+            shared,
+            execution: execution.to_owned(),
+            deadline,
+            resumed: false,
+        }
+    }
+
+    /// The same, of an execution that a crash may have left half done.
+    pub fn resumed(self) -> Self {
+        Self {
+            resumed: true,
+            ..self
+        }
+    }
+
+    /// Was the act begun before, by a process that died in it?
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// The execution's id: names temporary files and the quarantine.
+    pub fn execution(&self) -> &str {
+        &self.execution
+    }
+
+    /// `/var/lib/aios`.
+    pub fn state_dir(&self) -> &Path {
+        &self.shared.state_dir
+    }
+
+    /// The folder of the ledger; [`aios_ledger`] reads it.
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.shared.state_dir.join("ledger")
+    }
+
+    /// The time that is left.
+    pub fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Waits on this thread for an asynchronous operation, at most for the time that is left.
+    ///
+    /// # Errors
+    /// `Deadline` when the time is over; what the operation answers otherwise.
+    pub fn block_on<T, E: Into<ToolError>>(
+        &self,
+        operation: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, ToolError> {
+        let limit = self.remaining();
+        self.shared.runtime.block_on(async {
+            match tokio::time::timeout(limit, operation).await {
+                Ok(answer) => answer.map_err(Into::into),
+                Err(_) => Err(ToolError::Deadline("no answer came in time".into())),
+            }
+        })
+    }
+
+    /// The client of PID 1's control service. Use it inside [`Self::block_on`].
+    ///
+    /// # Errors
+    /// When the socket's path cannot be an address.
+    pub fn init(&self) -> Result<InitClient<Channel>, ToolError> {
+        let socket = self.shared.run_dir.join("init.sock");
+        let _entered = self.shared.runtime.enter(); // the channel spawns its worker
+        let channel = aios_proto::socket::channel(&socket)
+            .map_err(|error| ToolError::Failed(format!("{}: {error}", socket.display())))?;
+        Ok(InitClient::new(channel))
+    }
+}

@@ -1,0 +1,223 @@
+//! From what a caller wrote to the one path that is checked and acted on.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::error::ToolError;
+
+/// The longest path, in bytes, its end not counted (PATH_MAX of Linux, limits.h).
+const PATH_MAX: usize = 4095;
+/// The longest name of a file, in bytes (NAME_MAX).
+const NAME_MAX: usize = 255;
+/// So many symbolic links are followed, as the kernel does (path_resolution(7)).
+const LINKS_MAX: usize = 40;
+
+/// What no tool may change, whatever capabilities say: aiOS itself, its state and configuration
+/// (which says who may do what), and the kernel's own trees.
+pub const PROTECTED: [&str; 7] = [
+    "/dev",
+    "/etc/aios",
+    "/proc",
+    "/run/aios",
+    "/sys",
+    "/usr/lib/aios",
+    "/var/lib/aios",
+];
+/// What no tool may read either: keys.
+pub const SECRET: [&str; 2] = ["/etc/aios/pki", "/var/lib/aios/tools"];
+
+/// What becomes of a symbolic link in the last place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// The path is what it points to.
+    Follow,
+    /// The path is the link itself.
+    Keep,
+}
+
+/// The absolute path without `.`, `..`, doubled slashes or symbolic links; the part that does not
+/// exist is taken as it is written.
+///
+/// # Errors
+/// `Invalid` for what cannot be a path, `Precondition` when a file stands where a directory must.
+pub fn resolve(raw: &str, last: Last) -> Result<String, ToolError> {
+    check_text(raw)?;
+    let mut rest: VecDeque<String> = raw.split('/').map(str::to_owned).collect();
+    let mut done = PathBuf::from("/");
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        match name.as_str() {
+            "" | "." => continue,
+            ".." => {
+                done.pop(); // of "/" it is "/"
+                continue;
+            }
+            _ => done.push(&name),
+        }
+        let is_last = rest.iter().all(|part| matches!(part.as_str(), "" | "."));
+        if is_last && last == Last::Keep {
+            continue;
+        }
+        if let Some(target) = link_target(&done)? {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(ToolError::Precondition(format!(
+                    "{raw}: too many symbolic links"
+                )));
+            }
+            done.pop();
+            if target.starts_with('/') {
+                done = PathBuf::from("/");
+            }
+            for part in target.split('/').rev() {
+                rest.push_front(part.to_owned());
+            }
+        }
+    }
+    let path = as_text(&done)?;
+    check_text(&path)?;
+    Ok(path)
+}
+
+fn check_text(path: &str) -> Result<(), ToolError> {
+    let fault = if !path.starts_with('/') {
+        "must be absolute, from / on"
+    } else if path.contains('\0') {
+        "has a NUL in it"
+    } else if path.len() > PATH_MAX {
+        "is longer than 4095 bytes"
+    } else if path.split('/').any(|name| name.len() > NAME_MAX) {
+        "has a name longer than 255 bytes"
+    } else {
+        return Ok(());
+    };
+    let shown: String = path.chars().take(80).collect();
+    Err(ToolError::Invalid(format!("the path {shown:?} {fault}")))
+}
+
+/// Where the symbolic link at this path points to; `None` when there is none.
+fn link_target(path: &Path) -> Result<Option<String>, ToolError> {
+    use std::io::ErrorKind as Kind;
+    match std::fs::read_link(path) {
+        Ok(target) => as_text(&target).map(Some),
+        // EINVAL: it is not a link. ENOTDIR is left to the act, which says it better.
+        Err(error)
+            if matches!(
+                error.kind(),
+                Kind::InvalidInput | Kind::NotFound | Kind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(ToolError::io(path.display(), error)),
+    }
+}
+
+fn as_text(path: &Path) -> Result<String, ToolError> {
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| ToolError::Invalid(format!("the path {} is not UTF-8", path.display())))
+}
+
+/// Refuses to change what is protected, what is in it, and what it is in.
+///
+/// # Errors
+/// `Denied`, naming the protected folder.
+pub fn changeable(path: &str, context: &Context) -> Result<(), ToolError> {
+    let path = Path::new(path);
+    let state = context.state_dir();
+    let protected = PROTECTED
+        .iter()
+        .map(Path::new)
+        .chain([state])
+        .find(|folder| path.starts_with(folder) || folder.starts_with(path));
+    match protected {
+        Some(folder) => Err(ToolError::Denied(format!(
+            "{} cannot be changed by a tool: {} is protected",
+            path.display(),
+            folder.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to read where keys are.
+///
+/// # Errors
+/// `Denied`, naming the folder.
+pub fn readable(path: &str, context: &Context) -> Result<(), ToolError> {
+    let path = Path::new(path);
+    let keys = context.state_dir().join("tools");
+    let secret = SECRET
+        .iter()
+        .map(Path::new)
+        .chain([keys.as_path()])
+        .find(|folder| path.starts_with(folder));
+    match secret {
+        Some(folder) => Err(ToolError::Denied(format!(
+            "{} cannot be read by a tool: {} holds keys",
+            path.display(),
+            folder.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_path_is_resolved_as_the_kernel_would() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        symlink("a/b", root.join("relative")).unwrap();
+        symlink(root.join("a"), root.join("absolute")).unwrap();
+        symlink("round", root.join("round")).unwrap();
+        symlink("../../..", root.join("a/b/up")).unwrap();
+        let check = |raw: &str, last, expected: &str| {
+            let raw = format!("{}{raw}", root.display());
+            let expected = format!("{}{expected}", root.display());
+            assert_eq!(resolve(&raw, last).unwrap(), expected, "{raw}");
+        };
+        check("/a//./b/", Last::Follow, "/a/b");
+        check("/a/b/../c", Last::Follow, "/a/c");
+        check("/relative/new", Last::Follow, "/a/b/new");
+        check("/relative", Last::Follow, "/a/b");
+        check("/relative", Last::Keep, "/relative");
+        check("/relative/", Last::Keep, "/relative");
+        check("/relative/..", Last::Follow, "/a"); // physical, not textual
+        check("/absolute/b", Last::Keep, "/a/b");
+        check("/none/../x", Last::Follow, "/x");
+        assert_eq!(resolve("/../..//", Last::Follow).unwrap(), "/");
+        let up = format!("{}/a/b/up", root.display());
+        assert_eq!(
+            Path::new(&resolve(&up, Last::Follow).unwrap()),
+            root.parent().unwrap()
+        );
+        let round = format!("{}/round", root.display());
+        assert!(matches!(
+            resolve(&round, Last::Follow),
+            Err(ToolError::Precondition(_))
+        ));
+    }
+
+    #[test]
+    fn what_cannot_be_a_path_is_refused() {
+        let check = |raw: &str| {
+            assert!(
+                matches!(resolve(raw, Last::Follow), Err(ToolError::Invalid(_))),
+                "{raw:?}"
+            );
+        };
+        check("");
+        check("relative/path");
+        check("~/x");
+        check("/srv/a\0b");
+        check(&format!("/{}", "n".repeat(256)));
+        check(&"/nnn".repeat(1025));
+    }
+}

@@ -1,0 +1,104 @@
+//! `fs.stat`: what is at a path.
+
+use rustix::fs::FileType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::path::{self, Last};
+use super::place::Place;
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::fs::READING;
+use crate::spec::Spec;
+use crate::tool::Tool;
+
+/// See the module.
+pub struct Stat;
+
+/// Arguments of `fs.stat`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Absolute path. A symbolic link is shown itself, not what it points to.
+    pub path: String,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Output {
+    /// The resolved path.
+    pub path: String,
+    /// `file`, `directory`, `symlink`, `socket`, `fifo`, `character device`, `block device`.
+    pub kind: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Permission bits in octal: `0644`.
+    pub mode: String,
+    /// User id of the owner.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Last change of the content, Unix time in milliseconds.
+    pub modified_ms: i64,
+    /// Where the symbolic link points to.
+    pub target: Option<String>,
+}
+
+impl Tool for Stat {
+    type Input = Input;
+    type Output = Output;
+    const SPEC: Spec = Spec {
+        kernel: READING,
+        ..Spec::reading(
+            "fs.stat",
+            "Shows kind, size, owner, mode and time of what is at a path.",
+            &["fs:read:{path}"],
+        )
+    };
+
+    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
+        input.path = path::resolve(&input.path, Last::Keep)?;
+        path::readable(&input.path, context)
+    }
+
+    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let place = Place::open(&input.path)?;
+        let stat = place.existing()?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let target = match kind {
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
+                    .map_err(|error| place.error(error))?;
+                Some(target.to_string_lossy().into_owned())
+            }
+            _ => None,
+        };
+        Ok(Output {
+            path: input.path.clone(),
+            kind: super::kind_name(kind).to_owned(),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mode: format!("{:04o}", stat.st_mode & 0o7777),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            modified_ms: super::milliseconds(stat.st_mtime, stat.st_mtime_nsec),
+            target,
+        })
+    }
+
+    fn summarize(_input: &Input, output: &Output) -> String {
+        let target = match &output.target {
+            Some(target) => format!(" to {target}"),
+            None => String::new(),
+        };
+        format!(
+            "{} is a {}{target}, {} bytes, mode {}, owner {}:{}, changed {}",
+            output.path,
+            output.kind,
+            output.size,
+            output.mode,
+            output.uid,
+            output.gid,
+            crate::format::time(output.modified_ms),
+        )
+    }
+}
