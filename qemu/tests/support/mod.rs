@@ -1,0 +1,103 @@
+//! What the machine tests share: booting, giving goals, looking at answers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aios_qemu::{Artefacts, Boot, Machine, Options, Way};
+use serde_json::Value;
+
+/// Emulated, on a host that may be busy with other tests.
+pub const READY_LIMIT: Duration = Duration::from_secs(240);
+
+/// Stopping every service in order, emulated.
+pub const POWER_OFF_LIMIT: Duration = Duration::from_secs(90);
+
+/// What `cargo xtask image` built; a test without it fails, and says so.
+pub fn artefacts() -> Artefacts {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/aios");
+    Artefacts::read(&target).expect("the machine tests boot what `cargo xtask image` builds")
+}
+
+/// A running appliance in a folder of its own.
+pub struct Appliance {
+    pub machine: Machine,
+    pub boot: Boot,
+    pub options: Options,
+    artefacts: Artefacts,
+    _folder: tempfile::TempDir,
+}
+
+impl Appliance {
+    /// Boots a new one and waits until it is ready.
+    pub fn boot(way: Way) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::new(way, folder.path()).unwrap();
+        let artefacts = artefacts();
+        let (machine, boot) = start(&artefacts, &options);
+        Self { machine, boot, options, artefacts, _folder: folder }
+    }
+
+    /// Boots it again with the state that it left.
+    pub fn boot_again(&mut self) {
+        let (machine, boot) = start(&self.artefacts, &self.options);
+        self.machine = machine;
+        self.boot = boot;
+    }
+
+    /// The instance's folder: credentials, disks, console.
+    pub fn folder(&self) -> PathBuf {
+        self.options.folder.clone()
+    }
+
+    /// Gives a goal that must succeed; its record.
+    pub fn succeeds(&self, text: &str) -> Value {
+        let goal = self.machine.ctl().goal(text).unwrap();
+        assert_eq!(goal["state"], "succeeded", "{text:?}: {goal:#}");
+        assert!(!answer(&goal).is_empty(), "{text:?} succeeded without an answer: {goal:#}");
+        eprintln!("{text:?} → {}", answer(&goal));
+        goal
+    }
+
+    /// Gives a goal that must fail, with a reason; the reason.
+    pub fn fails(&self, text: &str) -> String {
+        let goal = self.machine.ctl().goal(text).unwrap();
+        assert_eq!(goal["state"], "failed", "{text:?}: {goal:#}");
+        let reason = goal["reason"].as_str().unwrap_or_default().to_owned();
+        assert!(!reason.is_empty(), "{text:?} failed without a reason");
+        eprintln!("{text:?} ✗ {reason}");
+        reason
+    }
+
+    /// The row of a service in `aiosctl services`.
+    pub fn service(&self, name: &str) -> Value {
+        let all = self.machine.ctl().run(&["services", "list"]).unwrap();
+        rows(&all, "services")
+            .into_iter()
+            .find(|service| service["name"] == name)
+            .unwrap_or_else(|| panic!("no service {name} in {all:#}"))
+    }
+}
+
+fn start(artefacts: &Artefacts, options: &Options) -> (Machine, Boot) {
+    let mut machine = Machine::start(artefacts, options).unwrap();
+    let boot = machine
+        .wait_ready(READY_LIMIT, |phase| eprintln!("phase {} {} ms", phase.number, phase.done_ms))
+        .unwrap();
+    eprintln!("READY after {} ms", boot.ready_ms);
+    (machine, boot)
+}
+
+/// A list that is a document itself, or sits in one under `key`.
+pub fn rows(document: &Value, key: &str) -> Vec<Value> {
+    document.as_array().or_else(|| document[key].as_array()).cloned().unwrap_or_default()
+}
+
+/// A goal's answer.
+pub fn answer(goal: &Value) -> &str {
+    goal["answer"].as_str().unwrap_or_default()
+}
+
+/// The tool calls that were made for a goal, in order.
+pub fn executions(goal: &Value) -> Vec<Value> {
+    rows(goal, "tasks").iter().flat_map(|task| rows(task, "executions")).collect()
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{exec, host, image, paths};
+
+/// Only the tests need these; building and running do not.
+const TESTS: &[host::Need] = &[
+    ("openssl", "plays a client without a certificate"),
+    ("util-linux", "nsenter: kills daemons inside the container"),
+];
+
+/// The package whose tests boot machines; run last, when the image is built.
+const MACHINES: &str = "aios-qemu";
+
+/// Runs the checks in the order in which they fail soonest.
+///
+/// # Errors
+/// At the first step that fails; its output is above.
+pub fn run() -> Result<()> {
+    host::ensure(&[host::BINARIES, host::RUN, TESTS])?;
+    ensure_nextest()?;
+    step("formatting", cargo(&["fmt", "--all", "--check"]))?;
+    step(
+        "clippy",
+        cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+    )?;
+    step(
+        "unit and integration tests",
+        cargo(&["nextest", "run", "--workspace", "--exclude", MACHINES]),
+    )?;
+    image::build(&image::Options::default())?;
+    step("machine tests", cargo(&["nextest", "run", "--package", MACHINES, "--no-capture"]))
+}
+
+fn ensure_nextest() -> Result<()> {
+    let there = Command::new("cargo").args(["nextest", "--version"]).output();
+    if there.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    // Not for our static target: a tool of this machine.
+    exec::run(
+        "installing cargo-nextest, the test runner",
+        Command::new("cargo")
+            .args(["install", "--locked", "cargo-nextest"])
+            .current_dir("/"),
+    )
+}
+
+/// Runs a step with its output shown.
+fn step(what: &str, mut command: Command) -> Result<()> {
+    eprintln!("── {what}");
+    let start = Instant::now();
+    let status = command.status().with_context(|| format!("cannot run {what}"))?;
+    ensure!(status.success(), "{what}: {status}");
+    eprintln!("── {what}: {} s", start.elapsed().as_secs());
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(paths::repository()).args(arguments);
+    cargo
+}
