@@ -1,0 +1,246 @@
+//! The ledger as its users see it, and how many callers share one commit.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::checkpoint::Checkpoint;
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::layout::{self, Export};
+use crate::tree::Hash;
+use crate::verify::{Expected, Report};
+use crate::writer::{Position, Writer};
+use crate::{open, read, verify};
+
+/// An open ledger: the only writer of its folder. Shared between threads by reference.
+pub struct Ledger {
+    writer: Mutex<Writer>,
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    /// What readers see: the state after the last finished group.
+    committed: Mutex<Position>,
+    public_key: Hash,
+    log: std::fs::File,
+}
+
+/// Who waits for the next group, and what became of the last ones.
+#[derive(Default)]
+struct Queue {
+    /// Number of the group that is being gathered.
+    number: u64,
+    leaves: Vec<Vec<u8>>,
+    durable: bool,
+    /// Somebody writes a group now.
+    writing: bool,
+    finished: HashMap<u64, Finished>,
+}
+
+struct Finished {
+    first: Result<u64, Error>,
+    waiting: usize,
+}
+
+impl Ledger {
+    /// Opens the ledger in a folder, for writing; makes folder, ledger and key at
+    /// first use. A torn, never acknowledged end is cut, and an entry says so.
+    ///
+    /// # Errors
+    /// When the files cannot be used, are in use, or are not what was acknowledged.
+    pub fn open(folder: &Path, key: &Path) -> Result<Self, Error> {
+        let writer = open::open(folder, key)?;
+        let log = writer
+            .log
+            .try_clone()
+            .map_err(Error::io("open", &writer.log_path))?;
+        Ok(Self {
+            committed: Mutex::new(writer.position.clone()),
+            public_key: writer.key.verifying_key().to_bytes(),
+            writer: Mutex::new(writer),
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+            log,
+        })
+    }
+
+    /// Appends an entry and gives its index; it is on the disk when this returns.
+    /// Blocks: call it from a blocking thread.
+    ///
+    /// # Errors
+    /// When it could not be written; then nothing that depends on it may be done.
+    pub fn append(&self, entry: &Entry) -> Result<u64, Error> {
+        self.enqueue(entry.encode()?, true)
+    }
+
+    /// Appends an entry that outlives this process at once, and a power cut from
+    /// the next durable append or [`Ledger::sync`] on. For what changes nothing.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn append_soon(&self, entry: &Entry) -> Result<u64, Error> {
+        self.enqueue(entry.encode()?, false)
+    }
+
+    /// Makes durable what [`Ledger::append_soon`] wrote.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> Result<(), Error> {
+        lock(&self.writer).sync()
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> u64 {
+        lock(&self.committed).frontier.size()
+    }
+
+    /// Is there no entry yet?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The last checkpoint, once all of it is durable: whoever keeps it can have a
+    /// later ledger checked against it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn checkpoint(&self) -> Result<Checkpoint, Error> {
+        let mut writer = lock(&self.writer);
+        writer.sync()?;
+        Ok(writer.position.checkpoint.clone())
+    }
+
+    /// The public half of the signing key.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.public_key
+    }
+
+    /// The entries of a range of indices, as far as there are such.
+    ///
+    /// # Errors
+    /// When the log cannot be read or is damaged there.
+    pub fn entries(&self, range: std::ops::Range<u64>) -> Result<Vec<Entry>, Error> {
+        let (size, end) = self.extent();
+        read::entries(&self.log, size, end, range)
+    }
+
+    /// All entries, the newest first; reads only as far as it is asked to.
+    pub fn newest(&self) -> read::Newest<'_> {
+        let (size, end) = self.extent();
+        read::Newest::new(&self.log, size, end)
+    }
+
+    /// Checks every byte of the ledger as it stands now; entries that are appended
+    /// meanwhile are not waited for.
+    pub fn verify(&self, expected: &Expected) -> Report {
+        match self.export() {
+            Ok(export) => verify::verify_export(&export, expected),
+            Err(error) => Report::unreadable(error.to_string()),
+        }
+    }
+
+    /// A consistent and durable copy, to be verified elsewhere.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn export(&self) -> Result<Export, Error> {
+        let mut writer = lock(&self.writer);
+        writer.sync()?;
+        let position = writer.position.clone();
+        drop(writer);
+        let log = self
+            .log
+            .try_clone()
+            .map_err(Error::io("open", Path::new(layout::LOG)))?;
+        Ok(Export {
+            log,
+            log_bytes: position.end,
+            checkpoint: layout::sector(&position.note, position.end),
+        })
+    }
+
+    fn extent(&self) -> (u64, u64) {
+        let committed = lock(&self.committed);
+        (committed.frontier.size(), committed.end)
+    }
+
+    /// Joins the group that is being gathered. The first one that finds nobody
+    /// writing writes the whole group, for all who joined it meanwhile.
+    fn enqueue(&self, leaf: Vec<u8>, durable: bool) -> Result<u64, Error> {
+        let mut queue = lock(&self.queue);
+        let group = queue.number;
+        let place = queue.leaves.len() as u64;
+        queue.leaves.push(leaf);
+        queue.durable |= durable;
+        loop {
+            if let Some(first) = queue.outcome(group) {
+                return first.map(|first| first + place);
+            }
+            queue = if queue.writing {
+                self.changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.write_group(queue)
+            };
+        }
+    }
+
+    fn write_group<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
+        let leaves = std::mem::take(&mut queue.leaves);
+        let durable = std::mem::take(&mut queue.durable);
+        let group = queue.number;
+        queue.number += 1;
+        queue.writing = true;
+        drop(queue);
+
+        let mut writer = lock(&self.writer);
+        let first = writer.commit(&leaves, durable);
+        *lock(&self.committed) = writer.position.clone();
+        drop(writer);
+
+        let mut queue = lock(&self.queue);
+        queue.writing = false;
+        queue.finished.insert(
+            group,
+            Finished {
+                first,
+                waiting: leaves.len(),
+            },
+        );
+        self.changed.notify_all();
+        queue
+    }
+}
+
+impl Queue {
+    /// What became of a group, once for each who waits for it.
+    fn outcome(&mut self, group: u64) -> Option<Result<u64, Error>> {
+        let finished = self.finished.get_mut(&group)?;
+        finished.waiting -= 1;
+        let first = finished.first.clone();
+        if finished.waiting == 0 {
+            self.finished.remove(&group);
+        }
+        Some(first)
+    }
+}
+
+impl Drop for Ledger {
+    /// An orderly end leaves both files durable and equal.
+    fn drop(&mut self) {
+        let writer = self
+            .writer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Nobody is left to tell; what was acknowledged is durable already.
+        drop(writer.sync());
+        drop(writer.mark.sync_data());
+    }
+}
+
+/// A thread that panicked elsewhere does not make the state wrong: it is only
+/// replaced as a whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
