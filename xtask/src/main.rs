@@ -1,2 +1,87 @@
-//! To be written.
-fn main() {}
+//! `cargo xtask …`: everything that is done with this repository from outside.
+//!
+//! 1. A fresh Debian with a Rust toolchain is enough: each command installs what
+//!    it needs ([`host`]), and says what and why.
+//! 2. What takes long is kept, addressed by the hash of what it was made from
+//!    ([`cache`]); nothing else decides whether it is made again.
+//! 3. Each product has one module with one `build`: [`kernel`], [`binaries`],
+//!    [`models`], [`rootfs`], [`disk`]; [`image`] puts them together.
+//!
+//! What must not live here: anything that runs on the appliance.
+
+mod binaries;
+mod cache;
+mod disk;
+mod exec;
+mod grub;
+mod host;
+mod image;
+mod kernel;
+mod layer;
+mod models;
+mod paths;
+mod rootfs;
+mod verity;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Builds, boots, tests and measures aiOS.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the kernel from Debian's source and kernel-config/
+    Kernel,
+    /// Build aiOS's own executables
+    Binaries,
+    /// Build or collect the built-in models
+    Models,
+    /// Build the root file system: squashfs with its verity tree
+    Rootfs,
+    /// Build everything: kernel, root, data and disk images, in target/aios/
+    Image,
+    /// Make a disk image with a node's identity in it (it holds a private key)
+    Disk {
+        /// What `aiosctl pki node` wrote
+        #[arg(long, value_name = "FILE")]
+        node_config: PathBuf,
+        /// The image to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Kernel => println!("{}", kernel::build()?.image.display()),
+        Command::Binaries => {
+            for binary in binaries::build()? {
+                println!("{}", binary.path.display());
+            }
+        }
+        Command::Models => println!("{}", models::build()?.display()),
+        Command::Rootfs => println!("{}", rootfs::build()?.image.display()),
+        Command::Image => image::print(&image::build()?),
+        Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
+    }
+    Ok(())
+}

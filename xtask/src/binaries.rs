@@ -1,0 +1,120 @@
+//! aiOS's own executables: one cargo build for all of them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::{exec, host, paths};
+
+/// The packages, and where each one's executable goes on the appliance.
+const PRODUCTS: [(&str, &str, &str); 7] = [
+    ("aios-init", "aios-init", "usr/lib/aios"),
+    ("aios-runtime", "aios-runtime", "usr/lib/aios"),
+    ("aios-memory", "aios-memory", "usr/lib/aios"),
+    ("aios-tools", "aios-tools", "usr/lib/aios"),
+    ("aios-orchestrator", "aios-orchestrator", "usr/lib/aios"),
+    ("aios-agents", "aios-agent", "usr/lib/aios"),
+    ("aiosctl", "aiosctl", "usr/bin"),
+];
+
+/// A built executable.
+pub struct Binary {
+    /// Its file name.
+    pub name: &'static str,
+    /// Where it was built.
+    pub path: PathBuf,
+    /// Its folder on the appliance, relative to the root.
+    pub folder: &'static str,
+}
+
+/// Builds all executables with the profile that the tests use too.
+///
+/// # Errors
+/// When the compiler fails, or made something else than expected.
+pub fn build() -> Result<Vec<Binary>> {
+    host::ensure(&[host::BINARIES])?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(paths::repository());
+    cargo.args([
+        "build",
+        "--bins",
+        "--message-format=json-render-diagnostics",
+    ]);
+    for (package, _, _) in PRODUCTS {
+        cargo.args(["--package", package]);
+    }
+    // Cargo shows its own progress.
+    let output = cargo
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .context("cargo")?;
+    ensure!(output.status.success(), "cargo build: {}", output.status);
+    let text = String::from_utf8(output.stdout)?;
+    let built: Vec<PathBuf> = text.lines().filter_map(executable).collect();
+    PRODUCTS
+        .iter()
+        .map(|&(package, name, folder)| {
+            let path = built
+                .iter()
+                .find(|path| path.file_name().is_some_and(|file| file == name));
+            let path = path.with_context(|| format!("{package} has no executable {name}"))?;
+            Ok(Binary {
+                name,
+                path: path.clone(),
+                folder,
+            })
+        })
+        .collect()
+}
+
+/// Copies an executable without its symbols.
+///
+/// # Errors
+/// When strip fails.
+pub fn install(binary: &Binary, root: &Path) -> Result<()> {
+    let folder = root.join(binary.folder);
+    std::fs::create_dir_all(&folder)?;
+    exec::run(
+        &format!("stripping {}", binary.name),
+        Command::new("strip")
+            .arg("-o")
+            .arg(folder.join(binary.name))
+            .arg(&binary.path),
+    )
+}
+
+/// The executable that one of cargo's messages tells of.
+fn executable(message: &str) -> Option<PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        executable: Option<PathBuf>,
+    }
+    serde_json::from_str::<Message>(message).ok()?.executable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_read_from_cargos_messages() {
+        let cases = [
+            (
+                r#"{"reason":"compiler-artifact","executable":"/t/aiosctl"}"#,
+                Some("/t/aiosctl"),
+            ),
+            (r#"{"reason":"compiler-artifact","executable":null}"#, None),
+            (r#"{"reason":"build-finished","success":true}"#, None),
+            ("warning: words", None),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(
+                executable(message),
+                expected.map(PathBuf::from),
+                "{message}"
+            );
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The root file system: Debian's packages, aiOS on top, packed and sealed.
+//!
+//! Nobody needs to be root for it: whoever owns the files while they are
+//! collected, in the image they are root's, but for [`NOT_ROOTS`].
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::binaries::{self, Binary};
+use crate::verity::Verity;
+use crate::{cache, exec, host, layer, models, paths};
+
+/// Raise when this module's or [`layer`]'s steps change what they make.
+const RECIPE: u32 = 1;
+
+/// The Debian release that the appliance is made of.
+const SUITE: &str = "bookworm";
+
+/// Packages beyond the essential ones and apt.
+const PACKAGES: [&str; 6] = [
+    "busybox",
+    "ca-certificates",
+    "dropbear-bin",
+    "e2fsprogs",
+    "iproute2",
+    "nftables",
+];
+
+/// What no appliance reads: not here, nor with packages that are installed later.
+const EXCLUDED: [&str; 8] = [
+    "/usr/share/bash-completion/*",
+    "/usr/share/bug/*",
+    "/usr/share/doc/*",
+    "/usr/share/info/*",
+    "/usr/share/lintian/*",
+    "/usr/share/locale/*",
+    "/usr/share/man/*",
+    "/usr/share/zsh/*",
+];
+
+/// What remains of it after mmdebstrap.
+const REMOVED: [&str; 6] = [
+    "etc/group-",
+    "etc/passwd-",
+    "var/log/alternatives.log",
+    "var/log/apt",
+    "var/log/bootstrap.log",
+    "var/log/dpkg.log",
+];
+
+/// Files that are not root's alone: path, mode, uid, gid (Debian's fixed numbers:
+/// 42 is the user `_apt` and the group `shadow`).
+const NOT_ROOTS: [(&str, u32, u32, u32); 4] = [
+    ("etc/gshadow", 0o640, 0, 42),
+    ("etc/shadow", 0o640, 0, 42),
+    ("var/cache/apt/archives/partial", 0o700, 42, 0),
+    ("var/lib/apt/lists/partial", 0o700, 42, 0),
+];
+
+/// Fast to make, and 3 % larger than the slowest level.
+const ZSTD_LEVEL: &str = "12";
+
+/// A packed and sealed root file system.
+pub struct Root {
+    /// The squashfs followed by its hash tree.
+    pub image: PathBuf,
+    /// How the kernel checks it.
+    pub verity: Verity,
+}
+
+/// Builds the root file system, or finds it in the cache.
+///
+/// # Errors
+/// When a part of it cannot be built.
+pub fn build() -> Result<Root> {
+    host::ensure(&[host::ROOTFS])?;
+    if !host::is_root() {
+        host::ensure(&[host::ROOTFS_UNPRIVILEGED])?;
+    }
+    let binaries = binaries::build()?;
+    let models = models::build()?;
+    let base = debian()?;
+    let key = layer::key(base_key().text("layer", "1"), &binaries, &models)?;
+    let built = cache::entry("rootfs", &key, |folder| {
+        pack(folder, &base, &binaries, &models)
+    })?;
+    let verity = serde_json::from_slice(&fs::read(built.join("verity.json"))?)?;
+    Ok(Root {
+        image: built.join("root.squashfs"),
+        verity,
+    })
+}
+
+/// The same root file system as a folder, for containers: in `target/aios/rootfs`.
+/// Files must be root's there, so this uses sudo when we are not.
+///
+/// # Errors
+/// When it cannot be unpacked.
+pub fn unpack(root: &Root) -> Result<PathBuf> {
+    let folder = paths::artefacts().join("rootfs");
+    let stamp = paths::artefacts().join("rootfs.root-hash");
+    if folder.exists() && fs::read_to_string(&stamp).is_ok_and(|was| was == root.verity.root_hash) {
+        return Ok(folder);
+    }
+    drop(fs::remove_file(&stamp)); // It may not be there.
+    fs::create_dir_all(paths::artefacts())?;
+    exec::run(
+        "rootfs: removing the old folder",
+        host::as_root("rm").arg("-rf").arg(&folder),
+    )?;
+    exec::run(
+        "rootfs: unpacking for containers",
+        host::as_root("unsquashfs")
+            .args(["-no-progress", "-d"])
+            .arg(&folder)
+            .arg(&root.image),
+    )?;
+    fs::write(&stamp, &root.verity.root_hash)?;
+    Ok(folder)
+}
+
+fn base_key() -> cache::Key {
+    cache::Key::new(RECIPE)
+        .text("suite", SUITE)
+        .text("packages", &PACKAGES.join(" "))
+        .text("excluded", &EXCLUDED.join(" "))
+}
+
+/// Debian's part, as a tar archive.
+fn debian() -> Result<PathBuf> {
+    let entry = cache::entry("debian", &base_key(), |folder| {
+        let mut command = Command::new("mmdebstrap");
+        command.args(["--mode", if host::is_root() { "root" } else { "unshare" }]);
+        command.args(["--variant=apt", "--architectures=amd64"]);
+        command.arg(format!("--include={}", PACKAGES.join(",")));
+        for path in EXCLUDED {
+            command.arg(format!("--dpkgopt=path-exclude={path}"));
+        }
+        // Licences are kept: we ship these packages.
+        command.arg("--dpkgopt=path-include=/usr/share/doc/*/copyright");
+        exec::run(
+            "rootfs: Debian packages",
+            command.arg(SUITE).arg(folder.join("base.tar")),
+        )
+    })?;
+    Ok(entry.join("base.tar"))
+}
+
+fn pack(folder: &Path, base: &Path, binaries: &[Binary], models: &Path) -> Result<()> {
+    let tree = folder.join("tree");
+    fs::create_dir(&tree)?;
+    exec::run(
+        "rootfs: unpacking Debian",
+        Command::new("tar")
+            .args(["--no-same-owner", "--exclude=./dev/*", "-xpf"])
+            .arg(base)
+            .arg("-C")
+            .arg(&tree),
+    )?;
+    for path in REMOVED {
+        let path = tree.join(path);
+        drop(fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path))); // May not be there.
+    }
+    layer::apply(&tree, binaries, models)?;
+    forbid_setuid(&tree)?;
+    let image = folder.join("root.squashfs");
+    squash(&tree, &image)?;
+    let verity = Verity::seal(&image)?;
+    fs::write(
+        folder.join("verity.json"),
+        serde_json::to_vec_pretty(&verity)?,
+    )?;
+    fs::remove_dir_all(&tree).context("cannot remove the unpacked tree")
+}
+
+/// Takes away the setuid and setgid bits: privilege comes from PID 1 alone.
+fn forbid_setuid(tree: &Path) -> Result<()> {
+    for name in cache::files(tree)? {
+        let path = tree.join(name);
+        let metadata = fs::symlink_metadata(&path)?;
+        let mode = metadata.permissions().mode();
+        if metadata.is_file() && mode & 0o6000 != 0 {
+            fs::set_permissions(&path, Permissions::from_mode(mode & 0o1777))?;
+        }
+    }
+    Ok(())
+}
+
+fn squash(tree: &Path, image: &Path) -> Result<()> {
+    let mut command = Command::new("mksquashfs");
+    command.arg(tree).arg(image);
+    command.args([
+        "-comp",
+        "zstd",
+        "-Xcompression-level",
+        ZSTD_LEVEL,
+        "-b",
+        "128K",
+    ]);
+    command.args(["-noappend", "-no-progress", "-all-root"]);
+    // The same files give the same bytes.
+    command.args(["-mkfs-time", "0", "-all-time", "0"]);
+    command.env_remove("SOURCE_DATE_EPOCH");
+    for (path, mode, uid, gid) in NOT_ROOTS {
+        command
+            .arg("-p")
+            .arg(format!("{path} m {mode:o} {uid} {gid}"));
+    }
+    exec::run("rootfs: packing", &mut command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setuid_or_setgid_file_is_shipped() {
+        let tree = tempfile::tempdir().unwrap();
+        let path = tree.path().join("su");
+        fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o6755)).unwrap();
+        forbid_setuid(tree.path()).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o755
+        );
+    }
+}
