@@ -1,2 +1,7 @@
-//! To be written.
-fn main() {}
+//! The executable: everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    aiosctl::main()
+}

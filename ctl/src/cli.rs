@@ -1,0 +1,137 @@
+//! The command line, as data: names, help and parsing in one place.
+//! Each group's own arguments are beside what they do, in [`crate::commands`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{audit, completions, config, goal, logs, pki, power, services, tools, undo};
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done or goal succeeded, 1 failed, 2 wrong use or configuration,
+3 cannot connect, 4 refused (no permission), 5 timed out.
+
+First steps on a new appliance:
+  aiosctl pki init
+  aiosctl pki node NAME --address ADDRESS     # makes NAME's node.toml
+  aiosctl pki operator YOU --role admin       # makes your certificate and context
+  aiosctl config set endpoint ADDRESS
+  aiosctl status";
+
+/// Commands an aiOS appliance.
+#[derive(Debug, Parser)]
+#[command(name = "aiosctl", version, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Options that all commands take.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that all commands take.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Global {
+    /// Print JSON: one document, or one object per line for what goes on (logs)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The configuration file [default: ~/.config/aios/config.toml]
+    #[arg(long, global = true, value_name = "FILE", env = crate::config::CONFIG_VARIABLE)]
+    pub config: Option<PathBuf>,
+    /// Which appliance: a context of the configuration
+    #[arg(long, global = true, value_name = "NAME", env = "AIOSCTL_CONTEXT")]
+    pub context: Option<String>,
+    /// Address of the appliance, instead of the context's: HOST, HOST:PORT or a URL
+    #[arg(long, global = true, value_name = "ADDRESS", env = "AIOSCTL_ENDPOINT")]
+    pub endpoint: Option<String>,
+    /// How long to wait, in seconds [default: 30; for goals 600]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show or change how this machine reaches appliances
+    Config(config::Arguments),
+    /// Make and read certificates: authority, nodes, operators
+    Pki(pki::Arguments),
+    /// How the appliance is
+    Status,
+    /// How the last boot went: phases and times
+    Boot,
+    /// State goals and see what became of them
+    Goal(goal::Arguments),
+    /// The agents and what they are doing
+    Agents,
+    /// The tools that agents have
+    Tools(tools::Arguments),
+    /// The models in the model runtime
+    Models,
+    /// The audit ledger: read, verify, export
+    Audit(audit::Arguments),
+    /// Undo an execution, or all of a goal
+    Undo(undo::Arguments),
+    /// What services and the kernel logged
+    Logs(logs::Arguments),
+    /// The services and their state
+    Services(services::Arguments),
+    /// Restart the machine in good order
+    Reboot(power::Arguments),
+    /// Power the machine off in good order
+    Shutdown(power::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("seconds, more than 0 and at most 86400".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_manual_parses() {
+        let check = |line: &str, expected: bool| {
+            let parsed = Cli::try_parse_from(line.split_whitespace());
+            assert_eq!(parsed.is_ok(), expected, "{line}");
+        };
+        for line in [
+            "aiosctl status --json",
+            "aiosctl --timeout 0.5 boot",
+            "aiosctl goal run check disk usage --no-wait",
+            "aiosctl goal list",
+            "aiosctl goal cancel 0190ab",
+            "aiosctl tools call fs.read {}",
+            "aiosctl audit verify --dir /x",
+            "aiosctl undo --goal 0190ab",
+            "aiosctl logs memory -f -n 5 --level error",
+            "aiosctl services",
+            "aiosctl services restart memory",
+            "aiosctl shutdown --wait",
+            "aiosctl pki operator ann --role viewer --days 3",
+            "aiosctl config set endpoint node:9090",
+            "aiosctl completions bash",
+        ] {
+            check(line, true);
+        }
+        check("aiosctl undo", false);
+        check("aiosctl undo x --goal y", false);
+        check("aiosctl goal run", false);
+        check("aiosctl pki operator ann --role root", false);
+        check("aiosctl status --timeout -1", false);
+    }
+}

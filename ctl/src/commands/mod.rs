@@ -1,0 +1,65 @@
+//! One file per command group: its arguments, what it asks, how it is shown.
+
+pub mod agents;
+pub mod audit;
+pub mod boot;
+pub mod completions;
+pub mod config;
+pub mod goal;
+pub mod logs;
+pub mod models;
+pub mod pki;
+pub mod power;
+pub mod services;
+pub mod status;
+pub mod tools;
+pub mod undo;
+
+use crate::cli::{Cli, Command, Global};
+use crate::client::Client;
+use crate::config::Store;
+use crate::error::{Exit, Failure};
+use crate::output::Output;
+
+/// Runs the command that the arguments name.
+///
+/// # Errors
+/// Whatever kept it from being done.
+pub async fn run(cli: Cli) -> Result<Exit, Failure> {
+    let Cli { global, command } = cli;
+    let output = Output { json: global.json };
+    match command {
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Config(arguments) => config::run(&global, output, arguments),
+        Command::Pki(arguments) => pki::run(&global, output, arguments),
+        Command::Audit(arguments) => audit::run(&global, output, arguments).await,
+        Command::Goal(arguments) => goal::run(&connect(&global).await?, output, arguments).await,
+        Command::Tools(arguments) => tools::run(&connect(&global).await?, output, arguments).await,
+        Command::Undo(arguments) => undo::run(&connect(&global).await?, output, arguments).await,
+        Command::Logs(arguments) => logs::run(&connect(&global).await?, output, arguments).await,
+        Command::Services(arguments) => {
+            services::run(&connect(&global).await?, output, arguments).await
+        }
+        Command::Status => status::run(&connect(&global).await?, output).await,
+        Command::Boot => boot::run(&connect(&global).await?, output).await,
+        Command::Agents => agents::run(&connect(&global).await?, output).await,
+        Command::Models => models::run(&connect(&global).await?, output).await,
+        Command::Reboot(arguments) => {
+            power::reboot(&connect(&global).await?, output, arguments).await
+        }
+        Command::Shutdown(arguments) => {
+            power::shutdown(&connect(&global).await?, output, arguments).await
+        }
+    }
+}
+
+/// Opens the configuration and connects to the appliance of the chosen context.
+pub(crate) async fn connect(global: &Global) -> Result<Client, Failure> {
+    let store = Store::open(global.config.as_deref())?;
+    let (_, context) = store.context(global.context.as_deref())?;
+    let mut context = context.clone();
+    if let Some(endpoint) = &global.endpoint {
+        context.endpoint = crate::config::endpoint(endpoint)?;
+    }
+    Client::connect(&context, global.timeout).await
+}
