@@ -54,7 +54,10 @@ pub fn understand(line: &str) -> Option<Said> {
 /// `4321 ms` or `4321 ms (degraded: runtime)`.
 fn ready(rest: &str) -> Option<Said> {
     let (after_ms, tail) = rest.split_once(" ms")?;
-    let degraded = tail.trim().strip_prefix("(degraded: ").and_then(|t| t.strip_suffix(')'));
+    let degraded = tail
+        .trim()
+        .strip_prefix("(degraded: ")
+        .and_then(|t| t.strip_suffix(')'));
     Some(Said::Ready {
         after_ms: after_ms.parse().ok()?,
         degraded: degraded.unwrap_or_default().to_owned(),
@@ -90,16 +93,24 @@ mod tests {
         check("aios: phase 2 model runtime started at 12 ms", None);
         check(
             "aios: READY after 4321 ms",
-            Some(Said::Ready { after_ms: 4321, degraded: String::new() }),
+            Some(Said::Ready {
+                after_ms: 4321,
+                degraded: String::new(),
+            }),
         );
         check(
             "aios: READY after 9 ms (degraded: runtime, memory)",
-            Some(Said::Ready { after_ms: 9, degraded: "runtime, memory".into() }),
+            Some(Said::Ready {
+                after_ms: 9,
+                degraded: "runtime, memory".into(),
+            }),
         );
         check("aios: powered off cleanly", Some(Said::PoweredOff));
         check(
             "[ 3.0] Kernel panic - not syncing: Attempted to kill init!",
-            Some(Said::Panic("Kernel panic - not syncing: Attempted to kill init!".into())),
+            Some(Said::Panic(
+                "Kernel panic - not syncing: Attempted to kill init!".into(),
+            )),
         );
         check("hello", None);
     }

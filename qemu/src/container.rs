@@ -75,7 +75,10 @@ impl Container {
         std::fs::create_dir_all(&bundle)?;
         std::fs::create_dir_all(&data)?;
         let config = config(&artefacts.rootfs, &data, node);
-        std::fs::write(bundle.join("config.json"), serde_json::to_vec_pretty(&config)?)?;
+        std::fs::write(
+            bundle.join("config.json"),
+            serde_json::to_vec_pretty(&config)?,
+        )?;
         let listener = TcpListener::bind(("127.0.0.1", options.port))
             .with_context(|| format!("port {} is taken", options.port))?;
         let id = format!("aios-{}-{}", std::process::id(), options.port);
@@ -123,7 +126,9 @@ impl Container {
     }
 
     pub(crate) fn kill(&mut self) -> Result<()> {
-        let Some(mut runtime) = self.runtime.take() else { return Ok(()) };
+        let Some(mut runtime) = self.runtime.take() else {
+            return Ok(());
+        };
         if runtime.try_wait()?.is_none() {
             drop(self.runc(&["kill", &self.id, "KILL"])); // gone already: nothing to kill
             runtime.wait()?;
@@ -171,7 +176,11 @@ impl Container {
 
     fn runc(&self, arguments: &[&str]) -> Result<Value> {
         let output = Command::new(RUNTIME).args(arguments).output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
     }
 }
@@ -186,12 +195,16 @@ impl Drop for Container {
 
 /// The bundle's `config.json` (OCI runtime specification 1.0).
 fn config(rootfs: &Path, data: &Path, node: &Path) -> Value {
-    let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| {
-        json!({ "destination": destination, "type": kind, "source": source, "options": options })
-    };
+    let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": source, "options": options });
     let bind = |destination: &str, source: &Path, mode: &str| {
-        mount(destination, "bind", &source.display().to_string(), &["rbind", mode])
+        mount(
+            destination,
+            "bind",
+            &source.display().to_string(),
+            &["rbind", mode],
+        )
     };
+    let namespaces = ["pid", "mount", "ipc", "uts", "network"].map(|kind| json!({ "type": kind }));
     json!({
         "ociVersion": "1.0.2",
         "hostname": "aios",
@@ -219,7 +232,7 @@ fn config(rootfs: &Path, data: &Path, node: &Path) -> Value {
             bind("/run/provision/node.toml", node, "ro"),
         ],
         "linux": {
-            "namespaces": ["pid", "mount", "ipc", "uts", "network"].map(|kind| json!({ "type": kind })),
+            "namespaces": namespaces,
             "resources": { "devices": [{ "allow": false, "access": "rwm" }] }
         }
     })

@@ -26,9 +26,25 @@ pub fn ensure(aiosctl: &Path, folder: &Path, port: u16) -> Result<PathBuf> {
         return Ok(node);
     }
     ctl.run(&["pki", "init"])?;
-    ctl.run(&["--endpoint", &endpoint, "pki", "operator", "admin", "--role", "admin"])?;
+    ctl.run(&[
+        "--endpoint",
+        &endpoint,
+        "pki",
+        "operator",
+        "admin",
+        "--role",
+        "admin",
+    ])?;
     // Last: its being there says that all is.
     let path = node.display().to_string();
-    ctl.run(&["pki", "node", "aios", "--address", "127.0.0.1", "--output", &path])?;
+    ctl.run(&[
+        "pki",
+        "node",
+        "aios",
+        "--address",
+        "127.0.0.1",
+        "--output",
+        &path,
+    ])?;
     Ok(node)
 }

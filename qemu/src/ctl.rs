@@ -16,12 +16,19 @@ pub struct Ctl {
 impl Ctl {
     /// `program` with the configuration file `config`.
     pub fn new(program: &Path, config: &Path) -> Self {
-        Self { program: program.to_owned(), config: config.to_owned() }
+        Self {
+            program: program.to_owned(),
+            config: config.to_owned(),
+        }
     }
 
     /// The command without its arguments, for a person to type.
     pub fn shown(&self) -> String {
-        format!("{} --config {}", self.program.display(), self.config.display())
+        format!(
+            "{} --config {}",
+            self.program.display(),
+            self.config.display()
+        )
     }
 
     /// Runs it and gives back what it printed, whatever its exit code.
@@ -45,7 +52,11 @@ impl Ctl {
     pub fn run(&self, arguments: &[&str]) -> Result<Value> {
         let output = self.output(arguments)?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "aiosctl {}: {said}", arguments.join(" "));
+        ensure!(
+            output.status.success(),
+            "aiosctl {}: {said}",
+            arguments.join(" ")
+        );
         last_document(&output.stdout)
             .with_context(|| format!("aiosctl {} printed no JSON", arguments.join(" ")))
     }
@@ -57,7 +68,10 @@ impl Ctl {
     pub fn goal(&self, text: &str) -> Result<Value> {
         let output = self.output(&["goal", "run", text])?;
         last_document(&output.stdout).with_context(|| {
-            format!("no answer to {text:?}: {}", String::from_utf8_lossy(&output.stderr))
+            format!(
+                "no answer to {text:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )
         })
     }
 }

@@ -31,11 +31,18 @@ impl Note {
     /// Of a process that runs now.
     pub(crate) fn of(pid: u32, container: Option<String>) -> Result<Self> {
         let started = start_time(pid).context("the machine ended just now")?;
-        Ok(Self { pid, container, started })
+        Ok(Self {
+            pid,
+            container,
+            started,
+        })
     }
 
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
-        Ok(std::fs::write(folder.join(NOTE), serde_json::to_vec(self)?)?)
+        Ok(std::fs::write(
+            folder.join(NOTE),
+            serde_json::to_vec(self)?,
+        )?)
     }
 
     fn runs(&self) -> bool {
@@ -65,16 +72,23 @@ impl Note {
 /// # Errors
 /// When it cannot be got rid of.
 pub fn stop(folder: &Path, ctl: &Ctl) -> Result<()> {
-    let Ok(text) = std::fs::read(folder.join(NOTE)) else { return Ok(()) };
+    let Ok(text) = std::fs::read(folder.join(NOTE)) else {
+        return Ok(());
+    };
     if let Ok(note) = serde_json::from_slice::<Note>(&text) {
         if note.runs() && (ctl.run(&["shutdown"]).is_err() || !gone(&note, POLITE)) {
             note.kill()?;
         }
         if !gone(&note, POLITE) {
-            bail!("the former machine (process {}) cannot be stopped", note.pid);
+            bail!(
+                "the former machine (process {}) cannot be stopped",
+                note.pid
+            );
         }
         if let Some(id) = &note.container {
-            Command::new("runc").args(["delete", "--force", id]).output()?;
+            Command::new("runc")
+                .args(["delete", "--force", id])
+                .output()?;
         }
     }
     std::fs::remove_file(folder.join(NOTE))?;

@@ -10,6 +10,11 @@
 //!
 //! What does not live here: how the artefacts are built (`xtask`).
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "plain threads that wait; there is no executor here"
+)]
+
 pub mod artefacts;
 pub mod console;
 pub mod container;

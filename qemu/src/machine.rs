@@ -111,13 +111,19 @@ impl Machine {
         let console = folder.join("console.log");
         File::create(&console).with_context(|| format!("cannot write {}", console.display()))?;
         let guest = match options.way {
-            Way::Container => {
-                Guest::Container(container::Container::start(artefacts, options, &node, &console)?)
-            }
+            Way::Container => Guest::Container(container::Container::start(
+                artefacts, options, &node, &console,
+            )?),
             Way::Vm | Way::Disk => Guest::Vm(vm::Vm::start(artefacts, options, &node, &console)?),
         };
         let ctl = Ctl::new(&artefacts.aiosctl, &credentials::config(folder));
-        Ok(Self { options: options.clone(), guest, console, seen: 0, ctl })
+        Ok(Self {
+            options: options.clone(),
+            guest,
+            console,
+            seen: 0,
+            ctl,
+        })
     }
 
     /// The operator's command line for this machine.
@@ -158,10 +164,17 @@ impl Machine {
                 }
             }
             if ended {
-                bail!("the machine ended before it was ready\n{}", self.console_tail());
+                bail!(
+                    "the machine ended before it was ready\n{}",
+                    self.console_tail()
+                );
             }
             if Instant::now() > end {
-                bail!("not ready after {} s\n{}", limit.as_secs(), self.console_tail());
+                bail!(
+                    "not ready after {} s\n{}",
+                    limit.as_secs(),
+                    self.console_tail()
+                );
             }
             thread::sleep(CONSOLE_INTERVAL);
         }
@@ -188,7 +201,11 @@ impl Machine {
                 return Ok(clean);
             }
             if Instant::now() > end {
-                bail!("still on after {} s\n{}", limit.as_secs(), self.console_tail());
+                bail!(
+                    "still on after {} s\n{}",
+                    limit.as_secs(),
+                    self.console_tail()
+                );
             }
             thread::sleep(CONSOLE_INTERVAL);
         }
@@ -238,7 +255,10 @@ impl Machine {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(40);
-        format!("--- console, last lines ---\n{}\n--- end ---", lines[from..].join("\n"))
+        format!(
+            "--- console, last lines ---\n{}\n--- end ---",
+            lines[from..].join("\n")
+        )
     }
 
     fn has_ended(&mut self) -> Result<bool> {
@@ -258,6 +278,9 @@ impl Machine {
             return Ok(Vec::new());
         };
         self.seen += last as u64 + 1;
-        Ok(String::from_utf8_lossy(&bytes[..last]).lines().filter_map(understand).collect())
+        Ok(String::from_utf8_lossy(&bytes[..last])
+            .lines()
+            .filter_map(understand)
+            .collect())
     }
 }

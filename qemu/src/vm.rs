@@ -87,7 +87,11 @@ fn ensure_disk(artefacts: &Artefacts, options: &Options) -> Result<std::path::Pa
             .args([template, &disk])
             .status()
             .context("cannot run cp")?;
-        anyhow::ensure!(copied.success(), "cannot copy {} for a new disk", template.display());
+        anyhow::ensure!(
+            copied.success(),
+            "cannot copy {} for a new disk",
+            template.display()
+        );
     }
     Ok(disk)
 }
@@ -104,8 +108,12 @@ fn arguments(
     let mut put = |text: String| all.extend(text.split(' ').map(OsString::from));
     put("-nodefaults -no-user-config -display none -no-reboot -machine q35".into());
     // AVX makes emulated inference ten times slower: see docs/architecture.md.
-    put(if kvm_is_real() { "-accel kvm -cpu host" } else { "-accel tcg,thread=multi -cpu qemu64" }
-        .into());
+    put(if kvm_is_real() {
+        "-accel kvm -cpu host"
+    } else {
+        "-accel tcg,thread=multi -cpu qemu64"
+    }
+    .into());
     put(format!("-smp {} -m {}", options.cpus, options.memory_mib));
     put(format!(
         "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:{}-:9090 -device virtio-net-pci,netdev=net0,romfile=",
@@ -114,7 +122,10 @@ fn arguments(
     put("-device virtio-rng-pci".into());
     let pair = |option: &str, value: String| [OsString::from(option), OsString::from(value)];
     let drive = |file: &Path, id: &str, read_only: &str| {
-        format!("file={},if=virtio,format=raw,id={id},readonly={read_only}", file.display())
+        format!(
+            "file={},if=virtio,format=raw,id={id},readonly={read_only}",
+            file.display()
+        )
     };
     // A person may attach to the socket; the log is written either way.
     all.extend(pair(
@@ -147,5 +158,10 @@ fn kvm_is_real() -> bool {
             line.starts_with("flags") && line.split(' ').any(|flag| flag == "vmx" || flag == "svm")
         })
     });
-    virtualises && File::options().read(true).write(true).open("/dev/kvm").is_ok()
+    virtualises
+        && File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/kvm")
+            .is_ok()
 }

@@ -1,5 +1,13 @@
 //! The goals that every appliance must carry out, in all three ways to boot it.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that waits has no executor, and panics when a promise is broken"
+)]
+
 mod support;
 
 use std::path::Path;
@@ -20,18 +28,33 @@ fn in_a_container_goals_come_true_and_undo_takes_them_back() {
     a_write_is_on_the_disk_and_undone(&appliance);
     what_is_beyond_its_means_fails(&appliance);
     every_agent_has_done_something(&appliance);
-    assert!(appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(), "the power-off was not clean");
+    assert!(
+        appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(),
+        "the power-off was not clean"
+    );
 }
 
 #[test]
 fn in_a_virtual_machine_goals_come_true() {
     let mut appliance = Appliance::boot(Way::Vm);
     assert_eq!(appliance.boot.degraded, "");
-    assert_eq!(appliance.boot.phases.len(), 5, "{:?}", appliance.boot.phases);
-    assert!(appliance.boot.ready_ms <= READY_MS, "READY after {} ms", appliance.boot.ready_ms);
+    assert_eq!(
+        appliance.boot.phases.len(),
+        5,
+        "{:?}",
+        appliance.boot.phases
+    );
+    assert!(
+        appliance.boot.ready_ms <= READY_MS,
+        "READY after {} ms",
+        appliance.boot.ready_ms
+    );
     every_goal(&appliance);
     what_is_beyond_its_means_fails(&appliance);
-    assert!(appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(), "the power-off was not clean");
+    assert!(
+        appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(),
+        "the power-off was not clean"
+    );
 }
 
 #[test]
@@ -39,7 +62,10 @@ fn from_the_disk_image_goals_come_true() {
     let mut appliance = Appliance::boot(Way::Disk);
     assert_eq!(appliance.boot.degraded, "");
     every_goal(&appliance);
-    assert!(appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(), "the power-off was not clean");
+    assert!(
+        appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(),
+        "the power-off was not clean"
+    );
 }
 
 /// The seven goals, each answer compared with another source where there is one.
@@ -60,7 +86,10 @@ fn memory_is_told_truly(appliance: &Appliance) {
     let goal = appliance.succeeds("what is using the most memory?");
     let processes = executions(&goal)[0]["output"].clone();
     let first = rows(&processes, "processes")[0].clone();
-    assert!(answer(&goal).contains(first["name"].as_str().unwrap()), "{goal:#}");
+    assert!(
+        answer(&goal).contains(first["name"].as_str().unwrap()),
+        "{goal:#}"
+    );
     let services = appliance.machine.ctl().run(&["services", "list"]).unwrap();
     let largest = rows(&services, "services")
         .iter()
@@ -68,22 +97,38 @@ fn memory_is_told_truly(appliance: &Appliance) {
         .max()
         .unwrap();
     let told = first["memory_bytes"].as_u64().unwrap_or_default();
-    assert!(told * 10 >= largest * 9, "told {told}, but a service has {largest}");
+    assert!(
+        told * 10 >= largest * 9,
+        "told {told}, but a service has {largest}"
+    );
 }
 
 fn undo_removes_the_file(appliance: &Appliance) {
     let ctl = appliance.machine.ctl();
     let goal = appliance.succeeds("write hello to /srv/hello.txt");
     let read = |path: &str| {
-        let call = ctl.output(&["tools", "call", "fs.read", &format!(r#"{{"path":"{path}"}}"#)]);
+        let call = ctl.output(&[
+            "tools",
+            "call",
+            "fs.read",
+            &format!(r#"{{"path":"{path}"}}"#),
+        ]);
         serde_json::from_slice::<Value>(&call.unwrap().stdout).unwrap()
     };
     let content = read("/srv/hello.txt");
     assert_eq!(content["state"], "succeeded", "{content:#}");
-    let text = executions(&content)[0]["output"]["content"].as_str().unwrap().to_owned();
+    let text = executions(&content)[0]["output"]["content"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(text.trim_end(), "hello");
-    ctl.run(&["undo", executions(&goal)[0]["id"].as_str().unwrap()]).unwrap();
-    assert_eq!(read("/srv/hello.txt")["state"], "failed", "the file is still there");
+    ctl.run(&["undo", executions(&goal)[0]["id"].as_str().unwrap()])
+        .unwrap();
+    assert_eq!(
+        read("/srv/hello.txt")["state"],
+        "failed",
+        "the file is still there"
+    );
 }
 
 fn the_page_says_welcome(appliance: &Appliance) {
@@ -91,13 +136,24 @@ fn the_page_says_welcome(appliance: &Appliance) {
         appliance.succeeds("create the directory /srv/www and put a page saying welcome in it");
     let page = executions(&goal)
         .iter()
-        .find_map(|call| call["arguments"]["path"].as_str().filter(|path| path.ends_with(".html")))
+        .find_map(|call| {
+            call["arguments"]["path"]
+                .as_str()
+                .filter(|path| path.ends_with(".html"))
+        })
         .map(str::to_owned)
         .unwrap_or_else(|| panic!("no page was written: {goal:#}"));
     assert!(page.starts_with("/srv/www/"), "{page}");
     let arguments = format!(r#"{{"path":"{page}"}}"#);
-    let read = appliance.machine.ctl().run(&["tools", "call", "fs.read", &arguments]).unwrap();
-    let text = executions(&read)[0]["output"]["content"].as_str().unwrap().to_owned();
+    let read = appliance
+        .machine
+        .ctl()
+        .run(&["tools", "call", "fs.read", &arguments])
+        .unwrap();
+    let text = executions(&read)[0]["output"]["content"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(text.contains("welcome"), "{text}");
 }
 
@@ -130,8 +186,15 @@ fn a_write_is_on_the_disk_and_undone(appliance: &Appliance) {
     let on_disk = |path: &str| appliance.folder().join("data/overlay/upper").join(path);
     let content = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let goal = appliance.succeeds("write good evening into /srv/evening.txt");
-    assert_eq!(content(&on_disk("srv/evening.txt")).trim_end(), "good evening");
-    appliance.machine.ctl().run(&["undo", "--goal", goal["id"].as_str().unwrap()]).unwrap();
+    assert_eq!(
+        content(&on_disk("srv/evening.txt")).trim_end(),
+        "good evening"
+    );
+    appliance
+        .machine
+        .ctl()
+        .run(&["undo", "--goal", goal["id"].as_str().unwrap()])
+        .unwrap();
     assert!(!on_disk("srv/evening.txt").exists());
 }
 
@@ -139,7 +202,10 @@ fn what_is_beyond_its_means_fails(appliance: &Appliance) {
     for text in ["make me a cup of coffee", "what is the meaning of life?"] {
         appliance.fails(text);
     }
-    assert_eq!(appliance.machine.ctl().goal("install nginx").unwrap()["state"], "failed");
+    assert_eq!(
+        appliance.machine.ctl().goal("install nginx").unwrap()["state"],
+        "failed"
+    );
 }
 
 /// Eight agents, each with a task of its own domain.
@@ -152,7 +218,10 @@ fn every_agent_has_done_something(appliance: &Appliance) {
         ("monitor.cpu", "{}"),
         ("pkg.list", "{}"),
         ("storage.volumes", "{}"),
-        ("text.diff", r#"{"path":"/etc/passwd","other":"/etc/group"}"#),
+        (
+            "text.diff",
+            r#"{"path":"/etc/passwd","other":"/etc/group"}"#,
+        ),
     ] {
         let goal = ctl.run(&["tools", "call", tool, arguments]).unwrap();
         assert_eq!(goal["state"], "succeeded", "{tool}: {goal:#}");

@@ -1,6 +1,14 @@
 //! Bad input, strangers, kills and power cuts: a clear error, a record, and
 //! nothing lost or done twice.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that waits has no executor, and panics when a promise is broken"
+)]
+
 mod support;
 
 use std::process::{Command, Output};
@@ -31,9 +39,17 @@ fn bad_input_is_refused_and_recorded_and_changes_nothing() {
 fn a_power_cut_during_a_goal_loses_nothing_and_repeats_nothing() {
     let mut appliance = Appliance::boot(Way::Vm);
     let ctl = appliance.machine.ctl().clone();
-    ctl.run(&["tools", "call", "fs.write", r#"{"path":"/srv/once.txt","content":""}"#]).unwrap();
+    ctl.run(&[
+        "tools",
+        "call",
+        "fs.write",
+        r#"{"path":"/srv/once.txt","content":""}"#,
+    ])
+    .unwrap();
     // The goal is durable when this returns; the plug is pulled while it runs.
-    let goal = ctl.run(&["goal", "run", "--no-wait", "append once to /srv/once.txt"]).unwrap();
+    let goal = ctl
+        .run(&["goal", "run", "--no-wait", "append once to /srv/once.txt"])
+        .unwrap();
     thread::sleep(Duration::from_millis(1500));
     appliance.machine.cut_power().unwrap();
     appliance.boot_again();
@@ -48,8 +64,15 @@ fn a_power_cut_during_a_goal_loses_nothing_and_repeats_nothing() {
         thread::sleep(Duration::from_millis(500));
     };
     assert_eq!(goal["state"], "succeeded", "{goal:#}");
-    let read = appliance.machine.ctl().run(&["tools", "call", "fs.read", r#"{"path":"/srv/once.txt"}"#]);
-    let text = executions(&read.unwrap())[0]["output"]["content"].as_str().unwrap().to_owned();
+    let read =
+        appliance
+            .machine
+            .ctl()
+            .run(&["tools", "call", "fs.read", r#"{"path":"/srv/once.txt"}"#]);
+    let text = executions(&read.unwrap())[0]["output"]["content"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(text.matches("once").count(), 1, "{text:?}");
     let verified = appliance.machine.ctl().run(&["audit", "verify"]).unwrap();
     assert_eq!(verified["intact"], true, "{verified:#}");
@@ -62,21 +85,48 @@ fn bad_calls(appliance: &Appliance) {
     for (tool, arguments, says) in [
         ("fs.wriet", "{}", "fs.write"),
         ("fs.write", r#"{"path":5,"content":"x"}"#, "path"),
-        ("fs.write", r#"{"path":"/srv/x","content":"x","colour":"red"}"#, "colour"),
-        ("fs.write", r#"{"path":"/etc/shadow","content":"x"}"#, "/etc/shadow"),
-        ("fs.write", r#"{"path":"/srv/../etc/passwd","content":"x"}"#, "/etc/passwd"),
-        ("fs.delete", r#"{"path":"/usr/lib/aios/aios-init"}"#, "/usr/lib/aios"),
+        (
+            "fs.write",
+            r#"{"path":"/srv/x","content":"x","colour":"red"}"#,
+            "colour",
+        ),
+        (
+            "fs.write",
+            r#"{"path":"/etc/shadow","content":"x"}"#,
+            "/etc/shadow",
+        ),
+        (
+            "fs.write",
+            r#"{"path":"/srv/../etc/passwd","content":"x"}"#,
+            "/etc/passwd",
+        ),
+        (
+            "fs.delete",
+            r#"{"path":"/usr/lib/aios/aios-init"}"#,
+            "/usr/lib/aios",
+        ),
         ("fs.read", r#"{"path":"/srv/absent"}"#, "/srv/absent"),
     ] {
         let output = ctl.output(&["tools", "call", tool, arguments]).unwrap();
         assert!(!output.status.success(), "{tool} {arguments} was accepted");
         let said = said(&output);
-        assert!(said.contains(says), "{tool} {arguments} should name {says:?}: {said}");
+        assert!(
+            said.contains(says),
+            "{tool} {arguments} should name {says:?}: {said}"
+        );
     }
     let long = "x".repeat(3000);
-    assert!(!ctl.output(&["goal", "run", &long]).unwrap().status.success());
+    assert!(
+        !ctl.output(&["goal", "run", &long])
+            .unwrap()
+            .status
+            .success()
+    );
     let audit = ctl.run(&["audit", "list"]).unwrap();
-    let refusals = rows(&audit, "entries").iter().filter(|row| row["kind"] == "refusal").count();
+    let refusals = rows(&audit, "entries")
+        .iter()
+        .filter(|row| row["kind"] == "refusal")
+        .count();
     assert!(refusals > 0, "no refusal is on record: {audit:#}");
 }
 
@@ -88,7 +138,10 @@ fn strangers(appliance: &Appliance) {
     std::fs::create_dir_all(&other).unwrap();
     credentials::ensure(&artefacts().aiosctl, &other, port).unwrap();
     let output = aiosctl(&other, &["status"]);
-    assert!(!output.status.success(), "another authority's operator got in");
+    assert!(
+        !output.status.success(),
+        "another authority's operator got in"
+    );
     expired(appliance);
     no_certificate(port);
     let ctl = appliance.machine.ctl();
@@ -99,14 +152,30 @@ fn strangers(appliance: &Appliance) {
         if text.contains("client.refused") {
             break;
         }
-        assert!(Instant::now() < end, "the refused clients are not on record: {audit:#}");
+        assert!(
+            Instant::now() < end,
+            "the refused clients are not on record: {audit:#}"
+        );
         thread::sleep(Duration::from_millis(200));
     }
 }
 
 fn expired(appliance: &Appliance) {
     let folder = appliance.folder();
-    let made = aiosctl(&folder, &["--context", "old", "pki", "operator", "old", "--role", "admin", "--days", "0"]);
+    let made = aiosctl(
+        &folder,
+        &[
+            "--context",
+            "old",
+            "pki",
+            "operator",
+            "old",
+            "--role",
+            "admin",
+            "--days",
+            "0",
+        ],
+    );
     assert!(made.status.success(), "{}", said(&made));
     thread::sleep(Duration::from_secs(1));
     let set = aiosctl(&folder, &["config", "set", "context", "default"]);
@@ -118,7 +187,12 @@ fn expired(appliance: &Appliance) {
 
 fn no_certificate(port: u16) {
     let mut client = Command::new("openssl")
-        .args(["s_client", "-brief", "-connect", &format!("127.0.0.1:{port}")])
+        .args([
+            "s_client",
+            "-brief",
+            "-connect",
+            &format!("127.0.0.1:{port}"),
+        ])
         .stdin(std::process::Stdio::null())
         .output()
         .unwrap();
@@ -129,12 +203,30 @@ fn no_certificate(port: u16) {
 
 fn a_viewer_may_only_look(appliance: &Appliance) {
     let folder = appliance.folder();
-    let made = aiosctl(&folder, &["--context", "guest", "pki", "operator", "guest", "--role", "viewer"]);
+    let made = aiosctl(
+        &folder,
+        &[
+            "--context",
+            "guest",
+            "pki",
+            "operator",
+            "guest",
+            "--role",
+            "viewer",
+        ],
+    );
     assert!(made.status.success(), "{}", said(&made));
     let set = aiosctl(&folder, &["config", "set", "context", "default"]);
     assert!(set.status.success(), "{}", said(&set));
-    assert!(aiosctl(&folder, &["--context", "guest", "status"]).status.success());
-    let output = aiosctl(&folder, &["--context", "guest", "goal", "run", "check disk usage"]);
+    assert!(
+        aiosctl(&folder, &["--context", "guest", "status"])
+            .status
+            .success()
+    );
+    let output = aiosctl(
+        &folder,
+        &["--context", "guest", "goal", "run", "check disk usage"],
+    );
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
 }
 
@@ -143,13 +235,17 @@ fn killed_daemons_come_back(appliance: &Appliance) {
     let services = appliance.machine.ctl().run(&["services", "list"]).unwrap();
     for service in rows(&services, "services") {
         let name = service["name"].as_str().unwrap().to_owned();
-        let Some(pid) = service["pid"].as_u64().filter(|pid| *pid != 0) else { continue };
+        let Some(pid) = service["pid"].as_u64().filter(|pid| *pid != 0) else {
+            continue;
+        };
         kill_inside(appliance.machine.pid(), pid);
         let end = Instant::now() + BACK_LIMIT;
         loop {
             let again = appliance.machine.ctl().run(&["services", "list"]).ok();
             let row = again.and_then(|all| {
-                rows(&all, "services").into_iter().find(|row| row["name"] == name.as_str())
+                rows(&all, "services")
+                    .into_iter()
+                    .find(|row| row["name"] == name.as_str())
             });
             if row.is_some_and(|row| row["state"] == "ready" && row["pid"] != pid) {
                 break;
@@ -163,7 +259,15 @@ fn killed_daemons_come_back(appliance: &Appliance) {
 /// Kills a process by its number inside the container.
 fn kill_inside(init: u32, pid: u64) {
     let status = Command::new("nsenter")
-        .args(["--target", &init.to_string(), "--pid", "--mount", "kill", "-KILL", &pid.to_string()])
+        .args([
+            "--target",
+            &init.to_string(),
+            "--pid",
+            "--mount",
+            "kill",
+            "-KILL",
+            &pid.to_string(),
+        ])
         .status()
         .unwrap();
     assert!(status.success(), "cannot kill {pid}");
@@ -173,8 +277,18 @@ fn kill_inside(init: u32, pid: u64) {
 fn tampering_is_detected(appliance: &Appliance) {
     let copy = appliance.folder().join("ledger-copy");
     let path = copy.display().to_string();
-    appliance.machine.ctl().run(&["audit", "export", &path]).unwrap();
-    let verify = || appliance.machine.ctl().output(&["audit", "verify", "--dir", &path]).unwrap();
+    appliance
+        .machine
+        .ctl()
+        .run(&["audit", "export", &path])
+        .unwrap();
+    let verify = || {
+        appliance
+            .machine
+            .ctl()
+            .output(&["audit", "verify", "--dir", &path])
+            .unwrap()
+    };
     assert!(verify().status.success(), "{}", said(&verify()));
     let largest = std::fs::read_dir(&copy)
         .unwrap()
@@ -208,4 +322,3 @@ fn said(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&text).into_owned()
 }
-

@@ -58,6 +58,13 @@ pub const DISK: &[Need] = &[
     ("grub-pc-bin", "the boot loader's parts for BIOS"),
 ];
 
+/// To boot what was built.
+pub const RUN: &[Need] = &[
+    ("qemu-system-x86", "the virtual machine"),
+    ("seabios", "the virtual machine's firmware"),
+    ("runc", "runs the appliance as a container"),
+];
+
 /// Are we root?
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -64,7 +64,7 @@ pub fn build() -> Result<Artefacts> {
     let built = cache::entry("image", &key, |folder| assemble(folder, &kernel, &root))?;
     publish(&built, &paths::artefacts())?;
     let folder = paths::artefacts();
-    Ok(Artefacts {
+    let artefacts = Artefacts {
         kernel: folder.join(KERNEL),
         command_line: command_line_for_vm(&root),
         root: folder.join(ROOT),
@@ -76,7 +76,9 @@ pub fn build() -> Result<Artefacts> {
             .find(|binary| binary.name == "aiosctl")
             .context("there is no aiosctl")?
             .path,
-    })
+    };
+    artefacts.write(&folder)?;
+    Ok(artefacts)
 }
 
 /// Says where everything is.

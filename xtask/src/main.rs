@@ -21,6 +21,8 @@ mod layer;
 mod models;
 mod paths;
 mod rootfs;
+mod run;
+mod test;
 mod verity;
 
 use std::path::PathBuf;
@@ -49,6 +51,17 @@ enum Command {
     Rootfs,
     /// Build everything: kernel, root, data and disk images, in target/aios/
     Image,
+    /// Boot the appliance, give it goals, and leave it running
+    Run(run::RunArguments),
+    /// Run all checks and tests, as CI does
+    Test,
+    /// Lead the port on standard input into a container's network (used by run)
+    #[command(hide = true)]
+    Forward {
+        /// The container's PID 1
+        #[arg(long)]
+        pid: u32,
+    },
     /// Make a disk image with a node's identity in it (it holds a private key)
     Disk {
         /// What `aiosctl pki node` wrote
@@ -62,7 +75,8 @@ enum Command {
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -70,7 +84,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+/// `Ok(false)`: it was done, and what was asked for did not come true.
+fn run(command: Command) -> Result<bool> {
     match command {
         Command::Kernel => println!("{}", kernel::build()?.image.display()),
         Command::Binaries => {
@@ -82,6 +97,9 @@ fn run(command: Command) -> Result<()> {
         Command::Rootfs => println!("{}", rootfs::build()?.image.display()),
         Command::Image => image::print(&image::build()?),
         Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
+        Command::Run(arguments) => return run::run(&arguments),
+        Command::Test => test::run()?,
+        Command::Forward { pid } => run::forward(pid)?,
     }
-    Ok(())
+    Ok(true)
 }

@@ -1,14 +1,19 @@
 //! `cargo xtask run`: build, boot, give a goal, show what happened.
 
 use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aios_qemu::machine::{Machine, free_port};
-use aios_qemu::{Artefacts, Boot, Ctl, Options, Way, credentials, former};
-use anyhow::{Result, bail};
+use aios_qemu::{Boot, Ctl, Options, Way, credentials, former};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+
+use crate::{host, image, paths};
 
 /// Emulated machines on a busy host are slow; longer than this is a hang.
 const READY_LIMIT: Duration = Duration::from_secs(240);
@@ -70,11 +75,19 @@ impl From<WayArgument> for Way {
 /// # Errors
 /// When the appliance cannot be started or does not get ready; the message holds
 /// the end of its console.
-pub fn run(arguments: &RunArguments, artefacts: &Artefacts, target: &Path) -> Result<bool> {
+pub fn run(arguments: &RunArguments) -> Result<bool> {
     let way = Way::from(arguments.way);
-    let folder = target.join("instances").join(name(way));
+    if way == Way::Container && !host::is_root() {
+        return again_as_root();
+    }
+    host::ensure(&[host::RUN])?;
+    let artefacts = image::build()?;
+    let folder = paths::artefacts().join("instances").join(name(way));
     std::fs::create_dir_all(&folder)?;
-    former::stop(&folder, &Ctl::new(&artefacts.aiosctl, &credentials::config(&folder)))?;
+    former::stop(
+        &folder,
+        &Ctl::new(&artefacts.aiosctl, &credentials::config(&folder)),
+    )?;
     if !arguments.keep_data {
         forget_data(&folder)?;
     }
@@ -86,9 +99,12 @@ pub fn run(arguments: &RunArguments, artefacts: &Artefacts, target: &Path) -> Re
         cpus: arguments.cpus,
     };
     eprintln!("booting ({}) …", name(way));
-    let mut machine = Machine::start(artefacts, &options)?;
+    let mut machine = Machine::start(&artefacts, &options)?;
     let boot = machine.wait_ready(READY_LIMIT, |phase| {
-        eprintln!("  phase {} {:<20} done at {:>6} ms", phase.number, phase.name, phase.done_ms);
+        eprintln!(
+            "  phase {} {:<20} done at {:>6} ms",
+            phase.number, phase.name, phase.done_ms
+        );
     })?;
     eprintln!("READY after {} ms {}", boot.ready_ms, boot.degraded);
     let goals = give_goals(machine.ctl(), &arguments.goals)?;
@@ -107,6 +123,27 @@ pub fn run(arguments: &RunArguments, artefacts: &Artefacts, target: &Path) -> Re
         eprintln!("power-off: {power_off}");
     }
     Ok(good)
+}
+
+/// The container way needs root for namespaces, mounts and the forwarded port.
+fn again_as_root() -> Result<bool> {
+    eprintln!("the container way needs root: going on with sudo");
+    let status = Command::new("sudo")
+        .args(["--preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME"])
+        .arg(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .status()
+        .context("cannot run sudo")?;
+    Ok(status.success())
+}
+
+/// Serves the listening socket on standard input until the container is gone.
+///
+/// # Errors
+/// When standard input is no listening socket.
+pub fn forward(pid: u32) -> Result<()> {
+    let listener = TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    Ok(aios_qemu::forward::serve(&listener, pid)?)
 }
 
 /// What scripts read.
@@ -136,9 +173,16 @@ fn give_goal(ctl: &Ctl, text: &str) -> Result<Value> {
     for task in &tasks {
         show_task(task);
     }
-    let outcome = if goal["state"] == "succeeded" { &goal["answer"] } else { &goal["reason"] };
+    let outcome = if goal["state"] == "succeeded" {
+        &goal["answer"]
+    } else {
+        &goal["reason"]
+    };
     let outcome = outcome.as_str().unwrap_or_default();
-    eprintln!("  {} in {elapsed_ms} ms: {outcome}", goal["state"].as_str().unwrap_or("?"));
+    eprintln!(
+        "  {} in {elapsed_ms} ms: {outcome}",
+        goal["state"].as_str().unwrap_or("?")
+    );
     let calls: Vec<Value> = tasks
         .iter()
         .flat_map(|task| task["executions"].as_array().cloned().unwrap_or_default())
@@ -159,16 +203,29 @@ fn give_goal(ctl: &Ctl, text: &str) -> Result<Value> {
 fn show_task(task: &Value) {
     let word = |key: &str| task[key].as_str().unwrap_or_default().to_owned();
     let arguments = &task["arguments"];
-    eprintln!("  {} ▸ {} {arguments} ▸ {}", word("agent"), word("act"), word("state"));
+    eprintln!(
+        "  {} ▸ {} {arguments} ▸ {}",
+        word("agent"),
+        word("act"),
+        word("state")
+    );
 }
 
 fn leave(machine: Machine, options: &Options) -> Result<()> {
     let command = machine.ctl().shown();
     let pid = machine.leave_running()?;
     let mut out = std::io::stderr().lock();
-    writeln!(out, "\nThe appliance runs on (process {pid}, 127.0.0.1:{}). Go on with:", options.port)?;
-    for what in ["goal run \"what is using the most memory?\"", "status", "audit verify", "shutdown"]
-    {
+    writeln!(
+        out,
+        "\nThe appliance runs on (process {pid}, 127.0.0.1:{}). Go on with:",
+        options.port
+    )?;
+    for what in [
+        "goal run \"what is using the most memory?\"",
+        "status",
+        "audit verify",
+        "shutdown",
+    ] {
         writeln!(out, "  {command} {what}")?;
     }
     Ok(())
@@ -176,7 +233,7 @@ fn leave(machine: Machine, options: &Options) -> Result<()> {
 
 /// The usual port, or another when it is taken.
 fn port() -> Result<u16> {
-    match std::net::TcpListener::bind(("127.0.0.1", PORT)) {
+    match TcpListener::bind(("127.0.0.1", PORT)) {
         Ok(_) => Ok(PORT),
         Err(_) => free_port(),
     }
@@ -186,7 +243,10 @@ fn forget_data(folder: &Path) -> Result<()> {
     for name in ["data.img", "disk.img"] {
         remove(std::fs::remove_file(folder.join(name)), &folder.join(name))?;
     }
-    remove(std::fs::remove_dir_all(folder.join("data")), &folder.join("data"))
+    remove(
+        std::fs::remove_dir_all(folder.join("data")),
+        &folder.join("data"),
+    )
 }
 
 fn remove(outcome: std::io::Result<()>, path: &PathBuf) -> Result<()> {

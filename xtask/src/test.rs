@@ -26,18 +26,30 @@ pub fn run() -> Result<()> {
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step(
         "clippy",
-        cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]),
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
     )?;
     step(
         "unit and integration tests",
         cargo(&["nextest", "run", "--workspace", "--exclude", MACHINES]),
     )?;
-    image::build(&image::Options::default())?;
-    step("machine tests", cargo(&["nextest", "run", "--package", MACHINES, "--no-capture"]))
+    image::build()?;
+    step(
+        "machine tests",
+        cargo(&["nextest", "run", "--package", MACHINES, "--no-capture"]),
+    )
 }
 
 fn ensure_nextest() -> Result<()> {
-    let there = Command::new("cargo").args(["nextest", "--version"]).output();
+    let there = Command::new("cargo")
+        .args(["nextest", "--version"])
+        .output();
     if there.is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
@@ -54,7 +66,9 @@ fn ensure_nextest() -> Result<()> {
 fn step(what: &str, mut command: Command) -> Result<()> {
     eprintln!("── {what}");
     let start = Instant::now();
-    let status = command.status().with_context(|| format!("cannot run {what}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {what}"))?;
     ensure!(status.success(), "{what}: {status}");
     eprintln!("── {what}: {} s", start.elapsed().as_secs());
     Ok(())

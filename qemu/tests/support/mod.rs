@@ -1,4 +1,11 @@
 //! What the machine tests share: booting, giving goals, looking at answers.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "each test binary uses a part"
+)]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,7 +41,13 @@ impl Appliance {
         let options = Options::new(way, folder.path()).unwrap();
         let artefacts = artefacts();
         let (machine, boot) = start(&artefacts, &options);
-        Self { machine, boot, options, artefacts, _folder: folder }
+        Self {
+            machine,
+            boot,
+            options,
+            artefacts,
+            _folder: folder,
+        }
     }
 
     /// Boots it again with the state that it left.
@@ -53,7 +66,10 @@ impl Appliance {
     pub fn succeeds(&self, text: &str) -> Value {
         let goal = self.machine.ctl().goal(text).unwrap();
         assert_eq!(goal["state"], "succeeded", "{text:?}: {goal:#}");
-        assert!(!answer(&goal).is_empty(), "{text:?} succeeded without an answer: {goal:#}");
+        assert!(
+            !answer(&goal).is_empty(),
+            "{text:?} succeeded without an answer: {goal:#}"
+        );
         eprintln!("{text:?} → {}", answer(&goal));
         goal
     }
@@ -81,7 +97,9 @@ impl Appliance {
 fn start(artefacts: &Artefacts, options: &Options) -> (Machine, Boot) {
     let mut machine = Machine::start(artefacts, options).unwrap();
     let boot = machine
-        .wait_ready(READY_LIMIT, |phase| eprintln!("phase {} {} ms", phase.number, phase.done_ms))
+        .wait_ready(READY_LIMIT, |phase| {
+            eprintln!("phase {} {} ms", phase.number, phase.done_ms)
+        })
         .unwrap();
     eprintln!("READY after {} ms", boot.ready_ms);
     (machine, boot)
@@ -89,7 +107,11 @@ fn start(artefacts: &Artefacts, options: &Options) -> (Machine, Boot) {
 
 /// A list that is a document itself, or sits in one under `key`.
 pub fn rows(document: &Value, key: &str) -> Vec<Value> {
-    document.as_array().or_else(|| document[key].as_array()).cloned().unwrap_or_default()
+    document
+        .as_array()
+        .or_else(|| document[key].as_array())
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// A goal's answer.
@@ -99,5 +121,8 @@ pub fn answer(goal: &Value) -> &str {
 
 /// The tool calls that were made for a goal, in order.
 pub fn executions(goal: &Value) -> Vec<Value> {
-    rows(goal, "tasks").iter().flat_map(|task| rows(task, "executions")).collect()
+    rows(goal, "tasks")
+        .iter()
+        .flat_map(|task| rows(task, "executions"))
+        .collect()
 }
