@@ -31,6 +31,7 @@ const OPERATOR_FILES: [&str; 5] = [
 /// When Python, pip or the conversion fails, or the operator model is not there.
 pub fn build() -> Result<PathBuf> {
     let brain = paths::repository().join("brain");
+    let embedding = embedding(&brain)?;
     let weights = brain.join("weights");
     let mut key = conversion_key(&brain)?;
     for name in OPERATOR_FILES {
@@ -40,7 +41,7 @@ pub fn build() -> Result<PathBuf> {
             .context("the operator model (brain/weights) is incomplete")?;
     }
     cache::entry("models", &key, |folder| {
-        copy_all(&embedding(&brain)?, folder)?;
+        copy_all(&embedding, folder)?;
         for name in OPERATOR_FILES {
             fs::copy(weights.join(name), folder.join(name))?;
         }
