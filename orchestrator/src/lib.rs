@@ -1,1 +1,33 @@
-//! To be written.
+//! `aios-orchestrator`: takes goals, plans them, has agents carry them out, and
+//! answers with what is true.
+//!
+//! 1. **A goal is durable before it is acknowledged, a task before it is
+//!    dispatched.** After a crash or a power cut unfinished goals go on where they
+//!    were: a task under way is given to its agent again, with the same call ids,
+//!    so that no effect happens twice.
+//! 2. **A goal ends.** It has a deadline and a limit of acts; it ends as succeeded
+//!    only if every task did, otherwise as failed or cancelled with a reason.
+//! 3. **Nothing runs that the registry's schemas reject**, whoever planned it: a
+//!    known procedure, the operator model, a skill or the operator himself.
+//! 4. **What to do next is decided by pure functions** ([`engine::next`], [`plan::bind`],
+//!    [`api::roles`]); the effects are in [`goals`], [`agents`] and [`api`].
+//! 5. **Who asks on port 9090 is what the client certificate says**, and every RPC
+//!    has a least role. Whoever is refused is put on record.
+//! 6. What is missing (an agent, the model, the certificates) makes the system
+//!    degraded, never stuck: it is tried again in the background.
+//!
+//! What must not live here: anything that touches the system (that is `aios-tools`),
+//! and anything that must last (that is `aios-memory`).
+
+pub mod agents;
+pub mod api;
+pub mod boot;
+pub mod clients;
+pub mod config;
+pub mod engine;
+pub mod goals;
+pub mod plan;
+pub mod record;
+pub mod registry;
+pub mod store;
+pub mod time;

@@ -9,12 +9,14 @@
 //!    connect with a deadline.
 //! 4. [`logging`] is the one line format that all daemons write.
 //! 5. [`manifest`] is what an agent may do, as the operator wrote it.
+//! 6. [`retry`] is how a caller outlives the restart of a daemon.
 //!
 //! What must not live here: anything that only one part uses.
 
 pub mod identity;
 pub mod logging;
 pub mod manifest;
+pub mod retry;
 pub mod socket;
 
 /// Generated messages, clients and servers of the package `aios.v1`.

@@ -1,0 +1,221 @@
+//! An agent and the tools it calls, each on a socket: retries, failures, who may ask.
+
+#![allow(clippy::unwrap_used)] // a test that cannot set itself up should stop
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aios_agents::service::{Agent, Callers};
+use aios_agents::work::Worker;
+use aios_proto::identity::Principal;
+use aios_proto::manifest::AgentManifest;
+use aios_proto::socket;
+use aios_proto::v1::agent_client::AgentClient;
+use aios_proto::v1::tools_server::{Tools, ToolsServer};
+use aios_proto::v1::*;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server;
+use tonic::{Code, Request, Response, Status};
+
+/// Tools that remember call ids, as the real ones do, and fail where told to.
+#[derive(Clone, Default)]
+struct ToolsDouble {
+    effects: Arc<Mutex<HashMap<String, CallRequest>>>,
+    calls: Arc<Mutex<u32>>,
+}
+
+#[tonic::async_trait]
+impl Tools for ToolsDouble {
+    type ExportAuditStream = ReceiverStream<Result<ExportAuditResponse, Status>>;
+
+    async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallResponse>, Status> {
+        let request = request.into_inner();
+        *self.calls.lock().unwrap() += 1;
+        if request.arguments_json.contains("full") {
+            return Err(Status::failed_precondition("no space left"));
+        }
+        let mut effects = self.effects.lock().unwrap();
+        let replayed = effects.contains_key(&request.call_id);
+        let summary = format!("did {}", request.tool);
+        effects.insert(request.call_id.clone(), request);
+        Ok(Response::new(CallResponse {
+            execution_id: format!("e{}", effects.len()),
+            summary,
+            replayed,
+            ..CallResponse::default()
+        }))
+    }
+    async fn list_tools(
+        &self,
+        _: Request<ListToolsRequest>,
+    ) -> Result<Response<ListToolsResponse>, Status> {
+        Err(Status::unimplemented("double"))
+    }
+    async fn describe_tool(
+        &self,
+        _: Request<DescribeToolRequest>,
+    ) -> Result<Response<Tool>, Status> {
+        Err(Status::unimplemented("double"))
+    }
+    async fn undo(&self, _: Request<UndoRequest>) -> Result<Response<UndoResponse>, Status> {
+        Err(Status::unimplemented("double"))
+    }
+    async fn list_audit(
+        &self,
+        _: Request<ListAuditRequest>,
+    ) -> Result<Response<ListAuditResponse>, Status> {
+        Err(Status::unimplemented("double"))
+    }
+    async fn verify_audit(
+        &self,
+        _: Request<VerifyAuditRequest>,
+    ) -> Result<Response<VerifyAuditResponse>, Status> {
+        Err(Status::unimplemented("double"))
+    }
+    async fn export_audit(
+        &self,
+        _: Request<ExportAuditRequest>,
+    ) -> Result<Response<Self::ExportAuditStream>, Status> {
+        Err(Status::unimplemented("double"))
+    }
+    async fn record(&self, _: Request<RecordRequest>) -> Result<Response<RecordResponse>, Status> {
+        Err(Status::unimplemented("double"))
+    }
+}
+
+fn serve_tools(folder: &Path, tools: ToolsDouble) {
+    let incoming = socket::listen(&folder.join("tools.sock")).unwrap();
+    let server = Server::builder().add_service(ToolsServer::new(tools));
+    tokio::spawn(server.serve_with_incoming(incoming));
+}
+
+fn start_agent(folder: &Path, caller: Principal) -> AgentClient<tonic::transport::Channel> {
+    let path = folder.join("agent.sock");
+    let channel = socket::channel(&folder.join("tools.sock")).unwrap();
+    let manifest = AgentManifest {
+        name: "storage".into(),
+        description: "Files.".into(),
+        tools: vec!["fs.*".into(), "skill.*".into()],
+        capabilities: vec![],
+        service: Default::default(),
+    };
+    let worker = Worker::new(channel).with_patience(Duration::from_secs(5));
+    let agent = Agent::new(manifest, path.clone(), worker, Callers::All(caller));
+    tokio::spawn(agent.serve(std::future::pending()));
+    AgentClient::new(socket::channel(&path).unwrap())
+}
+
+fn request(act: &str, steps: &[(&str, &str)]) -> ExecuteRequest {
+    let step = |(tool, arguments): &(&str, &str)| SkillStep {
+        tool: (*tool).into(),
+        arguments_json: (*arguments).into(),
+    };
+    ExecuteRequest {
+        task: Some(Task {
+            goal_id: "goal".into(),
+            act: act.into(),
+            ..Task::default()
+        }),
+        goal_text: "write".into(),
+        on_behalf_of: "alice".into(),
+        steps: steps.iter().map(step).collect(),
+    }
+}
+
+async fn ready(agent: &mut AgentClient<tonic::transport::Channel>) -> AgentInfo {
+    let ask = || {
+        let mut agent = agent.clone();
+        async move { agent.get_agent(GetAgentRequest {}).await }
+    };
+    let answer = aios_proto::retry::persistently(Duration::from_secs(5), ask).await;
+    answer.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn a_task_waits_for_tools_that_restart_and_a_repeated_one_has_no_second_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = start_agent(folder.path(), Principal::Daemon("orchestrator".into()));
+    ready(&mut agent).await;
+    let tools = ToolsDouble::default();
+    let late = {
+        let (folder, tools) = (folder.path().to_owned(), tools.clone());
+        async move {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            serve_tools(&folder, tools);
+        }
+    };
+    tokio::spawn(late);
+
+    let task = request("skill.page", &[("fs.mkdir", "{}"), ("fs.write", "{}")]);
+    let done = agent.execute(task.clone()).await.unwrap().into_inner();
+    assert_eq!(done.state(), TaskState::Succeeded, "{}", done.error);
+    assert_eq!(done.summary, "did fs.mkdir; did fs.write");
+    assert_eq!(done.executions.len(), 2);
+
+    agent.execute(task).await.unwrap();
+    let effects = tools.effects.lock().unwrap();
+    assert_eq!(effects.len(), 2, "the same call ids");
+    assert_eq!(effects["goal/0/1"].on_behalf_of, "alice");
+}
+
+#[tokio::test]
+async fn the_first_failing_step_ends_the_task_and_nothing_after_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let tools = ToolsDouble::default();
+    serve_tools(folder.path(), tools.clone());
+    let mut agent = start_agent(folder.path(), Principal::Root);
+    ready(&mut agent).await;
+
+    let steps = [
+        ("fs.mkdir", "{}"),
+        ("fs.write", "\"full\""),
+        ("fs.stat", "{}"),
+    ];
+    let done = agent.execute(request("skill.page", &steps)).await;
+    let done = done.unwrap().into_inner();
+    assert_eq!(done.state(), TaskState::Failed);
+    assert_eq!(done.error, "step 2 of 3, fs.write: no space left");
+    assert_eq!(done.executions.len(), 1, "what was done stays on record");
+    assert_eq!(*tools.calls.lock().unwrap(), 2);
+    let info = ready(&mut agent).await;
+    assert_eq!(
+        (info.tasks_done, info.tasks_failed, info.doing.as_str()),
+        (0, 1, "")
+    );
+}
+
+#[tokio::test]
+async fn a_stranger_and_another_domain_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    serve_tools(folder.path(), ToolsDouble::default());
+    let mut agent = start_agent(folder.path(), Principal::Daemon("orchestrator".into()));
+    ready(&mut agent).await;
+    let refused = agent
+        .execute(request("net.routes", &[("net.routes", "{}")]))
+        .await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(refused.message().contains("fs.*"), "{}", refused.message());
+
+    let other = tempfile::tempdir().unwrap();
+    let mut agent = start_agent(other.path(), Principal::Agent("network".into()));
+    let execute = || {
+        let mut agent = agent.clone();
+        async move {
+            agent
+                .execute(request("fs.read", &[("fs.read", "{}")]))
+                .await
+        }
+    };
+    let refused = aios_proto::retry::persistently(Duration::from_secs(5), execute).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(
+        refused.message().contains("agent:network"),
+        "{}",
+        refused.message()
+    );
+    drop(agent.get_agent(GetAgentRequest {}).await);
+}

@@ -1,0 +1,154 @@
+//! In front of every method: is the caller's role enough? And behind it: what was refused goes on record.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use super::peer::Peer;
+use super::roles;
+use crate::record::Recorder;
+
+/// Puts a [`Gate`] in front of a service.
+#[derive(Clone, Debug)]
+pub struct GateLayer {
+    recorder: Recorder,
+}
+
+impl GateLayer {
+    /// A gate that records refusals here.
+    pub fn new(recorder: Recorder) -> Self {
+        Self { recorder }
+    }
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate {
+            inner,
+            recorder: self.recorder.clone(),
+        }
+    }
+}
+
+/// Lets requests through whose caller has the role that the method needs.
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    inner: S,
+    recorder: Recorder,
+}
+
+impl<S> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let recorder = self.recorder.clone();
+        let path = request.uri().path().to_owned();
+        let peer = request.extensions().get::<Peer>().cloned();
+        let who = peer.as_ref().map_or_else(|| "nobody".into(), Peer::name);
+        if let Err(status) = admit(peer.as_ref(), &path) {
+            recorder.refusal("client.denied", &who, status.message());
+            return Box::pin(async move { Ok(status.into_http()) });
+        }
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            if let Some(text) = refusal(&response, &path) {
+                recorder.refusal("request.refused", &who, &text);
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// May this peer call the method at this path?
+///
+/// # Errors
+/// `PERMISSION_DENIED`, saying what it has and what it needs.
+pub fn admit(peer: Option<&Peer>, path: &str) -> Result<(), Status> {
+    let least = roles::least(path);
+    let Some(peer) = peer else {
+        return Err(Status::unauthenticated(
+            "the connection has no client certificate",
+        ));
+    };
+    match peer.role {
+        Some(role) if role >= least => Ok(()),
+        Some(role) => Err(Status::permission_denied(format!(
+            "{} is {role}; {path} needs {least}",
+            peer.subject
+        ))),
+        None => Err(Status::permission_denied(format!(
+            "the certificate of {} gives no role: it needs one OU that is viewer, operator or admin",
+            peer.subject
+        ))),
+    }
+}
+
+/// What to put on record about an answer that refuses the request as wrong.
+fn refusal(response: &Response<Body>, path: &str) -> Option<String> {
+    let status = match response.extensions().get::<Status>() {
+        Some(status) => status.clone(),
+        None => Status::from_header_map(response.headers())?,
+    };
+    let wrong = matches!(
+        status.code(),
+        Code::InvalidArgument
+            | Code::OutOfRange
+            | Code::ResourceExhausted
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+    );
+    wrong.then(|| format!("{path}: {:?}: {}", status.code(), status.message()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::roles::Role;
+    use super::*;
+
+    #[test]
+    fn a_role_opens_its_methods_and_no_role_opens_none() {
+        let check = |role: Option<Role>, method: &str, expected: bool| {
+            let peer = Peer {
+                subject: "CN=x".into(),
+                serial: "1".into(),
+                role,
+                address: ([127, 0, 0, 1], 1).into(),
+            };
+            let path = format!("/aios.v1.Management/{method}");
+            assert_eq!(
+                admit(Some(&peer), &path).is_ok(),
+                expected,
+                "{role:?} {method}"
+            );
+        };
+        check(Some(Role::Viewer), "GetStatus", true);
+        check(Some(Role::Viewer), "SubmitGoal", false);
+        check(Some(Role::Operator), "SubmitGoal", true);
+        check(Some(Role::Operator), "Power", false);
+        check(Some(Role::Admin), "Power", true);
+        check(Some(Role::Admin), "NotYetThere", true);
+        check(Some(Role::Operator), "NotYetThere", false);
+        check(None, "GetStatus", false);
+        assert!(admit(None, "/aios.v1.Management/GetStatus").is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! The management API on port 9090: mutual TLS, roles, and the service itself.
+
+pub mod gate;
+pub mod incoming;
+pub mod peer;
+pub mod roles;
+pub mod service;
+pub mod status;
+pub mod tls;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aios_proto::v1::management_server::ManagementServer;
+use tokio::net::TcpListener;
+use tonic::transport::Server;
+
+use crate::record::Recorder;
+use service::Management;
+
+/// The largest request, in bytes: a goal or the content of one file to write.
+const REQUEST_MAX: usize = 1024 * 1024;
+
+/// The largest answer, in bytes.
+const ANSWER_MAX: usize = aios_proto::socket::MESSAGE_MAX;
+
+/// Requests of one connection that are worked on at once.
+const STREAMS_MAX: u32 = 64;
+
+/// Headers of one request, in bytes.
+const HEADERS_MAX: u32 = 16 * 1024;
+
+/// A client that is silent this long is asked whether it is there, and then has [`ALIVE`].
+const SILENT: Duration = Duration::from_secs(30);
+
+/// How long a silent client may take to answer.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// Between two looks for certificates that are not there yet, and for a port that is taken.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// Where to listen, with which certificates.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// The folder with `ca.crt`, `node.crt` and `node.key`.
+    pub pki: PathBuf,
+}
+
+/// Serves the API for ever. Without certificates, or while the port is taken, there is no API:
+/// that is logged, and tried again every few seconds. `bound` is told the address.
+pub async fn serve(
+    endpoint: Endpoint,
+    management: Management,
+    recorder: Recorder,
+    bound: tokio::sync::watch::Sender<Option<SocketAddr>>,
+) {
+    let mut said = String::new();
+    loop {
+        match serve_once(&endpoint, management.clone(), recorder.clone(), &bound).await {
+            Ok(()) => tracing::error!("the management API ended; it is started again"),
+            Err(error) => {
+                let text = format!("{error:#}");
+                if text != said {
+                    tracing::error!("there is no management API: {text}");
+                    said = text;
+                }
+            }
+        }
+        bound.send_replace(None);
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn serve_once(
+    endpoint: &Endpoint,
+    management: Management,
+    recorder: Recorder,
+    bound: &tokio::sync::watch::Sender<Option<SocketAddr>>,
+) -> anyhow::Result<()> {
+    let acceptor = tls::acceptor(&endpoint.pki)?;
+    let listener = TcpListener::bind(endpoint.listen).await?;
+    let address = listener.local_addr()?;
+    tracing::info!("management API on {address}");
+    bound.send_replace(Some(address));
+    let incoming = incoming::accept(listener, acceptor, recorder.clone());
+    let service = ManagementServer::new(management)
+        .max_decoding_message_size(REQUEST_MAX)
+        .max_encoding_message_size(ANSWER_MAX);
+    Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .concurrency_limit_per_connection(STREAMS_MAX as usize)
+        .http2_max_header_list_size(HEADERS_MAX)
+        .http2_keepalive_interval(Some(SILENT))
+        .http2_keepalive_timeout(Some(ALIVE))
+        .layer(gate::GateLayer::new(recorder))
+        .add_service(service)
+        .serve_with_incoming(incoming)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! The methods of `aios.v1.Management`: goals are handled here, the rest is passed on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aios_proto::v1::management_server::Management as ManagementService;
+use aios_proto::v1::*;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::peer::Peer;
+use super::status;
+use crate::agents::Agents;
+use crate::clients::Clients;
+use crate::engine;
+use crate::goals::{Goals, Wish};
+use crate::record::Recorder;
+
+/// Goals listed when the client does not say how many, and at most.
+const LISTED: u32 = 50;
+/// See [`LISTED`].
+const LISTED_MAX: u32 = 500;
+
+/// How long a daemon may take to answer a passed-on request.
+const PASSED_ON: Duration = Duration::from_secs(60);
+
+/// The service; cloning is cheap.
+#[derive(Clone)]
+pub struct Management {
+    /// Goals.
+    pub goals: Goals,
+    /// Agents.
+    pub agents: Arc<Agents>,
+    /// Everybody else.
+    pub clients: Clients,
+    /// What goes on record.
+    pub recorder: Recorder,
+}
+
+/// What a daemon says, within [`PASSED_ON`].
+async fn within<T>(
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<Response<T>, Status> {
+    match tokio::time::timeout(PASSED_ON, call).await {
+        Ok(answer) => answer.map(|answer| Response::new(answer.into_inner())),
+        Err(_) => Err(Status::deadline_exceeded(
+            "the daemon did not answer in time",
+        )),
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl ManagementService for Management {
+    type WatchGoalStream = ReceiverStream<Result<Goal, Status>>;
+    type ExportAuditStream = Streaming<ExportAuditResponse>;
+    type LogsStream = Streaming<LogLine>;
+
+    async fn get_status(&self, request: Request<GetStatusRequest>) -> Answer<SystemStatus> {
+        let peer = Peer::of(&request)?;
+        Ok(Response::new(status::collect(self, &peer).await))
+    }
+
+    async fn submit_goal(&self, request: Request<SubmitGoalRequest>) -> Answer<Goal> {
+        let by = Peer::of(&request)?.name();
+        let SubmitGoalRequest {
+            text,
+            call,
+            request_id,
+        } = request.into_inner();
+        let wish = Wish {
+            text,
+            call,
+            request_id,
+            by,
+        };
+        self.goals.submit(wish).await.map(Response::new)
+    }
+
+    async fn watch_goal(&self, request: Request<GetGoalRequest>) -> Answer<Self::WatchGoalStream> {
+        let (goal, changes) = self.goals.watch(&request.into_inner().id).await?;
+        let (sender, stream) = mpsc::channel(4);
+        tokio::spawn(watch(self.goals.clone(), goal, changes, sender));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn get_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
+        self.goals
+            .get(&request.into_inner().id)
+            .await
+            .map(Response::new)
+    }
+
+    async fn list_goals(&self, request: Request<ListGoalsRequest>) -> Answer<ListGoalsResponse> {
+        let request = request.into_inner();
+        let limit = match request.limit {
+            0 => LISTED,
+            limit => limit.min(LISTED_MAX),
+        };
+        let states: Vec<GoalState> = request.states().collect();
+        let mut goals = self.goals.list(limit, &states).await?;
+        let tasks = goals.iter_mut().flat_map(|goal| &mut goal.tasks);
+        for execution in tasks.flat_map(|task| &mut task.executions) {
+            execution.output_json.clear(); // a list of large outputs would not fit; GetGoal has them
+        }
+        Ok(Response::new(ListGoalsResponse { goals }))
+    }
+
+    async fn cancel_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
+        let by = Peer::of(&request)?.name();
+        let id = request.into_inner().id;
+        self.goals.cancel(&id, &by).await.map(Response::new)
+    }
+
+    async fn list_decisions(
+        &self,
+        request: Request<ListDecisionsRequest>,
+    ) -> Answer<ListDecisionsResponse> {
+        within(
+            self.clients
+                .memory
+                .clone()
+                .list_decisions(request.into_inner()),
+        )
+        .await
+    }
+
+    async fn list_agents(&self, _: Request<ListAgentsRequest>) -> Answer<ListAgentsResponse> {
+        let agents = self.agents.list().await;
+        Ok(Response::new(ListAgentsResponse { agents }))
+    }
+
+    async fn list_tools(&self, request: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
+        within(self.clients.tools.clone().list_tools(request.into_inner())).await
+    }
+
+    async fn describe_tool(&self, request: Request<DescribeToolRequest>) -> Answer<Tool> {
+        within(
+            self.clients
+                .tools
+                .clone()
+                .describe_tool(request.into_inner()),
+        )
+        .await
+    }
+
+    async fn list_models(&self, request: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
+        within(
+            self.clients
+                .runtime
+                .clone()
+                .list_models(request.into_inner()),
+        )
+        .await
+    }
+
+    async fn list_audit(&self, request: Request<ListAuditRequest>) -> Answer<ListAuditResponse> {
+        within(self.clients.tools.clone().list_audit(request.into_inner())).await
+    }
+
+    async fn verify_audit(
+        &self,
+        request: Request<VerifyAuditRequest>,
+    ) -> Answer<VerifyAuditResponse> {
+        within(
+            self.clients
+                .tools
+                .clone()
+                .verify_audit(request.into_inner()),
+        )
+        .await
+    }
+
+    async fn export_audit(
+        &self,
+        request: Request<ExportAuditRequest>,
+    ) -> Answer<Self::ExportAuditStream> {
+        within(
+            self.clients
+                .tools
+                .clone()
+                .export_audit(request.into_inner()),
+        )
+        .await
+    }
+
+    async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
+        let on_behalf_of = Peer::of(&request)?.name();
+        let request = UndoRequest {
+            on_behalf_of,
+            ..request.into_inner()
+        };
+        within(self.clients.tools.clone().undo(request)).await
+    }
+
+    async fn logs(&self, request: Request<LogsRequest>) -> Answer<Self::LogsStream> {
+        within(self.clients.init.clone().logs(request.into_inner())).await
+    }
+
+    async fn get_boot(&self, request: Request<GetBootRequest>) -> Answer<BootTimeline> {
+        within(self.clients.init.clone().get_boot(request.into_inner())).await
+    }
+
+    async fn list_services(
+        &self,
+        request: Request<ListServicesRequest>,
+    ) -> Answer<ListServicesResponse> {
+        within(
+            self.clients
+                .init
+                .clone()
+                .list_services(request.into_inner()),
+        )
+        .await
+    }
+
+    async fn start_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        let request = self.ordered("service.start", request, |request| request.name.clone())?;
+        within(self.clients.init.clone().start_service(request)).await
+    }
+
+    async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        let request = self.ordered("service.stop", request, |request| request.name.clone())?;
+        within(self.clients.init.clone().stop_service(request)).await
+    }
+
+    async fn restart_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        let request = self.ordered("service.restart", request, |request| request.name.clone())?;
+        within(self.clients.init.clone().restart_service(request)).await
+    }
+
+    async fn power(&self, request: Request<PowerRequest>) -> Answer<PowerResponse> {
+        let described = |request: &PowerRequest| {
+            format!("{}: {}", request.action().as_str_name(), request.reason)
+        };
+        let request = self.ordered("power", request, described)?;
+        within(self.clients.init.clone().power(request)).await
+    }
+}
+
+impl Management {
+    /// The request, after putting on record who gave this order.
+    fn ordered<T>(
+        &self,
+        kind: &str,
+        request: Request<T>,
+        describe: impl Fn(&T) -> String,
+    ) -> Result<T, Status> {
+        let by = Peer::of(&request)?.name();
+        let request = request.into_inner();
+        self.recorder.note(kind, &by, &describe(&request), "");
+        Ok(request)
+    }
+}
+
+/// Sends the goal's changes until it is finished or nobody listens.
+async fn watch(
+    goals: Goals,
+    mut goal: Goal,
+    changes: Option<broadcast::Receiver<Goal>>,
+    sender: mpsc::Sender<Result<Goal, Status>>,
+) {
+    let id = goal.id.clone();
+    let mut changes = changes;
+    loop {
+        let finished = engine::is_finished(&goal);
+        if sender.send(Ok(goal)).await.is_err() || finished {
+            return;
+        }
+        let Some(changes) = &mut changes else { return };
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            () = sender.closed() => return,
+        };
+        goal = match change {
+            Ok(goal) => goal,
+            Err(_) => match goals.get(&id).await {
+                Ok(goal) => goal,
+                Err(status) => return drop(sender.send(Err(status)).await),
+            },
+        };
+    }
+}

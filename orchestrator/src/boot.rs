@@ -1,0 +1,198 @@
+//! Putting the orchestrator together, and its order of starting: local pieces and API, READY=1;
+//! then agents, unfinished goals, AIOS_PHASE=5.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aios_brain::skills::Skill;
+use aios_proto::manifest;
+use sd_notify::NotifyState;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::agents::Agents;
+use crate::api::{self, Endpoint, service::Management};
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::goals::{Goals, Parts};
+use crate::plan::Planner;
+use crate::plan::operator::{OperatorModel, Understand};
+use crate::record::Recorder;
+use crate::registry::Registry;
+use crate::store::Store;
+
+/// Between two tries to bring back agents that are away.
+const AGENTS_AGAIN: Duration = Duration::from_secs(10);
+
+/// Between two tries to read unfinished goals.
+const RESUME_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long requests under way may take after SIGTERM. Goals need no grace: they are durable.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// The orchestrator, put together.
+pub struct Orchestrator {
+    config: Config,
+    clients: Clients,
+    agents: Arc<Agents>,
+    skills: Vec<Skill>,
+    model: Option<Box<dyn Understand>>,
+}
+
+/// The parts that run.
+pub struct Running {
+    /// Goals.
+    pub goals: Goals,
+    /// Agents.
+    pub agents: Arc<Agents>,
+    /// Where the API listens; `None` while it does not.
+    pub api: watch::Receiver<Option<SocketAddr>>,
+    /// Everything that runs; ends when this is dropped.
+    pub tasks: tokio::task::JoinSet<()>,
+}
+
+impl Orchestrator {
+    /// Reads manifests, skills and the model.
+    ///
+    /// # Errors
+    /// When a manifest is wrong. Missing skills and a missing model are logged.
+    pub fn new(config: Config) -> anyhow::Result<Self> {
+        let clients = Clients::new(&config.run)?;
+        let patience = config.limits.patience;
+        let manifests = manifest::read_all(&config.etc.join("agents"))?;
+        let agents = Agents::new(manifests, &config.run, clients.init.clone(), patience)?;
+        let skills = Skill::load_dir(&config.lib.join("skills")).unwrap_or_else(|error| {
+            tracing::error!("no skills: {}", chain(&error));
+            Vec::new()
+        });
+        let folder = config.lib.join("models");
+        let model = OperatorModel::load(&folder, clients.runtime.clone(), patience);
+        let model = match model {
+            Ok(model) => Some(Box::new(model) as Box<dyn Understand>),
+            Err(error) => {
+                tracing::error!("no operator model: {}", chain(&error));
+                None
+            }
+        };
+        Ok(Self {
+            config,
+            clients,
+            agents: Arc::new(agents),
+            skills,
+            model,
+        })
+    }
+
+    /// The same with another model; for tests.
+    pub fn with_model(mut self, model: Box<dyn Understand>) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// Runs until SIGTERM.
+    ///
+    /// # Errors
+    /// When signals cannot be waited for.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let running = self.start();
+        notify(&[NotifyState::Ready]);
+        terminate.recv().await;
+        tracing::info!("stopping; unfinished goals go on at the next start");
+        tokio::time::sleep(GRACE).await;
+        drop(running);
+        Ok(())
+    }
+
+    /// Starts everything; agents and unfinished goals follow in the background.
+    pub fn start(self) -> Running {
+        let limits = self.config.limits;
+        let recorder = Recorder::start(self.clients.tools.clone());
+        let registry = Registry::new(self.clients.tools.clone(), self.skills, limits.patience);
+        let init = self.clients.init.clone();
+        let goals = Goals::new(Parts {
+            store: Store::new(self.clients.memory.clone(), limits.patience),
+            planner: Planner::new(registry, init, self.model, limits.patience),
+            agents: self.agents.clone(),
+            recorder: recorder.clone(),
+            limits,
+        });
+        let management = Management {
+            goals: goals.clone(),
+            agents: self.agents.clone(),
+            clients: self.clients,
+            recorder: recorder.clone(),
+        };
+        let endpoint = Endpoint {
+            listen: self.config.listen,
+            pki: self.config.etc.join("pki"),
+        };
+        let (bound, api) = watch::channel(None);
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(api::serve(endpoint, management, recorder, bound));
+        tasks.spawn(come_up(self.agents.clone(), goals.clone(), limits.agents));
+        Running {
+            goals,
+            agents: self.agents,
+            api,
+            tasks,
+        }
+    }
+}
+
+/// Agents, unfinished goals, phase 5; then agents that are away are brought back, for ever.
+async fn come_up(agents: Arc<Agents>, goals: Goals, patience: Duration) {
+    let end = Instant::now() + patience;
+    let missing = agents.start(end).await;
+    if !missing.is_empty() {
+        tracing::error!("agents are away: {}; the others work", missing.join(", "));
+    }
+    let resumed = tokio::time::timeout_at(end.max(Instant::now() + RESUME_AGAIN), resume(&goals));
+    let unresumed = resumed.await.is_err();
+    tracing::info!(
+        "{} of {} agents are connected",
+        agents.len() - missing.len(),
+        agents.len()
+    );
+    notify(&[NotifyState::Custom("AIOS_PHASE=5")]);
+    if unresumed {
+        resume(&goals).await;
+    }
+    loop {
+        tokio::time::sleep(AGENTS_AGAIN).await;
+        if !agents.missing().is_empty() {
+            agents.start(Instant::now() + patience).await;
+        }
+    }
+}
+
+/// Goes on with unfinished goals, as soon as the memory says which.
+async fn resume(goals: &Goals) {
+    loop {
+        match goals.resume().await {
+            Ok(0) => return,
+            Ok(count) => return tracing::info!("{count} unfinished goals go on"),
+            Err(status) => tracing::warn!("unfinished goals are not known: {}", status.message()),
+        }
+        tokio::time::sleep(RESUME_AGAIN).await;
+    }
+}
+
+fn notify(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::warn!("cannot tell the supervisor {states:?}: {error}");
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,199 @@
+//! What the goal engine does next: a pure function of the goal's record and of what
+//! interrupts it. [`crate::goals`] has the effects.
+
+use aios_proto::v1::{Goal, GoalState, Task, TaskState};
+
+use crate::plan::{Next, Plan};
+use crate::time::now_ms;
+
+/// A goal that needs more acts than this is not understood.
+pub const ACTS_MAX: usize = 8;
+
+/// What ends a goal from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// Somebody does not want it any more.
+    Cancelled {
+        /// Certificate subject and serial.
+        by: String,
+    },
+    /// It took too long.
+    Expired {
+        /// How long it was allowed to take, in seconds.
+        after_s: u64,
+    },
+}
+
+/// How a goal ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every task succeeded; the true values.
+    Succeeded {
+        /// What the tasks returned.
+        answer: String,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// It was called off.
+    Cancelled {
+        /// By whom.
+        reason: String,
+    },
+}
+
+/// The next thing to do about a goal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: it has ended.
+    Rest,
+    /// Ask the planner.
+    Plan,
+    /// Have the task of this index carried out, again if it was under way.
+    Execute(usize),
+    /// Write the end.
+    Finish(End),
+}
+
+/// What to do about the goal now.
+pub fn next(goal: &Goal, interruption: Option<&Interruption>) -> Step {
+    if is_finished(goal) {
+        return Step::Rest;
+    }
+    let with = |state: TaskState| goal.tasks.iter().find(move |task| task.state() == state);
+    if let Some(task) = with(TaskState::Failed) {
+        return Step::Finish(End::Failed {
+            reason: failure(goal, task),
+        });
+    }
+    match interruption {
+        Some(Interruption::Cancelled { by }) => {
+            return Step::Finish(End::Cancelled {
+                reason: format!("cancelled by {by}{}", so_far(goal)),
+            });
+        }
+        Some(Interruption::Expired { after_s }) => {
+            return Step::Finish(End::Failed {
+                reason: format!("not finished within {after_s} seconds{}", so_far(goal)),
+            });
+        }
+        None => {}
+    }
+    if with(TaskState::Cancelled).is_some() {
+        let reason = format!("one of its tasks was cancelled{}", so_far(goal));
+        return Step::Finish(End::Cancelled { reason });
+    }
+    let unfinished = |task: &Task| task.state() != TaskState::Succeeded;
+    match goal.tasks.iter().position(unfinished) {
+        Some(index) => Step::Execute(index),
+        None => Step::Plan,
+    }
+}
+
+/// What follows from the planner's word, when all tasks so far succeeded: a further task, or the end.
+pub fn planned(goal: &Goal, plan: &Plan) -> Result<Task, End> {
+    match &plan.next {
+        Next::Done if goal.tasks.is_empty() => Err(End::Failed {
+            reason: "nothing was done for it".into(),
+        }),
+        Next::Done => Err(End::Succeeded {
+            answer: answer(goal),
+        }),
+        Next::Refuse(reason) => Err(End::Failed {
+            reason: format!("{reason}{}", so_far(goal)),
+        }),
+        Next::Act { .. } if goal.tasks.len() >= ACTS_MAX => Err(End::Failed {
+            reason: format!("it needs more than {ACTS_MAX} acts{}", so_far(goal)),
+        }),
+        Next::Act { name, arguments } => Ok(Task {
+            goal_id: goal.id.clone(),
+            index: u32::try_from(goal.tasks.len()).unwrap_or(u32::MAX),
+            act: name.clone(),
+            arguments_json: serde_json::Value::Object(arguments.clone()).to_string(),
+            state: TaskState::Pending.into(),
+            confidence: plan.confidence,
+            level: plan.level.into(),
+            ..Task::default()
+        }),
+    }
+}
+
+/// The goal after its end; tasks that had not ended end with it.
+pub fn finish(goal: &mut Goal, end: End) {
+    let (state, task_state) = match end {
+        End::Succeeded { answer } => {
+            debug_assert!(goal.tasks.iter().all(|t| t.state() == TaskState::Succeeded));
+            goal.answer = answer;
+            (GoalState::Succeeded, TaskState::Succeeded)
+        }
+        End::Failed { reason } => {
+            goal.reason = reason;
+            (GoalState::Failed, TaskState::Failed)
+        }
+        End::Cancelled { reason } => {
+            goal.reason = reason;
+            (GoalState::Cancelled, TaskState::Cancelled)
+        }
+    };
+    goal.state = state.into();
+    goal.finished_ms = now_ms();
+    for task in goal.tasks.iter_mut().filter(|task| is_open(task)) {
+        task.state = task_state.into();
+        task.error = "ended with its goal; what it did until then is in the audit log".into();
+        task.finished_ms = goal.finished_ms;
+    }
+}
+
+/// Has it ended?
+pub fn is_finished(goal: &Goal) -> bool {
+    matches!(
+        goal.state(),
+        GoalState::Succeeded | GoalState::Failed | GoalState::Cancelled
+    )
+}
+
+/// Is the task still to be done or under way?
+pub fn is_open(task: &Task) -> bool {
+    matches!(
+        task.state(),
+        TaskState::Unspecified | TaskState::Pending | TaskState::Running
+    )
+}
+
+fn answer(goal: &Goal) -> String {
+    let summaries = goal.tasks.iter().map(|task| task.summary.as_str());
+    summaries
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn failure(goal: &Goal, task: &Task) -> String {
+    let error = match task.error.as_str() {
+        "" => "it failed without saying why",
+        error => error,
+    };
+    match goal.tasks.len() {
+        1 => error.to_owned(),
+        _ => format!("task {}: {error}{}", task.index + 1, so_far(goal)),
+    }
+}
+
+/// What was done before it ended badly: it stays done, and can be undone.
+fn so_far(goal: &Goal) -> String {
+    let done = goal
+        .tasks
+        .iter()
+        .filter(|task| task.state() == TaskState::Succeeded);
+    let done: Vec<&str> = done.map(|task| task.act.as_str()).collect();
+    match done.as_slice() {
+        [] => String::new(),
+        done => format!(" (done before: {})", done.join(", ")),
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

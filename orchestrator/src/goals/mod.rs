@@ -1,0 +1,373 @@
+//! Goals: taking them, working on them, watching and cancelling them.
+//!
+//! Each unfinished goal has one task ([`work`]) that does what [`crate::engine`] decides.
+
+mod live;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aios_proto::v1::{Event, EventLevel, Goal, GoalState, ToolCall};
+use tokio::sync::{Semaphore, broadcast};
+use tonic::Status;
+use uuid::Uuid;
+
+use crate::agents::Agents;
+use crate::config::Limits;
+use crate::engine;
+use crate::plan::Planner;
+use crate::record::Recorder;
+use crate::store::Store;
+use crate::time::now_ms;
+use live::Live;
+
+/// The longest goal, in characters.
+const TEXT_MAX: usize = 2000;
+
+/// The longest request id, in characters.
+const REQUEST_ID_MAX: usize = 128;
+
+/// Goals of the past that procedures are learnt from at the start.
+const LEARN_FROM: u32 = 200;
+
+/// What the goals need of the rest.
+pub struct Parts {
+    /// Where goals are kept.
+    pub store: Store,
+    /// Who says what to do next.
+    pub planner: Planner,
+    /// Who does it.
+    pub agents: Arc<Agents>,
+    /// What goes on record.
+    pub recorder: Recorder,
+    /// How much, how long.
+    pub limits: Limits,
+}
+
+/// All goals; cloning is cheap.
+#[derive(Clone)]
+pub struct Goals(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    live: Mutex<HashMap<String, Arc<Live>>>,
+    permits: Semaphore,
+    /// One at a time, so that a repeated request finds the goal of the first.
+    submitting: tokio::sync::Mutex<()>,
+}
+
+/// What an operator wants done.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// In words; empty when there is a call.
+    pub text: String,
+    /// This very call.
+    pub call: Option<ToolCall>,
+    /// The same for a repeated request; empty: each request is a new goal.
+    pub request_id: String,
+    /// Certificate subject and serial.
+    pub by: String,
+}
+
+impl Goals {
+    /// No goal yet.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Inner {
+            permits: Semaphore::new(parts.limits.at_once),
+            live: Mutex::default(),
+            submitting: tokio::sync::Mutex::default(),
+            parts,
+        }))
+    }
+
+    /// The planner, for the status.
+    pub fn planner(&self) -> &Planner {
+        &self.0.parts.planner
+    }
+
+    /// Goals that are not finished.
+    pub fn unfinished(&self) -> usize {
+        self.0.live().len()
+    }
+
+    /// Takes a goal: it is durable when this returns, and is worked on from now.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, `RESOURCE_EXHAUSTED` when too many are unfinished, `UNAVAILABLE`
+    /// when the memory is away.
+    pub async fn submit(&self, wish: Wish) -> Result<Goal, Status> {
+        check(&wish)?;
+        let id = goal_id(&wish);
+        let _one_at_a_time = self.0.submitting.lock().await;
+        if !wish.request_id.is_empty()
+            && let Some(known) = self.find(&id).await?
+        {
+            return Ok(known);
+        }
+        if self.unfinished() >= self.0.parts.limits.unfinished {
+            return Err(Status::resource_exhausted(format!(
+                "{} goals are unfinished; wait for some, or cancel some",
+                self.unfinished()
+            )));
+        }
+        let now = now_ms();
+        let goal = Goal {
+            id,
+            text: text_of(&wish),
+            state: GoalState::Pending.into(),
+            submitted_by: wish.by,
+            created_ms: now,
+            updated_ms: now,
+            call: wish.call,
+            ..Goal::default()
+        };
+        self.0.parts.store.put_goal(&goal).await?;
+        let Parts { recorder, .. } = &self.0.parts;
+        recorder.note("goal.submitted", &goal.submitted_by, &goal.text, &goal.id);
+        self.begin(goal.clone());
+        Ok(goal)
+    }
+
+    /// The goal of this id or id prefix.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, or why the memory does not say.
+    pub async fn get(&self, id: &str) -> Result<Goal, Status> {
+        let found = self.find(id).await?;
+        found.ok_or_else(|| Status::not_found(format!("there is no goal {id:?}")))
+    }
+
+    async fn find(&self, id: &str) -> Result<Option<Goal>, Status> {
+        if let Some(live) = self.0.get_live(id) {
+            return Ok(Some(live.goal()));
+        }
+        let stored = self.0.parts.store.goal(id).await?;
+        Ok(stored.map(|goal| self.0.newest(goal)))
+    }
+
+    /// Goals, newest first.
+    ///
+    /// # Errors
+    /// Why the memory does not say.
+    pub async fn list(&self, limit: u32, states: &[GoalState]) -> Result<Vec<Goal>, Status> {
+        let stored = self.0.parts.store.goals(states, Some(limit)).await?;
+        let newest = stored.into_iter().map(|goal| self.0.newest(goal));
+        Ok(newest.collect())
+    }
+
+    /// The goal as it is now, and its changes from now on if it is not finished.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, or why the memory does not say.
+    pub async fn watch(
+        &self,
+        id: &str,
+    ) -> Result<(Goal, Option<broadcast::Receiver<Goal>>), Status> {
+        let goal = self.get(id).await?;
+        Ok(match self.0.get_live(&goal.id) {
+            Some(live) => {
+                let changes = live.subscribe(); // before the look, so that no change is missed
+                (live.goal(), Some(changes))
+            }
+            None => (self.get(&goal.id).await?, None),
+        })
+    }
+
+    /// Calls a goal off; a tool call that is under way may still have its effect.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`; `FAILED_PRECONDITION` when it is finished already.
+    pub async fn cancel(&self, id: &str, by: &str) -> Result<Goal, Status> {
+        let goal = self.get(id).await?;
+        let Some(live) = self.0.get_live(&goal.id) else {
+            return Err(Status::failed_precondition(format!(
+                "goal {} is finished already",
+                goal.id
+            )));
+        };
+        let mut changes = live.subscribe();
+        live.cancel(by);
+        let mut goal = live.goal();
+        while !engine::is_finished(&goal) {
+            match changes.recv().await {
+                Ok(change) => goal = change,
+                Err(broadcast::error::RecvError::Lagged(_)) => goal = live.goal(),
+                Err(broadcast::error::RecvError::Closed) => break,
+            }
+        }
+        Ok(goal)
+    }
+
+    /// Learns from the past and goes on with what is unfinished.
+    ///
+    /// # Errors
+    /// Why the memory does not say.
+    pub async fn resume(&self) -> Result<usize, Status> {
+        let parts = &self.0.parts;
+        let done = parts.store.goals(&[GoalState::Succeeded], Some(LEARN_FROM));
+        for goal in done.await?.iter().rev() {
+            parts.planner.learn(goal);
+        }
+        let open = [GoalState::Pending, GoalState::Running];
+        let unfinished = parts.store.goals(&open, None).await?;
+        let resumed = unfinished
+            .into_iter()
+            .rev()
+            .filter(|goal| self.begin(goal.clone()));
+        Ok(resumed.count())
+    }
+
+    /// Works on the goal from now; false when it is being worked on already.
+    fn begin(&self, goal: Goal) -> bool {
+        let live = Arc::new(Live::new(goal));
+        let id = live.goal().id;
+        {
+            let mut all = self.0.live();
+            if all.contains_key(&id) {
+                return false;
+            }
+            all.insert(id, live.clone());
+        }
+        tokio::spawn(work::run(self.0.clone(), live));
+        true
+    }
+}
+
+impl Inner {
+    fn live(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Live>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get_live(&self, id: &str) -> Option<Arc<Live>> {
+        self.live().get(id).cloned()
+    }
+
+    /// The goal as it is here, if it is worked on; otherwise as it was stored.
+    fn newest(&self, stored: Goal) -> Goal {
+        self.get_live(&stored.id).map_or(stored, |live| live.goal())
+    }
+
+    /// What is told when a goal ended.
+    async fn announce(&self, goal: &Goal) {
+        let state = match goal.state() {
+            GoalState::Succeeded => "succeeded",
+            GoalState::Cancelled => "cancelled",
+            _ => "failed",
+        };
+        let kind = format!("goal.{state}");
+        let told = if goal.reason.is_empty() {
+            &goal.answer
+        } else {
+            &goal.reason
+        };
+        tracing::info!("goal {} {state}: {told}", goal.id);
+        self.parts
+            .recorder
+            .note(&kind, &goal.submitted_by, told, &goal.id);
+        let level = match goal.state() {
+            GoalState::Failed => EventLevel::Warning,
+            _ => EventLevel::Info,
+        };
+        let event = Event {
+            time_ms: now_ms(),
+            source: String::new(),
+            level: level.into(),
+            kind,
+            text: format!("{}: {told}", goal.text),
+            goal_id: goal.id.clone(),
+        };
+        self.parts.store.event(event).await;
+    }
+}
+
+fn check(wish: &Wish) -> Result<(), Status> {
+    let refuse = |text: String| Err(Status::invalid_argument(text));
+    let length = wish.text.chars().count();
+    match &wish.call {
+        Some(_) if length > 0 => return refuse("give either a text or a call, not both".into()),
+        Some(call) if call.tool.is_empty() => return refuse("the call names no tool".into()),
+        None if wish.text.trim().is_empty() => return refuse("the goal has no text".into()),
+        _ => {}
+    }
+    if length > TEXT_MAX {
+        return refuse(format!(
+            "the goal has {length} characters, at most {TEXT_MAX} are taken"
+        ));
+    }
+    if wish.request_id.chars().count() > REQUEST_ID_MAX {
+        return refuse(format!(
+            "the request id has more than {REQUEST_ID_MAX} characters"
+        ));
+    }
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
+    if wish.text.contains(control) || wish.request_id.contains(control) {
+        return refuse("the goal contains control characters".into());
+    }
+    Ok(())
+}
+
+/// The same id for a repeated request of the same operator, a new one otherwise.
+fn goal_id(wish: &Wish) -> String {
+    if wish.request_id.is_empty() {
+        return Uuid::now_v7().to_string();
+    }
+    let name = format!("{}\0{}", wish.by, wish.request_id);
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+}
+
+/// What the goal is called.
+fn text_of(wish: &Wish) -> String {
+    match &wish.call {
+        Some(call) => format!("{} {}", call.tool, call.arguments_json)
+            .chars()
+            .take(TEXT_MAX)
+            .collect(),
+        None => wish.text.trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_is_words_or_a_call_and_neither_too_long_nor_binary() {
+        let call = |tool: &str| {
+            Some(ToolCall {
+                tool: tool.into(),
+                ..ToolCall::default()
+            })
+        };
+        let check = |text: &str, call: Option<ToolCall>, expected| {
+            let wish = Wish {
+                text: text.into(),
+                call,
+                ..Wish::default()
+            };
+            assert_eq!(check(&wish).is_ok(), expected, "{text:.20}");
+        };
+        check("check disk usage", None, true);
+        check("", None, false);
+        check(" \n", None, false);
+        check("", call("fs.list"), true);
+        check("", call(""), false);
+        check("list", call("fs.list"), false);
+        check(&"ä".repeat(2000), None, true);
+        check(&"ä".repeat(2001), None, false);
+        check("esc\u{1b}[2J", None, false);
+        check("nul\0", None, false);
+    }
+
+    #[test]
+    fn a_repeated_request_is_the_same_goal_but_only_for_the_same_operator() {
+        let wish = |by: &str, request_id: &str| Wish {
+            by: by.into(),
+            request_id: request_id.into(),
+            ..Wish::default()
+        };
+        assert_eq!(goal_id(&wish("a", "1")), goal_id(&wish("a", "1")));
+        assert_ne!(goal_id(&wish("a", "1")), goal_id(&wish("b", "1")));
+        assert_ne!(goal_id(&wish("a", "")), goal_id(&wish("a", "")));
+    }
+}

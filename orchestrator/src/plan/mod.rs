@@ -1,0 +1,362 @@
+//! The planner: what to do next for a goal. The cheapest level that is sure enough answers.
+//!
+//! The operator's own call, then a known procedure (reactive), then the operator model
+//! (operational). The tactical and strategic levels are not there yet: they are skipped,
+//! and the reason of each decision says so.
+
+pub mod bind;
+pub mod live;
+pub mod operator;
+pub mod procedures;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aios_brain::{Act as Proposed, Proposal, history_entry};
+use aios_proto::retry;
+use aios_proto::v1::init_client::InitClient;
+use aios_proto::v1::{Goal, Level, ListServicesRequest, SkillStep, Task, TaskState};
+use serde_json::{Map, Value};
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::registry::{Catalog, Registry};
+use operator::Understand;
+use procedures::Procedures;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// This act.
+    Act {
+        /// Tool or skill.
+        name: String,
+        /// Its arguments, checked against the registry.
+        arguments: Map<String, Value>,
+    },
+    /// Nothing: all that was asked for is done.
+    Done,
+    /// It cannot be done, for this reason.
+    Refuse(String),
+}
+
+/// A decision, and how it was come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What to do.
+    pub next: Next,
+    /// Who decided.
+    pub level: Level,
+    /// How sure it was, 0 to 1.
+    pub confidence: f64,
+    /// What else was considered, best first.
+    pub alternatives: Vec<(String, f64)>,
+    /// Why, for the decision log.
+    pub reason: String,
+    /// Time that it took.
+    pub cost: Duration,
+}
+
+/// Plans goals.
+pub struct Planner {
+    registry: Registry,
+    init: InitClient<Channel>,
+    model: Option<Box<dyn Understand>>,
+    procedures: Mutex<Procedures>,
+    patience: Duration,
+}
+
+impl Planner {
+    /// A planner; without a model it knows only calls and procedures.
+    pub fn new(
+        registry: Registry,
+        init: InitClient<Channel>,
+        model: Option<Box<dyn Understand>>,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            registry,
+            init,
+            model,
+            procedures: Mutex::default(),
+            patience,
+        }
+    }
+
+    /// Is the operational level there?
+    pub fn has_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    /// What to do next for the goal, all of whose tasks succeeded so far.
+    pub async fn next(&self, goal: &Goal) -> Plan {
+        let started = Instant::now();
+        let mut plan = self.decide(goal).await.unwrap_or_else(|status| Plan {
+            reason: format!("nobody could plan: {}", status.message()),
+            ..refused(format!("it cannot be planned now: {}", status.message()))
+        });
+        plan.cost = started.elapsed();
+        plan
+    }
+
+    /// The tool calls of a task that was planned before.
+    ///
+    /// # Errors
+    /// Why it cannot be carried out (any more).
+    pub async fn steps(&self, task: &Task) -> Result<Vec<SkillStep>, String> {
+        let catalog = self.registry.catalog().await;
+        let catalog = catalog.map_err(|status| status.message().to_owned())?;
+        let arguments = arguments(&task.arguments_json)?;
+        catalog
+            .steps(&task.act, &arguments)
+            .map_err(|fault| fault.to_string())
+    }
+
+    /// Learns from a goal that ended.
+    pub fn learn(&self, goal: &Goal) {
+        self.procedures().learn(goal);
+    }
+
+    fn procedures(&self) -> std::sync::MutexGuard<'_, Procedures> {
+        self.procedures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn decide(&self, goal: &Goal) -> Result<Plan, Status> {
+        let catalog = self.registry.catalog().await?;
+        if goal.call.is_some() {
+            return Ok(direct(goal, &catalog));
+        }
+        let services = self.services().await?;
+        if let Some(plan) = self.known(goal, &catalog, &services) {
+            return Ok(plan);
+        }
+        let Some(model) = &self.model else {
+            return Ok(refused(
+                "the operator model is not installed, and what to do is not known from before"
+                    .into(),
+            ));
+        };
+        let history = history(goal, model.as_ref());
+        let proposal = model.propose(&goal.text, &history).await?;
+        Ok(operational(goal, proposal, &catalog, &services))
+    }
+
+    /// The names of the services that are there.
+    async fn services(&self) -> Result<Vec<String>, Status> {
+        let list = retry::persistently(self.patience, || {
+            let mut init = self.init.clone();
+            async move { init.list_services(ListServicesRequest {}).await }
+        });
+        let services = list.await?.into_inner().services;
+        Ok(services.into_iter().map(|service| service.name).collect())
+    }
+
+    /// The next act of a procedure that is known and still holds.
+    fn known(&self, goal: &Goal, catalog: &Catalog, services: &[String]) -> Option<Plan> {
+        let mut procedures = self.procedures();
+        let acts = procedures.find(&goal.text)?;
+        let followed = goal
+            .tasks
+            .iter()
+            .zip(acts)
+            .all(|(task, act)| task.act == act.name);
+        if !followed || goal.tasks.len() > acts.len() {
+            return None;
+        }
+        let Some(act) = acts.get(goal.tasks.len()).cloned() else {
+            return Some(reactive(Next::Done, "the known procedure is at its end"));
+        };
+        let there = act.arguments.get("service").and_then(Value::as_str);
+        let there = there.is_none_or(|name| services.iter().any(|service| service == name));
+        if !there || catalog.steps(&act.name, &act.arguments).is_err() {
+            procedures.forget(&goal.text);
+            return None;
+        }
+        let next = Next::Act {
+            name: act.name,
+            arguments: act.arguments,
+        };
+        Some(reactive(next, "the same words succeeded so before"))
+    }
+}
+
+fn arguments(json: &str) -> Result<Map<String, Value>, String> {
+    if json.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(json).map_err(|error| format!("the arguments are no JSON object: {error}"))
+}
+
+fn reactive(next: Next, reason: &str) -> Plan {
+    Plan {
+        next,
+        level: Level::Reactive,
+        confidence: 1.0,
+        alternatives: Vec::new(),
+        reason: reason.to_owned(),
+        cost: Duration::ZERO,
+    }
+}
+
+fn refused(reason: String) -> Plan {
+    Plan {
+        next: Next::Refuse(reason.clone()),
+        level: Level::Reactive,
+        confidence: 0.0,
+        alternatives: Vec::new(),
+        reason,
+        cost: Duration::ZERO,
+    }
+}
+
+/// The one call that the operator named himself.
+fn direct(goal: &Goal, catalog: &Catalog) -> Plan {
+    let Some(call) = goal.call.as_ref().filter(|_| goal.tasks.is_empty()) else {
+        return reactive(Next::Done, "the operator's call is made");
+    };
+    let checked = arguments(&call.arguments_json).and_then(|arguments| {
+        let steps = catalog.steps(&call.tool, &arguments);
+        steps.map(|_| arguments).map_err(|fault| fault.to_string())
+    });
+    match checked {
+        Ok(arguments) => {
+            let name = call.tool.clone();
+            reactive(Next::Act { name, arguments }, "the operator named the call")
+        }
+        Err(fault) => reactive(
+            Next::Refuse(fault),
+            "the operator's call does not fit the registry",
+        ),
+    }
+}
+
+/// What was done, as the model was trained to read it.
+fn history(goal: &Goal, model: &dyn Understand) -> Vec<String> {
+    let entry = |task: &Task| {
+        let values = arguments(&task.arguments_json).unwrap_or_default();
+        let texts = model.parameters(&task.act).iter().filter_map(|name| {
+            let value = values.get(name)?;
+            Some(
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned),
+            )
+        });
+        let texts: Vec<String> = texts.collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        history_entry(&task.act, &texts, task.state() == TaskState::Succeeded)
+    };
+    goal.tasks.iter().map(entry).collect()
+}
+
+/// The model's proposal, checked. Pure.
+pub fn operational(
+    goal: &Goal,
+    proposal: Proposal,
+    catalog: &Catalog,
+    services: &[String],
+) -> Plan {
+    let alternatives: Vec<(String, f64)> = proposal
+        .alternatives
+        .iter()
+        .map(|(act, confidence)| (act.clone(), f64::from(*confidence)))
+        .collect();
+    let (next, why) = judge(goal, &proposal, &alternatives, catalog, services);
+    Plan {
+        next,
+        level: Level::Operational,
+        confidence: f64::from(proposal.confidence),
+        alternatives,
+        reason: format!("{why}; reactive: not known; tactical and strategic: not there"),
+        cost: Duration::ZERO,
+    }
+}
+
+fn judge(
+    goal: &Goal,
+    proposal: &Proposal,
+    alternatives: &[(String, f64)],
+    catalog: &Catalog,
+    services: &[String],
+) -> (Next, &'static str) {
+    let begun = !goal.tasks.is_empty();
+    match &proposal.act {
+        Proposed::Done | Proposed::None | Proposed::Ask if begun => {
+            (Next::Done, "the model sees nothing more to do")
+        }
+        Proposed::Done | Proposed::None => (
+            Next::Refuse(beyond("this is beyond what I can do", alternatives)),
+            "the model finds nothing that a tool does",
+        ),
+        Proposed::Ask => (
+            Next::Refuse(beyond("I am not sure what is wanted", alternatives)),
+            "the model is not sure enough",
+        ),
+        Proposed::Call(act) => call(goal, act, proposal, catalog, services),
+    }
+}
+
+fn call(
+    goal: &Goal,
+    act: &str,
+    proposal: &Proposal,
+    catalog: &Catalog,
+    services: &[String],
+) -> (Next, &'static str) {
+    let parameters = match catalog.parameters(act) {
+        Ok(parameters) => parameters,
+        Err(fault) => {
+            return (
+                Next::Refuse(fault.to_string()),
+                "the registry has no such tool",
+            );
+        }
+    };
+    let arguments = match bind::bind(act, &parameters, &proposal.arguments, services) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            return (
+                Next::Refuse(error.to_string()),
+                "the arguments do not make a call",
+            );
+        }
+    };
+    if done_before(goal, act, &arguments) {
+        return (Next::Done, "the model repeats what is done");
+    }
+    match catalog.steps(act, &arguments) {
+        Ok(_) => {
+            let name = act.to_owned();
+            (
+                Next::Act { name, arguments },
+                "the model proposes it, the registry accepts it",
+            )
+        }
+        Err(fault) => (Next::Refuse(fault.to_string()), "the registry rejects it"),
+    }
+}
+
+fn done_before(goal: &Goal, act: &str, wanted: &Map<String, Value>) -> bool {
+    goal.tasks.iter().any(|task| {
+        task.act == act && arguments(&task.arguments_json).is_ok_and(|done| done == *wanted)
+    })
+}
+
+fn beyond(what: &str, alternatives: &[(String, f64)]) -> String {
+    let acts = alternatives
+        .iter()
+        .filter(|(act, _)| act.contains('.'))
+        .take(3)
+        .map(|(act, confidence)| format!("{act} ({:.0} %)", confidence * 100.0));
+    let acts: Vec<String> = acts.collect();
+    if acts.is_empty() {
+        return format!("{what}; `aiosctl tools list` shows what there is");
+    }
+    format!("{what}; the nearest acts: {}", acts.join(", "))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,76 @@
+//! The operational level: the built-in operator model. Its trunk is the runtime's,
+//! its heads are `aios-brain`'s.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aios_brain::{BrainError, Operator, Proposal};
+use aios_proto::retry;
+use aios_proto::v1::EncodeRequest;
+use aios_proto::v1::runtime_client::RuntimeClient;
+use tonic::Status;
+use tonic::transport::Channel;
+
+/// The runtime's name for the model's trunk.
+const MODEL: &str = "operator";
+
+/// Whoever can say what to do next.
+#[tonic::async_trait]
+pub trait Understand: Send + Sync {
+    /// What to do next for the goal, after `history` ([`aios_brain::history_entry`], oldest first).
+    async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status>;
+
+    /// The act's parameters, in the order in which a history entry names their values.
+    fn parameters(&self, act: &str) -> &[String];
+}
+
+/// The operator model.
+pub struct OperatorModel {
+    operator: Operator,
+    runtime: RuntimeClient<Channel>,
+    patience: Duration,
+}
+
+impl OperatorModel {
+    /// Reads vocabulary and heads from `folder`.
+    ///
+    /// # Errors
+    /// When they are not there or do not fit together.
+    pub fn load(
+        folder: &Path,
+        runtime: RuntimeClient<Channel>,
+        patience: Duration,
+    ) -> Result<Self, BrainError> {
+        Ok(Self {
+            operator: Operator::load(folder)?,
+            runtime,
+            patience,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Understand for OperatorModel {
+    async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status> {
+        let encoded = self
+            .operator
+            .encode(goal, history)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let states = retry::persistently(self.patience, || {
+            let mut runtime = self.runtime.clone();
+            let request = EncodeRequest {
+                model: MODEL.to_owned(),
+                token_ids: encoded.ids.clone(),
+            };
+            async move { runtime.encode(request).await }
+        });
+        let states = states.await?.into_inner();
+        self.operator
+            .decide(&encoded, &states.states)
+            .map_err(|error| Status::internal(error.to_string()))
+    }
+
+    fn parameters(&self, act: &str) -> &[String] {
+        self.operator.heads.parameters(act)
+    }
+}

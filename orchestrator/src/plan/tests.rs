@@ -1,0 +1,175 @@
+use super::*;
+use crate::registry::{Tool, parameters};
+use aios_brain::{Argument, Source};
+use aios_proto::v1::ToolCall;
+use serde_json::json;
+
+fn catalog() -> Catalog {
+    let tool = |name: &str, properties: Value, required: &[&str]| Tool {
+        name: name.into(),
+        parameters: parameters::of_schema(
+            &json!({"type": "object", "properties": properties, "required": required}).to_string(),
+        ),
+    };
+    let text = || json!({"type": "string"});
+    Catalog::new(
+        [
+            tool("service.restart", json!({"service": text()}), &["service"]),
+            tool(
+                "fs.write",
+                json!({"path": text(), "content": text()}),
+                &["path", "content"],
+            ),
+            tool("monitor.disk", json!({}), &[]),
+        ],
+        &[],
+    )
+}
+
+fn proposal(act: Proposed, arguments: &[(&str, &str)]) -> Proposal {
+    Proposal {
+        act,
+        confidence: 0.9,
+        alternatives: vec![("fs.write".into(), 0.31), ("none".into(), 0.2)],
+        arguments: arguments
+            .iter()
+            .map(|(name, text)| Argument {
+                name: (*name).into(),
+                text: (*text).into(),
+                source: Source::Goal,
+                confidence: 0.9,
+            })
+            .collect(),
+    }
+}
+
+fn call(act: &str, arguments: &[(&str, &str)]) -> Proposal {
+    proposal(Proposed::Call(act.into()), arguments)
+}
+
+fn after(act: &str, arguments: Value) -> Goal {
+    Goal {
+        tasks: vec![Task {
+            act: act.into(),
+            arguments_json: arguments.to_string(),
+            state: TaskState::Succeeded.into(),
+            ..Task::default()
+        }],
+        ..Goal::default()
+    }
+}
+
+fn shown(plan: &Plan) -> String {
+    match &plan.next {
+        Next::Act { name, arguments } => format!("{name} {}", Value::from(arguments.clone())),
+        Next::Done => "done".into(),
+        Next::Refuse(reason) => format!("no: {reason}"),
+    }
+}
+
+#[test]
+fn a_proposal_becomes_a_checked_act_or_a_reason() {
+    let services = ["memory".to_owned()];
+    let check = |goal: &Goal, proposal: Proposal, expected: &str| {
+        let plan = operational(goal, proposal, &catalog(), &services);
+        assert!(
+            shown(&plan).starts_with(expected),
+            "{} / {expected}",
+            shown(&plan)
+        );
+        assert_eq!(plan.level, Level::Operational);
+    };
+    let new = Goal::default();
+    check(
+        &new,
+        call("service.restart", &[("service", "the memory service")]),
+        r#"service.restart {"service":"memory"}"#,
+    );
+    check(
+        &new,
+        call("fs.write", &[("path", "/srv/a")]),
+        "no: fs.write needs content",
+    );
+    check(
+        &new,
+        call("service.restart", &[("service", "postgres")]),
+        "no: there is no service \"postgres\" here; the nearest are memory",
+    );
+    check(
+        &new,
+        call("pkg.install", &[]),
+        "no: this appliance has no tool pkg.install yet",
+    );
+    check(
+        &new,
+        proposal(Proposed::None, &[]),
+        "no: this is beyond what I can do; the nearest acts: fs.write (31 %)",
+    );
+    check(
+        &new,
+        proposal(Proposed::Ask, &[]),
+        "no: I am not sure what is wanted; the nearest acts: fs.write",
+    );
+    check(
+        &new,
+        proposal(Proposed::Done, &[]),
+        "no: this is beyond what I can do",
+    );
+}
+
+#[test]
+fn after_a_success_done_wavering_and_repetition_end_the_goal() {
+    let goal = after("monitor.disk", json!({}));
+    let check = |proposal: Proposal, expected: &str| {
+        assert_eq!(
+            shown(&operational(
+                &goal,
+                proposal,
+                &catalog(),
+                &["memory".into()]
+            )),
+            expected
+        );
+    };
+    check(proposal(Proposed::Done, &[]), "done");
+    check(proposal(Proposed::Ask, &[]), "done");
+    check(proposal(Proposed::None, &[]), "done");
+    check(call("monitor.disk", &[]), "done");
+    check(
+        call("service.restart", &[("service", "memory")]),
+        r#"service.restart {"service":"memory"}"#,
+    );
+}
+
+#[test]
+fn the_operators_own_call_is_checked_like_any_other_and_made_once() {
+    let check = |tool: &str, arguments: &str, expected: &str| {
+        let goal = Goal {
+            call: Some(ToolCall {
+                tool: tool.into(),
+                arguments_json: arguments.into(),
+            }),
+            ..Goal::default()
+        };
+        let found = shown(&direct(&goal, &catalog()));
+        assert!(found.starts_with(expected), "{found}");
+    };
+    check("monitor.disk", "", "monitor.disk {}");
+    check("monitor.disk", "{}", "monitor.disk {}");
+    check("monitor.disk", "[]", "no: the arguments are no JSON object");
+    check(
+        "fs.write",
+        r#"{"path": "/a", "content": 5}"#,
+        "no: fs.write: content must be text, not 5",
+    );
+    check(
+        "fs.format",
+        "{}",
+        "no: this appliance has no tool fs.format yet",
+    );
+    let made = Goal {
+        call: Some(ToolCall::default()),
+        ..after("monitor.disk", json!({}))
+    };
+    assert_eq!(direct(&made, &catalog()).next, Next::Done);
+}

@@ -1,0 +1,156 @@
+//! What goes on record in the ledger besides tool calls: refused clients, goals,
+//! orders to PID 1. In the background; a flood cannot fill the ledger.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aios_proto::retry;
+use aios_proto::v1::RecordRequest;
+use aios_proto::v1::tools_client::ToolsClient;
+use tokio::sync::mpsc;
+use tonic::transport::Channel;
+
+/// Records that wait while `aios-tools` is away; more are dropped and logged.
+const WAITING_MAX: usize = 256;
+
+/// Refusals that may go on record at once.
+const BURST: u32 = 20;
+
+/// After the burst, one refusal in this time: about 17,000 a day at most.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// How long one record is tried for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The longest text of a record, in characters: it may come from outside.
+const TEXT_MAX: usize = 300;
+
+/// Takes records and puts them into the ledger, one after the other.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    queue: mpsc::Sender<RecordRequest>,
+    bucket: Arc<Mutex<Bucket>>,
+}
+
+impl Recorder {
+    /// A recorder that writes through `tools`. Must be called within a tokio runtime.
+    pub fn start(tools: ToolsClient<Channel>) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(write(tools, waiting));
+        Self {
+            queue,
+            bucket: Arc::new(Mutex::new(Bucket::full(Instant::now()))),
+        }
+    }
+
+    /// Puts on record what somebody did.
+    pub fn note(&self, kind: &str, subject: &str, detail: &str, goal_id: &str) {
+        let request = RecordRequest {
+            kind: kind.to_owned(),
+            subject: shortened(subject),
+            detail: shortened(detail),
+            goal_id: goal_id.to_owned(),
+        };
+        if let Err(error) = self.queue.try_send(request) {
+            tracing::error!("not on record: {kind} {subject:?} {detail:?}: {error}");
+        }
+    }
+
+    /// Puts on record that somebody was refused, unless there are too many of them:
+    /// those are counted, and the next record says how many there were.
+    pub fn refusal(&self, kind: &str, subject: &str, detail: &str) {
+        let taken = self
+            .bucket
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(Instant::now());
+        match taken {
+            Some(0) => {
+                tracing::warn!("{kind}: {subject:?}: {detail:?}");
+                self.note(kind, subject, detail, "");
+            }
+            Some(skipped) => {
+                let detail = format!("{} (and {skipped} more before it)", shortened(detail));
+                tracing::warn!("{kind}: {subject:?}: {detail:?}");
+                self.note(kind, subject, &detail, "");
+            }
+            None => {}
+        }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(TEXT_MAX).collect()
+}
+
+async fn write(tools: ToolsClient<Channel>, mut waiting: mpsc::Receiver<RecordRequest>) {
+    while let Some(request) = waiting.recv().await {
+        let written = retry::persistently(PATIENCE, || {
+            let mut tools = tools.clone();
+            let request = request.clone();
+            async move { tools.record(request).await }
+        });
+        if let Err(status) = written.await {
+            tracing::error!("not on record: {request:?}: {}", status.message());
+        }
+    }
+}
+
+/// A token bucket that counts what it held back.
+#[derive(Debug)]
+struct Bucket {
+    tokens: u32,
+    filled: Instant,
+    skipped: u64,
+}
+
+impl Bucket {
+    fn full(now: Instant) -> Self {
+        Self {
+            tokens: BURST,
+            filled: now,
+            skipped: 0,
+        }
+    }
+
+    /// How many were skipped before this one, or `None` when it is to be skipped too.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let periods = now.duration_since(self.filled).as_secs() / PERIOD.as_secs();
+        let new = u32::try_from(periods).unwrap_or(BURST).min(BURST);
+        if new > 0 {
+            self.tokens = (self.tokens + new).min(BURST);
+            self.filled = now;
+        }
+        if self.tokens == 0 {
+            self.skipped += 1;
+            return None;
+        }
+        self.tokens -= 1;
+        Some(std::mem::take(&mut self.skipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_refusals_is_counted_and_not_written() {
+        let start = Instant::now();
+        let mut bucket = Bucket::full(start);
+        let written = (0..100_000).filter(|_| bucket.take(start).is_some());
+        assert_eq!(written.count(), BURST as usize);
+        assert_eq!(
+            bucket.take(start + PERIOD),
+            Some(100_000 - u64::from(BURST))
+        );
+        assert_eq!(bucket.take(start + PERIOD), None);
+        let later = start + PERIOD * 1000;
+        let written = (0..1000).filter(|_| bucket.take(later).is_some());
+        assert_eq!(
+            written.count(),
+            BURST as usize,
+            "it never holds more than a burst"
+        );
+    }
+}

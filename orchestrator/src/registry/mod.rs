@@ -1,0 +1,257 @@
+//! What can be done here: the tools that `aios-tools` has, and the skills made of them.
+
+pub mod parameters;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aios_brain::skills::Skill;
+use aios_proto::retry;
+use aios_proto::v1::tools_client::ToolsClient;
+use aios_proto::v1::{ListToolsRequest, SkillStep};
+use serde_json::{Map, Value};
+use tonic::Status;
+use tonic::transport::Channel;
+
+use parameters::Parameter;
+
+/// How old the list of tools may be: `aios-tools` may have been restarted with others.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// A tool, as the planner sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tool {
+    /// `fs.write`.
+    pub name: String,
+    /// In what its arguments consist.
+    pub parameters: Vec<Parameter>,
+}
+
+/// All tools and skills at one time.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    tools: BTreeMap<String, Tool>,
+    skills: BTreeMap<String, Skill>,
+}
+
+/// Why an act cannot be done as proposed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Fault {
+    /// Neither a tool nor a skill.
+    #[error("this appliance has no tool {0} yet")]
+    Unknown(String),
+    /// The arguments do not fit the schema.
+    #[error("{act}: {fault}")]
+    Arguments {
+        /// The tool or skill.
+        act: String,
+        /// Where and how.
+        fault: String,
+    },
+}
+
+impl Catalog {
+    /// A catalog of these tools and skills.
+    pub fn new(tools: impl IntoIterator<Item = Tool>, skills: &[Skill]) -> Self {
+        let named = |tool: Tool| (tool.name.clone(), tool);
+        Self {
+            tools: tools.into_iter().map(named).collect(),
+            skills: skills
+                .iter()
+                .map(|skill| (skill.name.clone(), skill.clone()))
+                .collect(),
+        }
+    }
+
+    /// What the act must be told; for a skill its parameters, all required.
+    ///
+    /// # Errors
+    /// When there is no such act.
+    pub fn parameters(&self, act: &str) -> Result<Vec<Parameter>, Fault> {
+        match (self.tools.get(act), self.skills.get(act)) {
+            (Some(tool), _) => Ok(tool.parameters.clone()),
+            (None, Some(skill)) => Ok(parameters::of_skill(skill)),
+            (None, None) => Err(Fault::Unknown(act.to_owned())),
+        }
+    }
+
+    /// The tool calls that the act consists of, each checked against its tool's schema.
+    ///
+    /// # Errors
+    /// When there is no such act, or a call's arguments do not fit.
+    pub fn steps(
+        &self,
+        act: &str,
+        arguments: &Map<String, Value>,
+    ) -> Result<Vec<SkillStep>, Fault> {
+        parameters::check(&self.parameters(act)?, arguments).map_err(|fault| wrong(act, fault))?;
+        match self.skills.get(act) {
+            Some(skill) if !self.tools.contains_key(act) => self.expand(skill, arguments),
+            _ => Ok(vec![step(act, arguments)]),
+        }
+    }
+
+    fn expand(
+        &self,
+        skill: &Skill,
+        arguments: &Map<String, Value>,
+    ) -> Result<Vec<SkillStep>, Fault> {
+        let values = arguments.iter().map(|(name, value)| {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            (name.clone(), text)
+        });
+        let calls = skill
+            .expand(&values.collect())
+            .map_err(|error| wrong(&skill.name, error.to_string()))?;
+        let mut steps = Vec::with_capacity(calls.len());
+        for call in calls {
+            let tool = self
+                .tools
+                .get(&call.tool)
+                .ok_or_else(|| Fault::Unknown(call.tool.clone()))?;
+            let arguments = call.arguments.as_object().cloned().unwrap_or_default();
+            parameters::check(&tool.parameters, &arguments)
+                .map_err(|fault| wrong(&call.tool, fault))?;
+            steps.push(step(&call.tool, &arguments));
+        }
+        Ok(steps)
+    }
+}
+
+fn wrong(act: &str, fault: String) -> Fault {
+    Fault::Arguments {
+        act: act.to_owned(),
+        fault,
+    }
+}
+
+fn step(tool: &str, arguments: &Map<String, Value>) -> SkillStep {
+    SkillStep {
+        tool: tool.to_owned(),
+        arguments_json: Value::Object(arguments.clone()).to_string(),
+    }
+}
+
+/// The catalog, read from `aios-tools` when needed.
+#[derive(Debug)]
+pub struct Registry {
+    tools: ToolsClient<Channel>,
+    skills: Vec<Skill>,
+    patience: Duration,
+    cached: Mutex<Option<(Instant, Arc<Catalog>)>>,
+}
+
+impl Registry {
+    /// A registry over `aios-tools` and these skills.
+    pub fn new(tools: ToolsClient<Channel>, skills: Vec<Skill>, patience: Duration) -> Self {
+        Self {
+            tools,
+            skills,
+            patience,
+            cached: Mutex::new(None),
+        }
+    }
+
+    /// The catalog, at most a minute old.
+    ///
+    /// # Errors
+    /// When `aios-tools` is away for longer than the patience.
+    pub async fn catalog(&self) -> Result<Arc<Catalog>, Status> {
+        if let Some(catalog) = self.fresh() {
+            return Ok(catalog);
+        }
+        let list = retry::persistently(self.patience, || {
+            let mut tools = self.tools.clone();
+            async move { tools.list_tools(ListToolsRequest {}).await }
+        });
+        let tools = list.await?.into_inner().tools;
+        let tools = tools.into_iter().map(|tool| Tool {
+            parameters: parameters::of_schema(&tool.input_schema_json),
+            name: tool.name,
+        });
+        let catalog = Arc::new(Catalog::new(tools, &self.skills));
+        *self.cache() = Some((Instant::now(), catalog.clone()));
+        Ok(catalog)
+    }
+
+    fn fresh(&self) -> Option<Arc<Catalog>> {
+        let cached = self.cache();
+        let (read, catalog) = cached.as_ref()?;
+        (read.elapsed() < FRESH).then(|| catalog.clone())
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Option<(Instant, Arc<Catalog>)>> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn catalog() -> Catalog {
+        let schema = |properties: Value, required: Value| {
+            json!({"type": "object", "properties": properties, "required": required,
+                   "additionalProperties": false})
+            .to_string()
+        };
+        let tool = |name: &str, schema: String| Tool {
+            name: name.into(),
+            parameters: parameters::of_schema(&schema),
+        };
+        let path = json!({"path": {"type": "string"}});
+        let write = json!({"path": {"type": "string"}, "content": {"type": "string"}});
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../brain/skills");
+        Catalog::new(
+            [
+                tool("fs.mkdir", schema(path, json!(["path"]))),
+                tool("fs.write", schema(write, json!(["path", "content"]))),
+            ],
+            &Skill::load_dir(&folder).unwrap(),
+        )
+    }
+
+    #[test]
+    fn an_act_becomes_checked_calls_or_a_fault() {
+        let check = |act: &str, arguments: Value, expected: &str| {
+            let steps = catalog().steps(act, arguments.as_object().unwrap());
+            let found = match steps {
+                Ok(steps) => steps
+                    .into_iter()
+                    .map(|s| s.tool)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                Err(fault) => fault.to_string(),
+            };
+            assert_eq!(found, expected);
+        };
+        check("fs.mkdir", json!({"path": "/srv"}), "fs.mkdir");
+        check(
+            "fs.mkdir",
+            json!({"path": 5}),
+            "fs.mkdir: path must be an absolute path, not 5",
+        );
+        check("fs.mkdir", json!({}), "fs.mkdir: path is missing");
+        check(
+            "fs.mkdir",
+            json!({"path": "/srv", "force": true}),
+            "fs.mkdir: force is not known; known are path",
+        );
+        check(
+            "pkg.install",
+            json!({}),
+            "this appliance has no tool pkg.install yet",
+        );
+        let page = json!({"directory": "/srv/www", "content": "welcome"});
+        check("skill.web_page", page, "fs.mkdir fs.write");
+        check(
+            "skill.web_page",
+            json!({"directory": "/srv/www"}),
+            "skill.web_page: content is missing",
+        );
+    }
+}

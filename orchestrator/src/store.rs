@@ -1,0 +1,112 @@
+//! The memory, as the goal engine uses it: every write has reached the disk when
+//! it returns, and a memory that restarts is waited for.
+
+use std::time::Duration;
+
+use aios_proto::retry;
+use aios_proto::v1::memory_client::MemoryClient;
+use aios_proto::v1::{Decision, Event, GetGoalRequest, Goal, GoalState, ListGoalsRequest, Task};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+/// Goals read at once when looking back; the memory's newest.
+const LOOK_BACK: u32 = 1000;
+
+/// Goals, tasks and decisions on disk.
+#[derive(Clone, Debug)]
+pub struct Store {
+    memory: MemoryClient<Channel>,
+    patience: Duration,
+}
+
+/// Calls `$method` until it answers or the patience ends.
+macro_rules! patiently {
+    ($self:ident, $method:ident, $message:expr) => {
+        retry::persistently($self.patience, || {
+            let mut memory = $self.memory.clone();
+            let message = $message.clone();
+            async move {
+                let answer = memory.$method(message).await;
+                answer.map(tonic::Response::into_inner)
+            }
+        })
+        .await
+    };
+}
+
+impl Store {
+    /// A store that waits at most `patience` for a memory that is away.
+    pub fn new(memory: MemoryClient<Channel>, patience: Duration) -> Self {
+        Self { memory, patience }
+    }
+
+    /// Writes the goal, without its tasks.
+    ///
+    /// # Errors
+    /// The memory's refusal, or its absence.
+    pub async fn put_goal(&self, goal: &Goal) -> Result<(), Status> {
+        let goal = Goal {
+            tasks: Vec::new(),
+            ..goal.clone()
+        };
+        patiently!(self, put_goal, goal).map(drop)
+    }
+
+    /// Writes the task.
+    ///
+    /// # Errors
+    /// The memory's refusal, or its absence.
+    pub async fn put_task(&self, task: &Task) -> Result<(), Status> {
+        patiently!(self, put_task, task).map(drop)
+    }
+
+    /// Writes why something is done.
+    ///
+    /// # Errors
+    /// The memory's refusal, or its absence.
+    pub async fn put_decision(&self, decision: &Decision) -> Result<(), Status> {
+        patiently!(self, append_decision, decision).map(drop)
+    }
+
+    /// The goal with its tasks, if there is one with this id or id prefix.
+    ///
+    /// # Errors
+    /// The memory's refusal (an ambiguous prefix), or its absence.
+    pub async fn goal(&self, id: &str) -> Result<Option<Goal>, Status> {
+        let request = GetGoalRequest { id: id.to_owned() };
+        match patiently!(self, get_goal, request) {
+            Ok(goal) => Ok(Some(goal)),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(status),
+        }
+    }
+
+    /// The newest goals in one of these states, newest first.
+    ///
+    /// # Errors
+    /// The memory's refusal, or its absence.
+    pub async fn goals(
+        &self,
+        states: &[GoalState],
+        limit: Option<u32>,
+    ) -> Result<Vec<Goal>, Status> {
+        let request = ListGoalsRequest {
+            limit: limit.unwrap_or(LOOK_BACK),
+            states: states.iter().map(|state| i32::from(*state)).collect(),
+        };
+        patiently!(self, list_goals, request).map(|answer| answer.goals)
+    }
+
+    /// Puts an event into the memory's ring; when it cannot, the log has it.
+    pub async fn event(&self, event: Event) {
+        let mut memory = self.memory.clone();
+        if let Err(status) = memory.append_event(event.clone()).await {
+            tracing::warn!(
+                "event {} not kept: {}: {}",
+                event.kind,
+                status.message(),
+                event.text
+            );
+        }
+    }
+}
