@@ -24,8 +24,17 @@ pub const PROTECTED: [&str; 7] = [
     "/usr/lib/aios",
     "/var/lib/aios",
 ];
-/// What no tool may read either: keys.
-pub const SECRET: [&str; 2] = ["/etc/aios/pki", "/var/lib/aios/tools"];
+/// What no tool may read either: keys and password files.
+pub const SECRET: [&str; 8] = [
+    "/etc/aios/pki",
+    "/etc/dropbear",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/root/.ssh",
+    "/var/lib/aios/tools",
+];
 
 /// What becomes of a symbolic link in the last place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
