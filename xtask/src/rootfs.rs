@@ -30,6 +30,10 @@ const PACKAGES: [&str; 6] = [
     "nftables",
 ];
 
+/// Sets /bin, /lib and /sbin up as links from the start; else a package does it
+/// that brings all of Perl (50 MB).
+const MERGED_USR: &str = "/usr/share/mmdebstrap/hooks/merged-usr";
+
 /// What no appliance reads: not here, nor with packages that are installed later.
 const EXCLUDED: [&str; 8] = [
     "/usr/share/bash-completion/*",
@@ -128,6 +132,7 @@ fn base_key() -> cache::Key {
         .text("suite", SUITE)
         .text("packages", &PACKAGES.join(" "))
         .text("excluded", &EXCLUDED.join(" "))
+        .text("links", MERGED_USR)
 }
 
 /// Debian's part, as a tar archive.
@@ -137,6 +142,7 @@ fn debian() -> Result<PathBuf> {
         command.args(["--mode", if host::is_root() { "root" } else { "unshare" }]);
         command.args(["--variant=apt", "--architectures=amd64"]);
         command.arg(format!("--include={}", PACKAGES.join(",")));
+        command.arg(format!("--hook-dir={MERGED_USR}"));
         for path in EXCLUDED {
             command.arg(format!("--dpkgopt=path-exclude={path}"));
         }
