@@ -55,15 +55,22 @@ struct FileEntry {
 /// # Errors
 /// When one of them cannot be built.
 pub fn build() -> Result<Artefacts> {
-    let (kernel, root) = (kernel::build()?, rootfs::build()?);
+    Ok(make()?.0)
+}
+
+fn make() -> Result<(Artefacts, Kernel, Root)> {
+    let kernel = kernel::build()?;
+    let binaries = binaries::build()?;
+    let root = rootfs::build(&binaries)?;
     let key = cache::Key::new(RECIPE)
         .text("version", env!("CARGO_PKG_VERSION"))
         .text("kernel", &kernel.image.to_string_lossy())
         .text("command line", &command_line_for_disk(&root))
         .text("root", &root.verity.root_hash);
     let built = cache::entry("image", &key, |folder| assemble(folder, &kernel, &root))?;
-    publish(&built, &paths::artefacts())?;
     let folder = paths::artefacts();
+    publish(&built, &folder)?;
+    let aiosctl = binaries.iter().find(|binary| binary.name == "aiosctl");
     let artefacts = Artefacts {
         kernel: folder.join(KERNEL),
         command_line: command_line_for_vm(&root),
@@ -71,14 +78,9 @@ pub fn build() -> Result<Artefacts> {
         rootfs: rootfs::unpack(&root)?,
         data: folder.join(DATA),
         disk: folder.join(DISK),
-        aiosctl: binaries::build()?
-            .into_iter()
-            .find(|binary| binary.name == "aiosctl")
-            .context("there is no aiosctl")?
-            .path,
+        aiosctl: aiosctl.context("there is no aiosctl")?.path.clone(),
     };
-    artefacts.write(&folder)?;
-    Ok(artefacts)
+    Ok((artefacts, kernel, root))
 }
 
 /// Says where everything is.
@@ -100,8 +102,7 @@ pub fn print(artefacts: &Artefacts) {
 /// # Errors
 /// When an artefact cannot be built, or the file cannot be read.
 pub fn provisioned(node: &Path, out: &Path) -> Result<()> {
-    let artefacts = build()?;
-    let (kernel, root) = (kernel::build()?, rootfs::build()?);
+    let (artefacts, kernel, root) = make()?;
     let parts = disk::Parts {
         kernel: &kernel,
         root: &root,

@@ -94,7 +94,7 @@ fn run(command: Command) -> Result<bool> {
             }
         }
         Command::Models => println!("{}", models::build()?.display()),
-        Command::Rootfs => println!("{}", rootfs::build()?.image.display()),
+        Command::Rootfs => println!("{}", rootfs::build(&binaries::build()?)?.image.display()),
         Command::Image => image::print(&image::build()?),
         Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
         Command::Run(arguments) => return run::run(&arguments),

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::binaries::{self, Binary};
+use crate::binaries::Binary;
 use crate::verity::Verity;
 use crate::{cache, exec, host, layer, models, paths};
 
@@ -80,17 +80,16 @@ pub struct Root {
 ///
 /// # Errors
 /// When a part of it cannot be built.
-pub fn build() -> Result<Root> {
+pub fn build(binaries: &[Binary]) -> Result<Root> {
     host::ensure(&[host::ROOTFS])?;
     if !host::is_root() {
         host::ensure(&[host::ROOTFS_UNPRIVILEGED])?;
     }
-    let binaries = binaries::build()?;
     let models = models::build()?;
     let base = debian()?;
-    let key = layer::key(base_key().text("layer", "1"), &binaries, &models)?;
+    let key = layer::key(base_key().text("layer", "1"), binaries, &models)?;
     let built = cache::entry("rootfs", &key, |folder| {
-        pack(folder, &base, &binaries, &models)
+        pack(folder, &base, binaries, &models)
     })?;
     let verity = serde_json::from_slice(&fs::read(built.join("verity.json"))?)?;
     Ok(Root {
