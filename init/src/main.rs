@@ -1,2 +1,68 @@
-//! To be written.
-fn main() {}
+//! aios-init: PID 1 of aiOS, and the roles around it, in one executable.
+//!
+//! 1. **PID 1 never crashes, blocks or grows.** Other systems' inits parse, log
+//!    and serve networks in PID 1 and have panicked the kernel by it; here PID 1
+//!    is one thread with one event loop ([`pid1`]) around a pure state machine
+//!    ([`supervise`]). Everything else is a role in a process of its own, which
+//!    PID 1 starts again when it dies.
+//! 2. `control` ([`control`]) speaks gRPC on `/run/aios/init.sock` and asks PID 1
+//!    in small bounded packets ([`wire`]).
+//! 3. `logger` ([`logger`]) reads what services write, into bounded files.
+//! 4. `provision` ([`provision`]) installs the node's name and certificates.
+//! 5. `dhcp` ([`network`]) becomes the DHCP client of the first interface.
+//! 6. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
+//!    everything and ends the machine.
+//!
+//! What a service is, is said by its manifest ([`manifest`]; keys in README.md).
+//! What must not live here: anything that understands goals, tools or models.
+
+mod accounts;
+mod control;
+mod logger;
+mod manifest;
+mod network;
+mod pid1;
+mod places;
+mod provision;
+mod shutdown;
+mod supervise;
+mod wire;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let role = arguments.first().map(String::as_str);
+    match role {
+        Some("shutdown") => shutdown::run(&arguments[1..]),
+        // The kernel passes PID 1 whatever it did not understand on its command line.
+        _ if std::process::id() == 1 => pid1::run(),
+        Some("control") => report(control::run()),
+        Some("logger") => report(logger::run()),
+        Some("provision") => provision::run(),
+        Some("dhcp") => report(network::dhcp().map(|never| match never {})),
+        _ => usage(),
+    }
+}
+
+fn report(result: std::io::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("<3>{error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    tell(
+        "aios-init is PID 1 of aiOS; its roles (control, logger, provision, dhcp) are started by it\n",
+    );
+    ExitCode::from(64)
+}
+
+fn tell(text: &str) {
+    // Err: nobody listens.
+    let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
+}

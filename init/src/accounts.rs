@@ -1,0 +1,86 @@
+//! Accounts, from `/etc/passwd` (a static executable has no NSS).
+
+use std::path::Path;
+
+use aios_proto::identity::AIOS_GID;
+
+/// As whom a service runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Further groups: `aios` for aiOS's own accounts, else none.
+    pub groups: Vec<u32>,
+    /// Home folder.
+    pub home: String,
+}
+
+impl Account {
+    /// uid 0, which needs no table.
+    pub fn root() -> Self {
+        Self {
+            uid: 0,
+            gid: 0,
+            groups: Vec::new(),
+            home: "/root".to_owned(),
+        }
+    }
+}
+
+/// The account of this name.
+pub fn find(name: &str) -> Option<Account> {
+    if name == "root" {
+        return Some(Account::root());
+    }
+    let table = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
+    table.lines().find_map(|line| parse(line, name))
+}
+
+fn parse(line: &str, wanted: &str) -> Option<Account> {
+    let mut fields = line.split(':');
+    let name = fields.next()?;
+    if name != wanted {
+        return None;
+    }
+    let uid = fields.nth(1)?.parse().ok()?;
+    let gid = fields.next()?.parse().ok()?;
+    let home = fields
+        .nth(1)
+        .filter(|home| !home.is_empty())
+        .unwrap_or("/")
+        .to_owned();
+    let groups = if name.starts_with("aios-") {
+        vec![AIOS_GID]
+    } else {
+        Vec::new()
+    };
+    Some(Account {
+        uid,
+        gid,
+        groups,
+        home,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_name_is_found() {
+        let line = "aios-memory:x:903:900:memory:/var/lib/aios/memory:/bin/false";
+        let account = parse(line, "aios-memory").unwrap();
+        assert_eq!((account.uid, account.gid), (903, 900));
+        assert_eq!(account.groups, vec![900]);
+        assert_eq!(parse(line, "aios-mem"), None);
+        assert_eq!(parse("aios-memory:x:many:900:::", "aios-memory"), None);
+        assert_eq!(
+            parse("www:x:33:33::/var/www:/bin/sh", "www")
+                .unwrap()
+                .groups,
+            vec![]
+        );
+    }
+}

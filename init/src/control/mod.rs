@@ -1,0 +1,53 @@
+//! The `control` role: the gRPC service `Init` on `/run/aios/init.sock`.
+//!
+//! It holds no state that matters: PID 1 knows the services, the logger's files
+//! hold the logs. So it can be killed at any time; PID 1 starts it again with a
+//! new connection, and an order that PID 1 has taken is carried out without it.
+
+mod access;
+mod link;
+mod logs;
+mod service;
+
+use std::io;
+use std::sync::Arc;
+
+use aios_proto::v1::init_server::InitServer;
+use tonic::transport::Server;
+
+pub use access::Access;
+pub use link::Link;
+pub use service::InitService;
+
+/// Serves until SIGTERM or until PID 1 closes the connection.
+///
+/// # Errors
+/// No connection to PID 1, or the socket cannot be bound.
+pub fn run() -> io::Result<()> {
+    aios_proto::logging::init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve())
+}
+
+async fn serve() -> io::Result<()> {
+    let link = Arc::new(Link::from_stdin()?);
+    let incoming = aios_proto::socket::listen(&aios_proto::socket::of("init"))?;
+    let service = InitService::new(link.clone(), Access::by_peer_credentials());
+    let server = InitServer::new(service)
+        .max_decoding_message_size(aios_proto::socket::MESSAGE_MAX)
+        .max_encoding_message_size(aios_proto::socket::MESSAGE_MAX);
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    // Err: nobody waits for it (started by hand).
+    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+    let serving = Server::builder()
+        .add_service(server)
+        .serve_with_incoming(incoming);
+    // Open streams (`logs -f`) do not hold the end up: they just end.
+    tokio::select! {
+        ended = serving => ended.map_err(io::Error::other),
+        _ = terminate.recv() => Ok(()),
+        () = link.closed() => Err(io::Error::other("PID 1 closed the connection")),
+    }
+}

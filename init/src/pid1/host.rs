@@ -1,0 +1,123 @@
+//! What makes this system this host: name, id, clock, loopback; and the folders
+//! that services expect.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use aios_proto::identity::AIOS_GID;
+use nix::unistd::{Gid, Uid, chown};
+
+use crate::{accounts, network, places};
+
+/// The last time known at the last shutdown, as a file's modification time.
+const LAST_TIME: &str = "/var/lib/aios/clock";
+
+/// Sets the host name from `/etc/hostname`, `aios` without one.
+pub fn set_name() -> nix::Result<()> {
+    let text = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let name = text
+        .lines()
+        .next()
+        .map(str::trim)
+        .filter(|name| is_host_name(name));
+    nix::unistd::sethostname(name.unwrap_or("aios"))
+}
+
+/// Letters, digits, `-` and `.`, at most 64 (Linux's limit).
+pub fn is_host_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with(['-', '.'])
+}
+
+/// Gives the host an id of its own if it has none (machine-id(5)).
+pub fn ensure_machine_id() -> io::Result<()> {
+    const PATH: &str = "/etc/machine-id";
+    let has_one = |text: String| text.trim().len() == 32;
+    if std::fs::read_to_string(PATH).is_ok_and(has_one) {
+        return Ok(());
+    }
+    let mut random = [0; 16];
+    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut random)?;
+    let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    std::fs::write(PATH, id + "\n")
+}
+
+/// A clock that is behind the build or the last shutdown is wrong: moves it up.
+/// Returns the seconds by which it was moved.
+pub fn correct_clock() -> nix::Result<u64> {
+    let modified = |path: &Path| {
+        std::fs::metadata(path)
+            .and_then(|meta| meta.modified())
+            .ok()
+    };
+    let build = modified(Path::new("/usr/lib/aios/aios-init"));
+    let floor = build.max(modified(Path::new(LAST_TIME)));
+    let behind = floor.and_then(|floor| floor.duration_since(SystemTime::now()).ok());
+    let (Some(floor), Some(behind)) = (floor, behind.filter(|behind| !behind.is_zero())) else {
+        return Ok(0);
+    };
+    let since_epoch = floor
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    let time = nix::sys::time::TimeSpec::from_duration(since_epoch);
+    nix::time::clock_settime(nix::time::ClockId::CLOCK_REALTIME, time)?;
+    Ok(behind.as_secs())
+}
+
+/// Remembers the time for a machine whose clock forgets it.
+pub fn save_time() -> io::Result<()> {
+    std::fs::write(LAST_TIME, "")
+}
+
+/// Makes the folders of sockets and logs; brings the loopback up.
+/// Returns what failed.
+pub fn prepare() -> Vec<String> {
+    let mut failures = Vec::new();
+    let logger = accounts::find("aios-logger").map_or(0, |account| account.uid);
+    let run = places::run_dir();
+    for (path, owner, mode) in [
+        (run.clone(), 0, 0o775),
+        (run.join("agents"), 0, 0o775),
+        (places::log_dir(), logger, 0o750),
+    ] {
+        if let Err(error) = make_folder(&path, owner, AIOS_GID, mode) {
+            failures.push(format!("cannot make {}: {error}", path.display()));
+        }
+    }
+    if let Err(error) = network::set_up(network::LOOPBACK) {
+        failures.push(format!("cannot bring the loopback up: {error}"));
+    }
+    failures
+}
+
+/// On a machine the logger reads and writes the kernel's log.
+pub fn give_kernel_log_to_logger() -> nix::Result<()> {
+    match accounts::find("aios-logger") {
+        Some(account) => chown("/dev/kmsg", Some(Uid::from_raw(account.uid)), None),
+        None => Ok(()),
+    }
+}
+
+/// Makes a folder, or gives an existing one its owner and mode.
+pub fn make_folder(path: &Path, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(path)?;
+    chown(path, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_checked() {
+        let check = |name: &str, expected| assert_eq!(is_host_name(name), expected, "{name}");
+        check("node-1.example", true);
+        check("", false);
+        check("-x", false);
+        check("a b", false);
+        check(&"x".repeat(65), false);
+    }
+}
