@@ -18,7 +18,11 @@ pub fn scan(folder: &Path) -> BTreeMap<String, PathBuf> {
         return BTreeMap::new();
     };
     let model = |path: PathBuf| {
-        let name = path.file_name()?.to_str()?.strip_suffix(".gguf")?.to_owned();
+        let name = path
+            .file_name()?
+            .to_str()?
+            .strip_suffix(".gguf")?
+            .to_owned();
         is_name(&name).then_some((name, path))
     };
     entries

@@ -143,7 +143,12 @@ fn parse(path: &Path, text: &str) -> Result<Settings, ConfigError> {
     check("threads", settings.threads, 1, 256)?;
     check("context_tokens", settings.context_tokens, 64, 1 << 20)?;
     check("queue", settings.queue, 1, 4096)?;
-    check("load_timeout_seconds", settings.load_timeout_seconds, 1, 86_400)?;
+    check(
+        "load_timeout_seconds",
+        settings.load_timeout_seconds,
+        1,
+        86_400,
+    )?;
     Ok(settings)
 }
 
@@ -154,7 +159,10 @@ mod tests {
     #[test]
     fn what_is_not_said_has_its_default_and_other_tables_are_left_alone() {
         let path = Path::new("config.toml");
-        assert_eq!(parse(path, "[other]\nx = 1\n").unwrap(), Settings::default());
+        assert_eq!(
+            parse(path, "[other]\nx = 1\n").unwrap(),
+            Settings::default()
+        );
         let threads = parse(path, "[runtime]\nthreads = 4\n").unwrap().threads;
         assert_eq!(threads, 4);
     }

@@ -137,8 +137,7 @@ impl<R: Read> Cursor<R> {
         if length == 0 || length > NAME_MAX {
             return malformed(format!("a name of {length} bytes"));
         }
-        String::from_utf8(self.bytes(length)?)
-            .or_else(|_| malformed("a name that is not UTF-8"))
+        String::from_utf8(self.bytes(length)?).or_else(|_| malformed("a name that is not UTF-8"))
     }
 }
 
@@ -248,12 +247,18 @@ fn read_tensors<R: Read>(cursor: &mut Cursor<R>, count: u64) -> Result<Vec<Place
         let kind = cursor.u32()?;
         let offset = cursor.u64()?;
         let Some(bytes) = tensor_bytes(shape, kind) else {
-            return malformed(format!("the tensor {name:?} has an impossible shape or type"));
+            return malformed(format!(
+                "the tensor {name:?} has an impossible shape or type"
+            ));
         };
         if !names.insert(name.clone()) {
             return malformed(format!("the tensor {name:?} is there twice"));
         }
-        places.push(Place { name, offset, bytes });
+        places.push(Place {
+            name,
+            offset,
+            bytes,
+        });
     }
     Ok(places)
 }
@@ -273,29 +278,29 @@ fn tensor_bytes(shape: [u64; 4], kind: u32) -> Option<u64> {
 /// Elements and bytes of one block of a ggml type.
 fn block_of(kind: u32) -> Option<(u64, u64)> {
     Some(match kind {
-        0 | 26 => (1, 4),            // F32, I32
-        1 | 25 | 30 => (1, 2),       // F16, I16, BF16
-        24 => (1, 1),                // I8
-        27 | 28 => (1, 8),           // I64, F64
-        2 | 20 => (32, 18),          // Q4_0, IQ4_NL
-        3 => (32, 20),               // Q4_1
-        6 => (32, 22),               // Q5_0
-        7 => (32, 24),               // Q5_1
-        8 => (32, 34),               // Q8_0
-        10 => (256, 84),             // Q2_K
-        11 | 21 => (256, 110),       // Q3_K, IQ3_S
-        12 => (256, 144),            // Q4_K
-        13 => (256, 176),            // Q5_K
-        14 => (256, 210),            // Q6_K
-        16 | 35 => (256, 66),        // IQ2_XXS, TQ2_0
-        17 => (256, 74),             // IQ2_XS
-        18 => (256, 98),             // IQ3_XXS
-        19 => (256, 50),             // IQ1_S
-        22 => (256, 82),             // IQ2_S
-        23 => (256, 136),            // IQ4_XS
-        29 => (256, 56),             // IQ1_M
-        34 => (256, 54),             // TQ1_0
-        39 => (32, 17),              // MXFP4
+        0 | 26 => (1, 4),      // F32, I32
+        1 | 25 | 30 => (1, 2), // F16, I16, BF16
+        24 => (1, 1),          // I8
+        27 | 28 => (1, 8),     // I64, F64
+        2 | 20 => (32, 18),    // Q4_0, IQ4_NL
+        3 => (32, 20),         // Q4_1
+        6 => (32, 22),         // Q5_0
+        7 => (32, 24),         // Q5_1
+        8 => (32, 34),         // Q8_0
+        10 => (256, 84),       // Q2_K
+        11 | 21 => (256, 110), // Q3_K, IQ3_S
+        12 => (256, 144),      // Q4_K
+        13 => (256, 176),      // Q5_K
+        14 => (256, 210),      // Q6_K
+        16 | 35 => (256, 66),  // IQ2_XXS, TQ2_0
+        17 => (256, 74),       // IQ2_XS
+        18 => (256, 98),       // IQ3_XXS
+        19 => (256, 50),       // IQ1_S
+        22 => (256, 82),       // IQ2_S
+        23 => (256, 136),      // IQ4_XS
+        29 => (256, 56),       // IQ1_M
+        34 => (256, 54),       // TQ1_0
+        39 => (32, 17),        // MXFP4
         _ => return None,
     })
 }

@@ -48,7 +48,13 @@ fn a_sound_file_says_what_it_is() {
 
 #[test]
 fn a_tensor_outside_of_the_file_is_refused() {
-    for (length, offset) in [(17, 0), (16, 32), (8, u64::MAX - 31), (u64::MAX / 4, 0), (0, 0)] {
+    for (length, offset) in [
+        (17, 0),
+        (16, 32),
+        (8, u64::MAX - 31),
+        (u64::MAX / 4, 0),
+        (0, 0),
+    ] {
         let error = check(&file(length, offset)).unwrap_err().to_string();
         assert!(error.contains("\"t\""), "{length} at {offset}: {error}");
     }

@@ -80,7 +80,10 @@ impl Test {
     pub fn judge(&self, event: &Event, folder: &Path) -> Result<String, String> {
         match (self, event) {
             (Self::Similarity { margin, .. }, Event::Embedded(answer)) => {
-                let vectors = answer.response.as_ref().map(|response| &response.embeddings);
+                let vectors = answer
+                    .response
+                    .as_ref()
+                    .map(|response| &response.embeddings);
                 judge_similarity(vectors.map_or(&[][..], Vec::as_slice), *margin)
             }
             (
@@ -105,7 +108,9 @@ fn judge_similarity(vectors: &[v1::Embedding], margin: f32) -> Result<String, St
     if near > far + margin {
         Ok(figures)
     } else {
-        Err(format!("the model does not tell sentences apart: {figures}"))
+        Err(format!(
+            "the model does not tell sentences apart: {figures}"
+        ))
     }
 }
 
@@ -121,14 +126,20 @@ fn judge_act(
 ) -> Result<String, String> {
     let decision = aios_brain::Heads::load(folder)
         .and_then(|heads| {
-            heads.decide(&answer.states, answer.tokens as usize, answer.width as usize)
+            heads.decide(
+                &answer.states,
+                answer.tokens as usize,
+                answer.width as usize,
+            )
         })
         .map_err(|error| format!("the heads: {}", crate::chain(&error)))?;
     let chosen = format!("{text:?} is {} ({:.2})", decision.act, decision.confidence);
     if decision.act == expected {
         Ok(chosen)
     } else {
-        Err(format!("the model does not understand: {chosen}, not {expected}"))
+        Err(format!(
+            "the model does not understand: {chosen}, not {expected}"
+        ))
     }
 }
 
@@ -146,7 +157,11 @@ mod tests {
     fn sentences_that_all_look_alike_or_are_no_numbers_fail() {
         let check = |a, b, c, passes| {
             let vectors = [a, b, c].map(vector);
-            assert_eq!(judge_similarity(&vectors, 0.3).is_ok(), passes, "{b:?} {c:?}");
+            assert_eq!(
+                judge_similarity(&vectors, 0.3).is_ok(),
+                passes,
+                "{b:?} {c:?}"
+            );
         };
         check([1.0, 0.0], [0.8, 0.6], [0.0, 1.0], true);
         check([1.0, 0.0], [1.0, 0.0], [1.0, 0.0], false);

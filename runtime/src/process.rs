@@ -94,7 +94,10 @@ impl Worker {
                 Err(error) => format!("cannot be killed: {error}"),
             },
         };
-        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let words = self
+            .last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
             [] => format!("the worker {status}"),
@@ -116,7 +119,9 @@ fn log_filter(ours: Option<String>) -> String {
 async fn pass_on(stderr: ChildStderr, last_words: Arc<Mutex<VecDeque<String>>>) {
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let routine = ["<5>", "<6>", "<7>"].iter().any(|mark| line.starts_with(mark));
+        let routine = ["<5>", "<6>", "<7>"]
+            .iter()
+            .any(|mark| line.starts_with(mark));
         if line.starts_with('<') {
             eprintln!("{line}");
         } else {

@@ -126,7 +126,9 @@ impl Registry {
     /// `INVALID_ARGUMENT`, `NOT_FOUND`, or `FAILED_PRECONDITION` with why it cannot be loaded.
     pub async fn load(&self, name: &str) -> Result<Listed, Refusal> {
         if !catalogue::is_name(name) {
-            return Err(Refusal::invalid_argument(format!("{name:?} is no model's name")));
+            return Err(Refusal::invalid_argument(format!(
+                "{name:?} is no model's name"
+            )));
         }
         let mut status = self.loading(name)?;
         let settled = |status: &Status| status.state != ModelState::Loading;
@@ -175,7 +177,9 @@ impl Registry {
     pub fn unload(&self, name: &str) -> Result<(), Refusal> {
         let mut slots = self.slots();
         match slots.get(name) {
-            None => Err(Refusal::not_found(format!("the model {name} is not loaded"))),
+            None => Err(Refusal::not_found(format!(
+                "the model {name} is not loaded"
+            ))),
             Some(slot) if slot.builtin => Err(Refusal::failed_precondition(format!(
                 "the model {name} is built in; the appliance needs it"
             ))),
@@ -209,7 +213,9 @@ impl Registry {
         };
         if slot.messages.send(Message::Job(job)).is_err() {
             let error = slot.status.borrow().error.clone();
-            return Err(Refusal::unavailable(format!("the model {name} failed: {error}")));
+            return Err(Refusal::unavailable(format!(
+                "the model {name} failed: {error}"
+            )));
         }
         Ok(Call {
             id,
@@ -258,7 +264,9 @@ impl Registry {
         for name in &needed {
             let (status, path) = {
                 let slots = self.slots();
-                let slot = slots.get(name).ok_or(format!("the model {name} is missing"))?;
+                let slot = slots
+                    .get(name)
+                    .ok_or(format!("the model {name} is missing"))?;
                 (slot.status.borrow().clone(), slot.path.clone())
             };
             match status.state {
@@ -297,7 +305,10 @@ impl Call {
     ///
     /// # Errors
     /// What the worker said, or `UNAVAILABLE` when it was lost.
-    pub fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Event, Refusal>>> {
+    pub fn poll_answer(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Event, Refusal>>> {
         if self.finished {
             return Poll::Ready(None);
         }

@@ -61,7 +61,10 @@ fn model_of(listed: Listed) -> v1::Model {
         state: status.state.into(),
         size_bytes: summary.as_ref().map_or_else(size, |s| s.size_bytes),
         path: listed.path.display().to_string(),
-        architecture: summary.as_ref().map(|s| s.architecture.clone()).unwrap_or_default(),
+        architecture: summary
+            .as_ref()
+            .map(|s| s.architecture.clone())
+            .unwrap_or_default(),
         context_length: summary.as_ref().map_or(0, |s| s.context_length),
         embedding_length: summary.as_ref().map_or(0, |s| s.embedding_length),
         generates: summary.as_ref().is_some_and(|s| s.generates),

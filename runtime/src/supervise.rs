@@ -197,7 +197,11 @@ async fn inspect(spec: &Spec) -> Result<(Summary, Option<Test>), StartError> {
     let most = spec.settings.context_tokens;
     let read = tokio::task::spawn_blocking(move || {
         let mut summary = gguf::inspect(&path).map_err(|error| crate::chain(&error))?;
-        let limit = if summary.generates { most } else { ENCODER_CONTEXT_MAX };
+        let limit = if summary.generates {
+            most
+        } else {
+            ENCODER_CONTEXT_MAX
+        };
         summary.context_length = summary.context_length.min(limit);
         Ok((summary, probe::beside(&path)?))
     });

@@ -132,7 +132,10 @@ impl<'m> Generator<'m> {
         }
         check_stops(&request.stop)?;
         let picker = Picker::new(self.model, request)?;
-        let prompt = self.model.vocab().tokenize(request.prompt.as_bytes(), true, false);
+        let prompt = self
+            .model
+            .vocab()
+            .tokenize(request.prompt.as_bytes(), true, false);
         if prompt.is_empty() {
             return Err(Status::invalid_argument("the prompt has no tokens"));
         }
@@ -204,7 +207,9 @@ impl<'m> Generator<'m> {
             if let Some(token) = stream.next.take() {
                 let position = (stream.prompt.len() + stream.written as usize - 1) as i32;
                 stream.row = Some(self.batch.n_tokens());
-                self.batch.add(token, position, &[stream.sequence], true).map_err(full)?;
+                self.batch
+                    .add(token, position, &[stream.sequence], true)
+                    .map_err(full)?;
             }
         }
         for stream in &mut self.streams {
@@ -246,13 +251,19 @@ impl<'m> Generator<'m> {
 fn advance(stream: &mut Stream, model: &LlamaModel, token: LlamaToken) -> v1::GenerateResponse {
     let vocabulary = model.vocab();
     if vocabulary.is_eog(token) {
-        let reason = if stream.picker.has_grammar() { "grammar" } else { "stop" };
+        let reason = if stream.picker.has_grammar() {
+            "grammar"
+        } else {
+            "stop"
+        };
         let text = stream.text.finish();
         return last_piece(stream, text, reason);
     }
     stream.picker.accept(token);
     stream.written += 1;
-    let ready = stream.text.push(&vocabulary.token_to_piece(token, false, None));
+    let ready = stream
+        .text
+        .push(&vocabulary.token_to_piece(token, false, None));
     if ready.stopped {
         return last_piece(stream, ready.text, "stop");
     }

@@ -33,9 +33,8 @@ const SEQUENCES: u32 = 8;
 pub fn main() -> ExitCode {
     aios_proto::logging::init();
     llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
-    let dies_with_parent = rustix::process::set_parent_process_death_signal(Some(
-        rustix::process::Signal::KILL,
-    ));
+    let dies_with_parent =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     if let Err(error) = dies_with_parent {
         tracing::warn!("cannot be bound to the server's life: {error}");
     }

@@ -32,7 +32,10 @@ impl Picker {
             )));
         }
         let random = (temperature > 0.0).then(|| {
-            let samplers = [LlamaSampler::temp(temperature), LlamaSampler::dist(request.seed)];
+            let samplers = [
+                LlamaSampler::temp(temperature),
+                LlamaSampler::dist(request.seed),
+            ];
             LlamaSampler::chain(samplers, true)
         });
         let grammar = match request.grammar.as_str() {
@@ -63,7 +66,9 @@ impl Picker {
         if !allows(grammar, token) {
             let mut candidates = all();
             candidates.apply_sampler(grammar);
-            candidates.data.retain(|candidate| candidate.logit() > f32::NEG_INFINITY);
+            candidates
+                .data
+                .retain(|candidate| candidate.logit() > f32::NEG_INFINITY);
             if candidates.data.is_empty() {
                 return Err(Status::failed_precondition(
                     "no token of the model's vocabulary continues the grammar",
@@ -97,7 +102,10 @@ fn allows(grammar: &mut LlamaSampler, token: LlamaToken) -> bool {
     let alone = LlamaTokenData::new(token, 1.0, 0.0);
     let mut alone = LlamaTokenDataArray::new(vec![alone], false);
     alone.apply_sampler(grammar);
-    alone.data.first().is_some_and(|left| left.logit() > f32::NEG_INFINITY)
+    alone
+        .data
+        .first()
+        .is_some_and(|left| left.logit() > f32::NEG_INFINITY)
 }
 
 fn choose(

@@ -30,7 +30,11 @@ impl TextOut {
     pub(super) fn push(&mut self, piece: &[u8]) -> Ready {
         self.bytes.extend_from_slice(piece);
         self.decode();
-        let stop = self.stops.iter().filter_map(|stop| self.held.find(stop.as_str())).min();
+        let stop = self
+            .stops
+            .iter()
+            .filter_map(|stop| self.held.find(stop.as_str()))
+            .min();
         if let Some(position) = stop {
             self.held.truncate(position);
             let text = std::mem::take(&mut self.held);
@@ -66,7 +70,8 @@ impl TextOut {
                 }
                 Err(error) => {
                     let valid = error.valid_up_to();
-                    self.held.push_str(&String::from_utf8_lossy(&self.bytes[..valid]));
+                    self.held
+                        .push_str(&String::from_utf8_lossy(&self.bytes[..valid]));
                     let Some(bad) = error.error_len() else {
                         self.bytes.drain(..valid); // the rest may be completed
                         return;
