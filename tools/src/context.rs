@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aios_ledger::Ledger;
 use aios_proto::v1::init_client::InitClient;
 use tokio::runtime::Handle;
 use tonic::transport::Channel;
@@ -12,18 +13,22 @@ use tonic::transport::Channel;
 use crate::error::ToolError;
 
 /// What all calls share.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Surroundings {
     /// Where the sockets of the other daemons are.
     pub run_dir: PathBuf,
     /// `/var/lib/aios`: the undo store, the quarantine and the ledger are below.
     pub state_dir: PathBuf,
+    /// The audit log; tools only read it.
+    pub ledger: Arc<Ledger>,
+    /// Who owns new files: root.
+    pub owner: (u32, u32),
     /// Runs the asynchronous clients of other daemons.
     pub runtime: Handle,
 }
 
 /// The surroundings of one act: clients of other daemons, its deadline, who it is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     shared: Arc<Surroundings>,
     execution: String,
@@ -50,6 +55,11 @@ impl Context {
         }
     }
 
+    /// The same with another deadline.
+    pub fn until(self, deadline: Instant) -> Self {
+        Self { deadline, ..self }
+    }
+
     /// Was the act begun before, by a process that died in it?
     pub fn is_resumed(&self) -> bool {
         self.resumed
@@ -65,9 +75,14 @@ impl Context {
         &self.shared.state_dir
     }
 
-    /// The folder of the ledger; [`aios_ledger`] reads it.
-    pub fn ledger_dir(&self) -> PathBuf {
-        self.shared.state_dir.join("ledger")
+    /// The audit log, to be read.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    /// User and group that own new files.
+    pub fn owner(&self) -> (u32, u32) {
+        self.shared.owner
     }
 
     /// The time that is left.

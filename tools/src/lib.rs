@@ -11,11 +11,28 @@
 //!
 //! What must not live here: planning, and knowledge about goals.
 
+pub mod capability;
+pub mod config;
+pub mod confine;
 pub mod context;
 pub mod error;
+pub mod executor;
+pub mod export;
 pub mod format;
 pub mod fs;
+pub mod grpc;
+pub mod locks;
+pub mod pipeline;
+pub mod policy;
+pub mod process;
+pub mod procfs;
 pub mod registry;
 pub mod schema;
+pub mod service;
+pub mod slots;
 pub mod spec;
+pub mod store;
 pub mod tool;
+#[cfg(test)]
+mod trial;
+pub mod undo;

@@ -1,2 +1,119 @@
-//! To be written.
-fn main() {}
+//! The daemon: configuration, ledger and store, then the service on `tools.sock`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aios_proto::identity::Principal;
+use aios_proto::socket;
+use aios_proto::v1::tools_server::ToolsServer;
+use aios_tools::capability::Grants;
+use aios_tools::config::Config;
+use aios_tools::grpc::Service;
+use aios_tools::pipeline::Pipeline;
+use aios_tools::registry::Registry;
+use aios_tools::{confine, grpc};
+use anyhow::Context as _;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::Status;
+use tonic::transport::Server;
+use tonic::transport::server::UdsConnectInfo;
+
+/// How often the ledger makes durable what changes nothing.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// How long calls under way may go on after SIGTERM; what is not finished is settled at the next start.
+const STOP_LIMIT: Duration = Duration::from_millis(1500);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    aios_proto::logging::init();
+    let config = Config::load()?;
+    let pipeline = build(&config)?;
+    run(pipeline).await
+}
+
+fn build(config: &Config) -> anyhow::Result<Arc<Pipeline>> {
+    confine::log_support();
+    let registry = Registry::complete();
+    let pipeline = Pipeline::open(config, registry, grants(config), Handle::current())?;
+    Ok(Arc::new(pipeline))
+}
+
+/// What the agents' manifests grant. When one is wrong nobody is granted anything, and everything
+/// that is left goes on.
+fn grants(config: &Config) -> Grants {
+    let read = aios_proto::manifest::read_all(&config.etc_dir.join("agents"));
+    let granted = match &read {
+        Ok(manifests) => Grants::from_manifests(manifests),
+        Err(error) => Err(error.to_string()),
+    };
+    granted.unwrap_or_else(|error| {
+        tracing::error!("no agent holds any capability: {error}");
+        Grants::default()
+    })
+}
+
+async fn run(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
+    let path = socket::of("tools");
+    let listener = socket::listen(&path).with_context(|| format!("{}", path.display()))?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let service = Service::new(Arc::clone(&pipeline), identify());
+    let service = ToolsServer::new(service)
+        .max_decoding_message_size(socket::MESSAGE_MAX)
+        .max_encoding_message_size(socket::MESSAGE_MAX);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = Server::builder()
+        .add_service(service)
+        .serve_with_incoming_shutdown(listener, async {
+            drop(stopped.await);
+        });
+    let mut server = tokio::spawn(server);
+    let syncing = tokio::spawn(sync_ledger(Arc::clone(&pipeline)));
+    let tools = pipeline.registry().iter().count();
+    let settling = Arc::clone(&pipeline);
+    tokio::task::spawn_blocking(move || settling.settle_all());
+    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
+    tracing::info!("ready: {tools} tools on {}", path.display());
+    tokio::select! {
+        ended = &mut server => ended??,
+        _ = terminate.recv() => {
+            drop(stop); // ends the accepting
+            drop(tokio::time::timeout(STOP_LIMIT, &mut server).await);
+        }
+    }
+    syncing.abort();
+    pipeline.ledger().sync().context("the ledger's last sync")?;
+    tracing::info!("stopped");
+    std::process::exit(0) // does not wait for acts that hang; they are settled at the next start
+}
+
+/// Who calls is what the kernel says.
+fn identify() -> grpc::Identify {
+    Arc::new(|extensions| {
+        extensions
+            .get::<UdsConnectInfo>()
+            .and_then(|info| info.peer_cred)
+            .map(|credentials| Principal::from_uid(credentials.uid()))
+            .ok_or_else(|| Status::unauthenticated("the connection carries no peer credentials"))
+    })
+}
+
+/// Makes entries of calls that only looked durable, when there are new ones.
+async fn sync_ledger(pipeline: Arc<Pipeline>) {
+    let mut tick = tokio::time::interval(SYNC_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut synced = 0;
+    loop {
+        tick.tick().await;
+        let len = pipeline.ledger().len();
+        if len == synced {
+            continue;
+        }
+        let ledger = Arc::clone(pipeline.ledger());
+        match tokio::task::spawn_blocking(move || ledger.sync()).await {
+            Ok(Ok(())) => synced = len,
+            Ok(Err(error)) => tracing::error!("the ledger cannot be synced: {error}"),
+            Err(error) => tracing::error!("syncing the ledger crashed: {error}"),
+        }
+    }
+}

@@ -1,15 +1,16 @@
 //! All tools by name.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::error::ToolError;
-use crate::fs;
 use crate::tool::{Erased, ErasedTool, Tool};
+use crate::{fs, process, service};
 
 /// The tools that this machine has.
 #[derive(Default)]
 pub struct Registry {
-    tools: BTreeMap<&'static str, Box<dyn ErasedTool>>,
+    tools: BTreeMap<&'static str, Arc<dyn ErasedTool>>,
 }
 
 impl Registry {
@@ -20,13 +21,16 @@ impl Registry {
 
     /// All tools of aiOS. Each namespace adds its own.
     pub fn complete() -> Self {
-        fs::register(Self::empty())
+        let namespaces = [fs::register, process::register, service::register];
+        namespaces
+            .into_iter()
+            .fold(Self::empty(), |registry, add| add(registry))
     }
 
     /// Adds a tool; of two with one name the later stays.
     pub fn with<T: Tool>(mut self) -> Self {
         let tool = Erased::<T>::default();
-        self.tools.insert(T::SPEC.name, Box::new(tool));
+        self.tools.insert(T::SPEC.name, Arc::new(tool));
         self
     }
 
@@ -39,9 +43,9 @@ impl Registry {
     ///
     /// # Errors
     /// `NotFound`, naming the nearest ones.
-    pub fn find(&self, name: &str) -> Result<&dyn ErasedTool, ToolError> {
+    pub fn find(&self, name: &str) -> Result<Arc<dyn ErasedTool>, ToolError> {
         if let Some(tool) = self.tools.get(name) {
-            return Ok(tool.as_ref());
+            return Ok(Arc::clone(tool));
         }
         let shown: String = name.chars().take(64).collect();
         Err(ToolError::NotFound(format!(

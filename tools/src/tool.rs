@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::ToolError;
 use crate::schema;
 use crate::spec::Spec;
+use crate::undo::{Capture, Step};
 
 /// One tool. It is a type without values; everything it needs comes with the call.
 pub trait Tool: 'static {
@@ -28,6 +29,18 @@ pub trait Tool: 'static {
     /// # Errors
     /// When they cannot be resolved.
     fn resolve(_input: &mut Self::Input, _context: &Context) -> Result<(), ToolError> {
+        Ok(())
+    }
+
+    /// Captures what [`Spec::reversible`] promises to put back, before the act.
+    ///
+    /// # Errors
+    /// When that cannot be done; then the act does not run.
+    fn capture(
+        _input: &Self::Input,
+        _capture: &mut Capture,
+        _context: &Context,
+    ) -> Result<(), ToolError> {
         Ok(())
     }
 
@@ -73,6 +86,8 @@ pub struct Interrupted<'a> {
     pub started: SystemTime,
     /// The execution's id.
     pub execution: &'a str,
+    /// What was captured before it.
+    pub steps: &'a [Step],
 }
 
 /// A call whose arguments are valid and resolved.
@@ -106,6 +121,16 @@ pub trait ErasedTool: Send + Sync {
     /// # Errors
     /// `Invalid`, saying where; or what hindered resolving.
     fn prepare(&self, arguments: &Value, context: &Context) -> Result<Prepared, ToolError>;
+    /// See [`Tool::capture`].
+    ///
+    /// # Errors
+    /// When the act must not run.
+    fn capture(
+        &self,
+        input: &Value,
+        capture: &mut Capture,
+        context: &Context,
+    ) -> Result<(), ToolError>;
     /// Acts, verifies, summarises.
     ///
     /// # Errors
@@ -171,6 +196,15 @@ impl<T: Tool> ErasedTool for Erased<T> {
             .map(|template| fill(template, &input))
             .collect::<Result<_, _>>()?;
         Ok(Prepared { input, needs })
+    }
+
+    fn capture(
+        &self,
+        input: &Value,
+        capture: &mut Capture,
+        context: &Context,
+    ) -> Result<(), ToolError> {
+        T::capture(&from_value(input)?, capture, context)
     }
 
     fn act(&self, input: &Value, context: &Context) -> Result<Done, ToolError> {

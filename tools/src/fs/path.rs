@@ -138,6 +138,7 @@ pub fn changeable(path: &str, context: &Context) -> Result<(), ToolError> {
     let state = context.state_dir();
     let protected = PROTECTED
         .iter()
+        .chain(&SECRET)
         .map(Path::new)
         .chain([state])
         .find(|folder| path.starts_with(folder) || folder.starts_with(path));
@@ -151,7 +152,54 @@ pub fn changeable(path: &str, context: &Context) -> Result<(), ToolError> {
     }
 }
 
-/// Refuses to read where keys are.
+/// Where a copy or a move ends: inside an existing directory, under the source's name; otherwise
+/// at the path itself.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn destination(source: &str, raw: &str) -> Result<String, ToolError> {
+    let resolved = resolve(raw, Last::Follow)?;
+    let folder = Path::new(&resolved);
+    match (folder.is_dir(), Path::new(source).file_name()) {
+        (true, Some(name)) => as_text(&folder.join(name)),
+        _ => Ok(resolved),
+    }
+}
+
+/// Refuses to put something into itself.
+///
+/// # Errors
+/// `Invalid`.
+pub fn apart(source: &str, destination: &str) -> Result<(), ToolError> {
+    match Path::new(destination).starts_with(source) {
+        true => Err(ToolError::Invalid(format!(
+            "destination: {destination} is {source} itself or inside it"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Refuses to read a whole tree that has keys or passwords in it.
+///
+/// # Errors
+/// `Denied`, naming the folder.
+pub fn holds_no_secret(path: &str, context: &Context) -> Result<(), ToolError> {
+    let keys = context.state_dir().join("tools");
+    let secret = SECRET
+        .iter()
+        .map(Path::new)
+        .chain([keys.as_path()])
+        .find(|folder| folder.starts_with(path) && folder.exists());
+    match secret {
+        Some(folder) => Err(ToolError::Denied(format!(
+            "{path} cannot be copied by a tool: {} in it holds secrets",
+            folder.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to read where keys and passwords are.
 ///
 /// # Errors
 /// `Denied`, naming the folder.
@@ -165,7 +213,7 @@ pub fn readable(path: &str, context: &Context) -> Result<(), ToolError> {
         .find(|folder| path.starts_with(folder));
     match secret {
         Some(folder) => Err(ToolError::Denied(format!(
-            "{} cannot be read by a tool: {} holds keys",
+            "{} cannot be read by a tool: {} holds secrets",
             path.display(),
             folder.display()
         ))),

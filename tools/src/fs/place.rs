@@ -1,9 +1,11 @@
 //! A place in the file system that cannot be moved under us: an open parent directory, reached
 //! without following any symbolic link, and one name in it.
 
-use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -16,7 +18,7 @@ pub struct Place {
     /// The resolved path, for messages.
     pub path: PathBuf,
     /// The directory that it is in.
-    pub parent: OwnedFd,
+    pub parent: Arc<OwnedFd>,
     /// Its name there; `.` for the root directory.
     pub name: OsString,
 }
@@ -35,9 +37,37 @@ impl Place {
         };
         Ok(Self {
             path: path.to_owned(),
-            parent: open_folder(folder)?,
+            parent: Arc::new(open_folder(folder)?),
             name,
         })
+    }
+
+    /// The same; `None` when the parent does not exist.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_if_any(path: &str) -> Result<Option<Self>, ToolError> {
+        let parent = Path::new(path).parent().unwrap_or(Path::new("/"));
+        match parent.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            _ => Self::open(path).map(Some),
+        }
+    }
+
+    /// Opens a file's content for reading, without leaving a trace in its access time where that
+    /// is permitted. Never blocks, whatever it is.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn open_content(&self) -> Result<std::fs::File, ToolError> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = |flags| rustix::fs::openat(&self.parent, &self.name, flags, Mode::empty());
+        match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags),
+            other => other,
+        }
+        .map(std::fs::File::from)
+        .map_err(|error| self.error(error))
     }
 
     /// What is there (the link itself, if it is one); `None` when nothing is.
@@ -69,11 +99,57 @@ impl Place {
         rustix::fs::openat(&self.parent, &self.name, flags, mode).map_err(|error| self.error(error))
     }
 
-    /// A path to it through the open parent, for calls that have no `at` form (xattr(7)).
-    pub fn through_parent(&self) -> PathBuf {
-        Path::new("/proc/self/fd")
-            .join(self.parent.as_raw_fd().to_string())
-            .join(&self.name)
+    /// The same folder, another name.
+    pub fn sibling(&self, name: &str) -> Self {
+        Self {
+            path: self.path.with_file_name(name),
+            parent: Arc::clone(&self.parent),
+            name: name.into(),
+        }
+    }
+
+    /// Holds the object itself (the link, if it is one), without opening its content.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn hold(&self) -> Result<OwnedFd, ToolError> {
+        self.open_with(OFlags::PATH, Mode::empty())
+    }
+
+    /// What is in this directory, ordered by name.
+    ///
+    /// # Errors
+    /// When it is no directory or cannot be read.
+    pub fn children(&self) -> Result<Vec<Self>, ToolError> {
+        let folder = self.open_with(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let folder = Arc::new(folder);
+        let mut names: Vec<OsString> = Vec::new();
+        let entries = rustix::fs::Dir::read_from(&folder).map_err(|error| self.error(error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| self.error(error))?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                names.push(OsStr::from_bytes(name).to_owned());
+            }
+        }
+        names.sort();
+        let child = |name: OsString| Self {
+            path: self.path.join(&name),
+            parent: Arc::clone(&folder),
+            name,
+        };
+        Ok(names.into_iter().map(child).collect())
+    }
+
+    /// Makes what changed in the parent durable.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn sync_parent(&self) -> Result<(), ToolError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.parent, ".", flags, Mode::empty())
+            .and_then(|folder| rustix::fs::fsync(&folder))
+            .map_err(|error| self.error(error))
     }
 
     /// An error that names the place.

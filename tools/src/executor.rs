@@ -1,0 +1,84 @@
+//! Runs one act: in a thread of its own, confined, under a deadline.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::confine;
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::tool::{Done, ErasedTool};
+
+/// An act under way.
+#[derive(Debug)]
+pub struct Running {
+    tool: &'static str,
+    result: Receiver<Result<Done, ToolError>>,
+}
+
+/// How long a wait took.
+#[derive(Debug)]
+pub enum Waited {
+    /// The act ended in time.
+    Ended(Result<Done, ToolError>),
+    /// It did not; it may still be waited for.
+    Late(Running),
+}
+
+/// Starts an act. `guards` are dropped when it has ended, however late.
+///
+/// # Errors
+/// When the system has no thread left.
+pub fn start(
+    tool: &Arc<dyn ErasedTool>,
+    input: Value,
+    needs: &[String],
+    context: Context,
+    guards: Arc<dyn Any + Send + Sync>,
+) -> Result<Running, ToolError> {
+    let spec = tool.spec();
+    let reach = confine::reach(spec, needs, context.state_dir());
+    let (sender, result) = sync_channel(1);
+    let tool = Arc::clone(tool);
+    let act = move || {
+        let ended = confine::this_thread(spec, &reach).and_then(|()| tool.act(&input, &context));
+        drop(context);
+        drop(guards);
+        drop(sender.send(ended)); // fails when nobody waits any more
+    };
+    thread::Builder::new()
+        .name(spec.name.to_owned())
+        .spawn(act)
+        .map_err(|error| ToolError::Unavailable(format!("no thread for {}: {error}", spec.name)))?;
+    Ok(Running {
+        tool: spec.name,
+        result,
+    })
+}
+
+impl Running {
+    /// Waits, at most so long.
+    pub fn wait(self, limit: Duration) -> Waited {
+        match self.result.recv_timeout(limit) {
+            Ok(ended) => Waited::Ended(ended),
+            Err(RecvTimeoutError::Timeout) => Waited::Late(self),
+            Err(RecvTimeoutError::Disconnected) => Waited::Ended(self.crashed()),
+        }
+    }
+
+    /// Waits for as long as it takes.
+    pub fn wait_on(self) -> Result<Done, ToolError> {
+        match self.result.recv() {
+            Ok(ended) => ended,
+            Err(_) => self.crashed(),
+        }
+    }
+
+    fn crashed(&self) -> Result<Done, ToolError> {
+        Err(ToolError::Failed(format!("{} crashed", self.tool)))
+    }
+}

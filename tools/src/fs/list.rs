@@ -1,0 +1,120 @@
+//! `fs.list`: what is in a directory.
+
+use rustix::fs::FileType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::READING;
+use super::path::{self, Last};
+use super::place::Place;
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::format;
+use crate::spec::Spec;
+use crate::tool::Tool;
+
+/// At most so many entries are given.
+const ENTRIES_MAX: usize = 10_000;
+/// The summary shows so many.
+const SHOWN_MAX: usize = 50;
+
+/// See the module.
+pub struct Act;
+
+/// Arguments of `fs.list`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Absolute path of the directory.
+    pub path: String,
+}
+
+/// One thing in the directory.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Item {
+    /// Its name.
+    pub name: String,
+    /// `file`, `directory`, `symlink`, …
+    pub kind: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Last change, Unix time in milliseconds.
+    pub modified_ms: i64,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Output {
+    /// The resolved path.
+    pub path: String,
+    /// What is in it, by name.
+    pub entries: Vec<Item>,
+    /// So many things are in it.
+    pub count: u64,
+}
+
+impl Tool for Act {
+    type Input = Input;
+    type Output = Output;
+    const SPEC: Spec = Spec {
+        kernel: READING,
+        ..Spec::reading(
+            "fs.list",
+            "Lists what is in a directory, with kinds and sizes.",
+            &["fs:read:{path}"],
+        )
+    };
+
+    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
+        input.path = path::resolve(&input.path, Last::Follow)?;
+        path::readable(&input.path, context)
+    }
+
+    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let children = Place::open(&input.path)?.children()?;
+        let count = children.len() as u64;
+        let mut entries = Vec::new();
+        for child in children.into_iter().take(ENTRIES_MAX) {
+            let Some(stat) = child.stat()? else {
+                continue; // gone in the meantime
+            };
+            entries.push(Item {
+                name: child.name.to_string_lossy().into_owned(),
+                kind: super::kind_name(FileType::from_raw_mode(stat.st_mode)).to_owned(),
+                size: u64::try_from(stat.st_size).unwrap_or(0),
+                modified_ms: super::milliseconds(stat.st_mtime, stat.st_mtime_nsec),
+            });
+        }
+        Ok(Output {
+            path: input.path.clone(),
+            entries,
+            count,
+        })
+    }
+
+    fn summarize(_input: &Input, output: &Output) -> String {
+        let shown: Vec<_> = output.entries.iter().take(SHOWN_MAX).map(shown).collect();
+        let more = match output.count as usize - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        match output.count {
+            0 => format!("{} is empty", output.path),
+            1 => format!("1 entry in {}: {}", output.path, shown.join(", ")),
+            count => format!(
+                "{count} entries in {}: {}{more}",
+                output.path,
+                shown.join(", ")
+            ),
+        }
+    }
+}
+
+fn shown(item: &Item) -> String {
+    match item.kind.as_str() {
+        "file" => format!("{} ({})", item.name, format::bytes(item.size)),
+        "directory" => format!("{}/", item.name),
+        "symlink" => format!("{}@", item.name),
+        kind => format!("{} ({kind})", item.name),
+    }
+}

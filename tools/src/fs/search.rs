@@ -1,0 +1,228 @@
+//! `fs.search`: files below a path, by name and size.
+
+use rustix::fs::FileType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::READING;
+use super::path::{self, Last};
+use super::place::Place;
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::format;
+use crate::spec::Spec;
+use crate::tool::Tool;
+
+/// At most so many are given.
+const FOUND_MAX: usize = 1000;
+/// The summary shows so many.
+const SHOWN_MAX: usize = 20;
+
+/// See the module.
+pub struct Act;
+
+/// Arguments of `fs.search`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Absolute path of the directory to search in.
+    pub path: String,
+    /// What the name must be: `*` is any run of characters, `?` one; without either, a part of it.
+    #[schemars(length(min = 1, max = 255))]
+    pub pattern: Option<String>,
+    /// Files of at least so many bytes.
+    pub min_size: Option<u64>,
+}
+
+/// One file.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Item {
+    /// Its path.
+    pub path: String,
+    /// `file`, `directory`, …
+    pub kind: String,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Output {
+    /// The resolved path.
+    pub path: String,
+    /// What was found, the largest first.
+    pub found: Vec<Item>,
+    /// There may be more: a limit was reached or something could not be read.
+    pub partial: bool,
+}
+
+impl Tool for Act {
+    type Input = Input;
+    type Output = Output;
+    const SPEC: Spec = Spec {
+        kernel: READING,
+        timeout_ms: 30_000,
+        ..Spec::reading(
+            "fs.search",
+            "Finds files below a directory by their name and their size.",
+            &["fs:read:{path}"],
+        )
+    };
+
+    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
+        input.path = path::resolve(&input.path, Last::Follow)?;
+        path::readable(&input.path, context)
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let place = Place::open(&input.path)?;
+        let mut search = Search {
+            input,
+            context,
+            device: place.existing()?.st_dev,
+            found: Vec::new(),
+            partial: false,
+        };
+        for child in place.children()? {
+            search.visit(&child);
+        }
+        let Search {
+            mut found, partial, ..
+        } = search;
+        found.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.path.cmp(&b.path)));
+        Ok(Output {
+            path: input.path.clone(),
+            found,
+            partial,
+        })
+    }
+
+    fn summarize(_input: &Input, output: &Output) -> String {
+        let shown = output
+            .found
+            .iter()
+            .take(SHOWN_MAX)
+            .map(|item| match item.kind.as_str() {
+                "file" => format!("{} ({})", item.path, format::bytes(item.size)),
+                _ => item.path.clone(),
+            });
+        let shown: Vec<_> = shown.collect();
+        let more = match output.found.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let partial = if output.partial {
+            " (there may be more)"
+        } else {
+            ""
+        };
+        match output.found.len() {
+            0 => format!("nothing was found in {}{partial}", output.path),
+            count => format!(
+                "{count} found in {}: {}{more}{partial}",
+                output.path,
+                shown.join(", ")
+            ),
+        }
+    }
+}
+
+struct Search<'a> {
+    input: &'a Input,
+    context: &'a Context,
+    device: u64,
+    found: Vec<Item>,
+    partial: bool,
+}
+
+impl Search<'_> {
+    /// Looks at an entry and, in the same file system, at all below it.
+    fn visit(&mut self, place: &Place) {
+        if self.found.len() >= FOUND_MAX || self.context.remaining().as_millis() < 500 {
+            self.partial = true;
+            return;
+        }
+        let Ok(Some(stat)) = place.stat() else {
+            return; // gone in the meantime
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let name = place.name.to_string_lossy();
+        let named = self
+            .input
+            .pattern
+            .as_deref()
+            .is_none_or(|pattern| fits(pattern, &name));
+        let large = match self.input.min_size {
+            Some(least) => kind == FileType::RegularFile && size >= least,
+            None => true,
+        };
+        if named && large {
+            self.found.push(Item {
+                path: place.path.display().to_string(),
+                kind: super::kind_name(kind).to_owned(),
+                size,
+            });
+        }
+        let secret = path::readable(&place.path.to_string_lossy(), self.context).is_err();
+        if kind == FileType::Directory && stat.st_dev == self.device && !secret {
+            match place.children() {
+                Ok(children) => children.iter().for_each(|child| self.visit(child)),
+                Err(_) => self.partial = true,
+            }
+        }
+    }
+}
+
+/// Does the name fit the pattern? Without a wildcard a part of the name is enough.
+fn fits(pattern: &str, name: &str) -> bool {
+    if !pattern.contains(['*', '?']) {
+        return name.to_lowercase().contains(&pattern.to_lowercase());
+    }
+    let pattern: Vec<char> = pattern.chars().collect();
+    let name: Vec<char> = name.chars().collect();
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None; // after the last star, and where it ends for now
+    while n < name.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p + 1, n));
+                p += 1;
+            }
+            Some(wanted) if *wanted == '?' || *wanted == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => match star {
+                Some((after, end)) => {
+                    star = Some((after, end + 1));
+                    p = after;
+                    n = end + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|rest| *rest == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_patterns() {
+        let check = |pattern, name, expected| {
+            assert_eq!(fits(pattern, name), expected, "{pattern} on {name}");
+        };
+        check("*.log", "a.log", true);
+        check("*.log", "a.log.gz", false);
+        check("a*b*c", "aXbXbXc", true);
+        check("a?c", "abc", true);
+        check("a?c", "ac", false);
+        check("*", "", true);
+        check("log", "Syslog.1", true);
+        check("[ab]", "a", false);
+        check("*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", false);
+    }
+}

@@ -1,0 +1,352 @@
+//! The service on `tools.sock`: wire format in, wire format out, and who may call what.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use aios_ledger::{Entry, Expected, Export};
+use aios_proto::identity::Principal;
+use aios_proto::v1::tools_server::Tools;
+use aios_proto::v1::{self as wire};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use crate::error::ToolError;
+use crate::export;
+use crate::pipeline::{self, Pipeline};
+use crate::spec::Risk;
+use crate::tool::ErasedTool;
+
+/// Entries that one `ListAudit` gives at most.
+const LIST_MAX: usize = 1000;
+/// Entries that one `ListAudit` gives when it does not say.
+const LIST_DEFAULT: usize = 50;
+
+/// Finds out who calls. [`aios_proto::identity::caller`] in the daemon; tests play roles.
+pub type Identify = Arc<dyn Fn(&tonic::Extensions) -> Result<Principal, Status> + Send + Sync>;
+
+/// The service.
+#[derive(Clone)]
+pub struct Service {
+    pipeline: Arc<Pipeline>,
+    identify: Identify,
+}
+
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    /// ListTools, DescribeTool.
+    Describe,
+    /// Call.
+    Call,
+    /// Undo, and everything about the audit log.
+    Audit,
+    /// Record.
+    Record,
+}
+
+/// The one table of who may do what here.
+fn may(caller: &Principal, right: Right) -> bool {
+    match caller {
+        Principal::Root => true,
+        Principal::Agent(_) => right != Right::Audit,
+        Principal::Daemon(name) => match name.as_str() {
+            "orchestrator" => right != Right::Call,
+            "control" => right == Right::Record,
+            _ => false,
+        },
+        Principal::Other(_) => false,
+    }
+}
+
+impl Service {
+    /// The service of a pipeline.
+    pub fn new(pipeline: Arc<Pipeline>, identify: Identify) -> Self {
+        Self { pipeline, identify }
+    }
+
+    /// Who calls, when it may. A refusal is recorded.
+    async fn caller<T>(
+        &self,
+        request: &Request<T>,
+        right: Right,
+        method: &str,
+    ) -> Result<Principal, Status> {
+        let caller = (self.identify)(request.extensions())?;
+        if may(&caller, right) {
+            return Ok(caller);
+        }
+        let text = format!("{caller} may not use Tools.{method}");
+        let refusal = Entry {
+            time_ms: pipeline::now_ms(),
+            kind: "refusal".to_owned(),
+            actor: caller.to_string(),
+            decision: format!("refused: {text}"),
+            outcome: format!("failed: {text}"),
+            ..Entry::default()
+        };
+        self.blocking(move |pipeline| pipeline.append(&refusal))
+            .await?;
+        Err(Status::permission_denied(text))
+    }
+
+    /// Runs what blocks on a thread that may.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Pipeline>) -> Result<T, ToolError> + Send + 'static,
+    ) -> Result<T, Status> {
+        let pipeline = Arc::clone(&self.pipeline);
+        tokio::task::spawn_blocking(move || work(&pipeline))
+            .await
+            .map_err(|error| Status::internal(format!("the call crashed: {error}")))?
+            .map_err(Status::from)
+    }
+}
+
+#[tonic::async_trait]
+impl Tools for Service {
+    async fn list_tools(
+        &self,
+        request: Request<wire::ListToolsRequest>,
+    ) -> Result<Response<wire::ListToolsResponse>, Status> {
+        self.caller(&request, Right::Describe, "ListTools").await?;
+        let tools = self.pipeline.registry().iter().map(described).collect();
+        Ok(Response::new(wire::ListToolsResponse { tools }))
+    }
+
+    async fn describe_tool(
+        &self,
+        request: Request<wire::DescribeToolRequest>,
+    ) -> Result<Response<wire::Tool>, Status> {
+        self.caller(&request, Right::Describe, "DescribeTool")
+            .await?;
+        let tool = self.pipeline.registry().find(&request.get_ref().name)?;
+        Ok(Response::new(described(tool.as_ref())))
+    }
+
+    async fn call(
+        &self,
+        request: Request<wire::CallRequest>,
+    ) -> Result<Response<wire::CallResponse>, Status> {
+        let caller = self.caller(&request, Right::Call, "Call").await?;
+        let message = request.into_inner();
+        let call = pipeline::Request {
+            call_id: message.call_id,
+            tool: message.tool,
+            arguments_json: message.arguments_json,
+            goal_id: message.goal_id,
+            task_index: message.task_index,
+            reason: message.reason,
+            on_behalf_of: message.on_behalf_of,
+        };
+        let answer = self
+            .blocking(move |pipeline| pipeline.call(&caller, call))
+            .await?;
+        Ok(Response::new(wire::CallResponse {
+            execution_id: answer.execution_id,
+            output_json: answer.output.to_string(),
+            summary: answer.summary,
+            reversible: answer.reversible,
+            replayed: answer.replayed,
+        }))
+    }
+
+    async fn undo(
+        &self,
+        request: Request<wire::UndoRequest>,
+    ) -> Result<Response<wire::UndoResponse>, Status> {
+        let caller = self.caller(&request, Right::Audit, "Undo").await?;
+        let message = request.into_inner();
+        let undo = pipeline::Undo {
+            execution_id: message.execution_id,
+            reason: message.reason,
+            on_behalf_of: message.on_behalf_of,
+        };
+        let (execution_id, summary) = self
+            .blocking(move |pipeline| pipeline.undo(&caller, &undo))
+            .await?;
+        Ok(Response::new(wire::UndoResponse {
+            execution_id,
+            summary,
+        }))
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<wire::ListAuditRequest>,
+    ) -> Result<Response<wire::ListAuditResponse>, Status> {
+        self.caller(&request, Right::Audit, "ListAudit").await?;
+        let filter = request.into_inner();
+        let entries = self
+            .blocking(move |pipeline| listed(pipeline, &filter))
+            .await?;
+        Ok(Response::new(wire::ListAuditResponse { entries }))
+    }
+
+    async fn verify_audit(
+        &self,
+        request: Request<wire::VerifyAuditRequest>,
+    ) -> Result<Response<wire::VerifyAuditResponse>, Status> {
+        self.caller(&request, Right::Audit, "VerifyAudit").await?;
+        let report = self
+            .blocking(|pipeline| {
+                let ledger = pipeline.ledger();
+                let expected = Expected {
+                    public_key: Some(ledger.public_key()),
+                    ..Expected::default()
+                };
+                Ok(ledger.verify(&expected))
+            })
+            .await?;
+        Ok(Response::new(wire::VerifyAuditResponse {
+            intact: report.intact,
+            entries: report.entries,
+            root_hash: aios_ledger::hex(&report.root_hash),
+            detail: report.detail,
+            public_key: aios_ledger::hex(&report.public_key),
+        }))
+    }
+
+    type ExportAuditStream =
+        Pin<Box<dyn Stream<Item = Result<wire::ExportAuditResponse, Status>> + Send>>;
+
+    async fn export_audit(
+        &self,
+        request: Request<wire::ExportAuditRequest>,
+    ) -> Result<Response<Self::ExportAuditStream>, Status> {
+        self.caller(&request, Right::Audit, "ExportAudit").await?;
+        let export: Export = self
+            .blocking(|pipeline| {
+                let export = pipeline.ledger().export();
+                export.map_err(|error| ToolError::Failed(error.to_string()))
+            })
+            .await?;
+        let (sender, pieces) = tokio::sync::mpsc::channel(2);
+        tokio::task::spawn_blocking(move || export::send(export, &sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(pieces))))
+    }
+
+    async fn record(
+        &self,
+        request: Request<wire::RecordRequest>,
+    ) -> Result<Response<wire::RecordResponse>, Status> {
+        let caller = self.caller(&request, Right::Record, "Record").await?;
+        let message = request.into_inner();
+        let cut = |text: String, most| text.chars().take(most).collect::<String>();
+        let record = Entry {
+            time_ms: pipeline::now_ms(),
+            kind: "record".to_owned(),
+            actor: caller.to_string(),
+            tool: cut(message.kind, 256),
+            on_behalf_of: cut(message.subject, 1024),
+            reason: cut(message.detail, 4096),
+            goal_id: cut(message.goal_id, 256),
+            ..Entry::default()
+        };
+        let index = self
+            .blocking(move |pipeline| pipeline.append(&record))
+            .await?;
+        Ok(Response::new(wire::RecordResponse { index }))
+    }
+}
+
+/// The newest entries that pass the filter, the newest first.
+fn listed(
+    pipeline: &Pipeline,
+    filter: &wire::ListAuditRequest,
+) -> Result<Vec<wire::AuditEntry>, ToolError> {
+    let limit = match filter.limit {
+        0 => LIST_DEFAULT,
+        limit => LIST_MAX.min(limit as usize),
+    };
+    let passes = |entry: &Entry| {
+        let same = |wanted: &str, value: &str| wanted.is_empty() || wanted == value;
+        same(&filter.actor, &entry.actor)
+            && same(&filter.tool, &entry.tool)
+            && same(&filter.goal_id, &entry.goal_id)
+    };
+    let mut found = Vec::new();
+    for entry in pipeline.ledger().newest() {
+        let entry = entry.map_err(|error| ToolError::Failed(error.to_string()))?;
+        if entry.time_ms < filter.since_ms || found.len() == limit {
+            break;
+        }
+        if passes(&entry) {
+            found.push(to_wire(entry));
+        }
+    }
+    Ok(found)
+}
+
+fn to_wire(entry: Entry) -> wire::AuditEntry {
+    wire::AuditEntry {
+        index: entry.index,
+        time_ms: entry.time_ms,
+        kind: entry.kind,
+        actor: entry.actor,
+        on_behalf_of: entry.on_behalf_of,
+        tool: entry.tool,
+        execution_id: entry.execution_id,
+        call_id: entry.call_id,
+        goal_id: entry.goal_id,
+        task_index: entry.task_index,
+        reason: entry.reason,
+        decision: entry.decision,
+        input_sha256: entry.input_sha256,
+        output_sha256: entry.output_sha256,
+        outcome: entry.outcome,
+    }
+}
+
+fn described(tool: &dyn ErasedTool) -> wire::Tool {
+    let spec = tool.spec();
+    let risk = match spec.risk {
+        Risk::Low => wire::Risk::Low,
+        Risk::Medium => wire::Risk::Medium,
+        Risk::High => wire::Risk::High,
+        Risk::Critical => wire::Risk::Critical,
+    };
+    wire::Tool {
+        name: spec.name.to_owned(),
+        description: spec.description.to_owned(),
+        input_schema_json: tool.input_schema().to_string(),
+        output_schema_json: tool.output_schema().to_string(),
+        capabilities: spec.capabilities.iter().map(ToString::to_string).collect(),
+        risk: risk.into(),
+        mutating: spec.mutating,
+        idempotent: spec.idempotent,
+        reversible: spec.reversible,
+        timeout_ms: spec.timeout_ms,
+        post_condition: spec.post_condition.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_do_what_is_one_table() {
+        use Right::{Audit, Call, Describe, Record};
+        let check = |caller: Principal, rights: &[Right]| {
+            for right in [Describe, Call, Audit, Record] {
+                assert_eq!(
+                    may(&caller, right),
+                    rights.contains(&right),
+                    "{caller} {right:?}"
+                );
+            }
+        };
+        let daemon = |name: &str| Principal::Daemon(name.into());
+        check(Principal::Root, &[Describe, Call, Audit, Record]);
+        check(
+            Principal::Agent("storage".into()),
+            &[Describe, Call, Record],
+        );
+        check(daemon("orchestrator"), &[Describe, Audit, Record]);
+        check(daemon("control"), &[Record]);
+        check(daemon("memory"), &[]);
+        check(daemon("runtime"), &[]);
+        check(Principal::Other(1000), &[]);
+    }
+}

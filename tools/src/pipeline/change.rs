@@ -1,0 +1,178 @@
+//! A call that changes something: never twice, never without its intent in the ledger.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::audit::{entry, now_ms};
+use super::{Allowed, Answer, Pipeline, late};
+use crate::error::ToolError;
+use crate::executor::{self, Waited};
+use crate::slots::Slot;
+use crate::store::{Call, Outcome, Pending, Success};
+use crate::tool::Done;
+use crate::undo::{self, Capture};
+
+impl Pipeline {
+    /// Does what was allowed, or answers what was done before under the same call id.
+    pub(super) fn change(
+        self: &Arc<Self>,
+        allowed: Allowed,
+        slot: Slot,
+    ) -> Result<Answer, ToolError> {
+        let id = allowed.context.execution().to_owned();
+        if let Some(outcome) = self.recorded(&id, &allowed.call)? {
+            return answer(outcome, true);
+        }
+        let limit = Duration::from_millis(allowed.tool.spec().timeout_ms.into());
+        let mut keys = allowed.prepared.needs.clone();
+        keys.push(format!("call:{id}"));
+        let Some(held) = self.locks.take(keys, limit) else {
+            let busy = "another call changes the same thing and does not end";
+            return Err(self.refuse(&allowed.call, ToolError::Deadline(busy.into())));
+        };
+        let guards = Arc::new((held, slot));
+        let resumed = self
+            .resume(&id, &allowed.call)
+            .map_err(|error| self.refuse(&allowed.call, error))?;
+        if let Some(outcome) = self.recorded(&id, &allowed.call)? {
+            return answer(outcome, true); // it was under way a moment ago, or is settled now
+        }
+        let pending = match resumed {
+            Some(pending) => pending, // its original capture stands
+            None => self
+                .begin(&allowed)
+                .map_err(|error| self.refuse(&allowed.call, error))?,
+        };
+        self.act(&allowed, pending, &guards)
+    }
+
+    /// The outcome of a former call with this id.
+    fn recorded(&self, id: &str, call: &Call) -> Result<Option<Outcome>, ToolError> {
+        let Some(outcome) = self.store.outcome(id)? else {
+            return Ok(None);
+        };
+        if (&outcome.call.tool, &outcome.call.input_sha256) != (&call.tool, &call.input_sha256) {
+            let error = ToolError::Invalid(format!(
+                "call_id: {:?} was used before, for another call of {}",
+                call.call_id, outcome.call.tool
+            ));
+            return Err(self.refuse(call, error));
+        }
+        Ok(Some(outcome))
+    }
+
+    /// Captures what undo needs and writes down what is about to be done.
+    fn begin(&self, allowed: &Allowed) -> Result<Pending, ToolError> {
+        let id = allowed.context.execution();
+        let mut capture = Capture::new(&self.store.undo_folder(id));
+        let input = &allowed.prepared.input;
+        let captured = allowed.tool.capture(input, &mut capture, &allowed.context);
+        let pending = Pending {
+            execution_id: id.to_owned(),
+            call: allowed.call.clone(),
+            input: input.clone(),
+            needs: allowed.prepared.needs.clone(),
+            steps: capture.into_steps(),
+            started_ms: now_ms(),
+            ledger_len: self.ledger().len(),
+            interrupted: false,
+        };
+        let begun = captured.and_then(|()| self.store.begin(&pending));
+        if begun.is_err() {
+            self.store.discard_undo(id);
+        }
+        begun.map(|()| pending)
+    }
+
+    fn act(
+        self: &Arc<Self>,
+        allowed: &Allowed,
+        pending: Pending,
+        guards: &Arc<(crate::locks::Held, Slot)>,
+    ) -> Result<Answer, ToolError> {
+        let spec = allowed.tool.spec();
+        if let Err(error) = self.append(&entry("intent", &pending.execution_id, &pending.call)) {
+            if !pending.interrupted {
+                self.store.end(&pending.execution_id);
+                self.store.discard_undo(&pending.execution_id);
+            }
+            return Err(error);
+        }
+        let limit = Duration::from_millis(spec.timeout_ms.into());
+        let mut context = allowed.context.clone().until(Instant::now() + limit);
+        if pending.interrupted {
+            context = context.resumed();
+        }
+        let guards: Arc<dyn std::any::Any + Send + Sync> = Arc::<_>::clone(guards) as _;
+        let input = pending.input.clone();
+        let running = executor::start(&allowed.tool, input, &pending.needs, context, guards);
+        let result = match running.map(|running| running.wait(limit)) {
+            Ok(Waited::Ended(result)) => result,
+            Ok(Waited::Late(running)) => {
+                self.watch(pending.clone(), running);
+                Err(late(spec.timeout_ms, spec.name))
+            }
+            Err(error) => Err(error),
+        };
+        answer(self.complete(pending, result, "")?, false)
+    }
+
+    /// Waits for an act whose caller was told that it is late, and records how it ended.
+    fn watch(self: &Arc<Self>, pending: Pending, running: executor::Running) {
+        let pipeline = Arc::clone(self);
+        let name = format!("late {}", pending.call.tool);
+        let watch = move || {
+            let result = running.wait_on();
+            if let Err(error) = pipeline.complete(pending, result, ", late") {
+                tracing::error!("a late completion is not recorded: {error}");
+            }
+        };
+        if let Err(error) = thread::Builder::new().name(name).spawn(watch) {
+            tracing::error!("no thread to wait for a late tool: {error}");
+        }
+    }
+
+    /// Seals the undo, writes the outcome, then the completion.
+    pub(super) fn complete(
+        &self,
+        pending: Pending,
+        result: Result<Done, ToolError>,
+        note: &str,
+    ) -> Result<Outcome, ToolError> {
+        let acted = matches!(&result, Ok(_) | Err(ToolError::Unverified(_)));
+        let steps = match acted {
+            true => undo::seal(pending.steps).unwrap_or_else(|error| {
+                tracing::warn!("{} cannot be undone: {error}", pending.execution_id);
+                Vec::new()
+            }),
+            false => Vec::new(),
+        };
+        if !acted && !matches!(result, Err(ToolError::Deadline(_))) {
+            self.store.discard_undo(&pending.execution_id);
+        }
+        let outcome = Outcome {
+            execution_id: pending.execution_id,
+            call: pending.call,
+            result: result.map(|Done { output, summary }| Success { output, summary }),
+            steps,
+            undone_ms: None,
+        };
+        self.store.finish(&outcome)?;
+        self.record_completion(&outcome, note)?;
+        self.store.end(&outcome.execution_id);
+        Ok(outcome)
+    }
+}
+
+fn answer(outcome: Outcome, replayed: bool) -> Result<Answer, ToolError> {
+    let reversible = !outcome.steps.is_empty() && outcome.undone_ms.is_none();
+    let Success { output, summary } = outcome.result?;
+    Ok(Answer {
+        execution_id: outcome.execution_id,
+        output,
+        summary,
+        reversible,
+        replayed,
+    })
+}

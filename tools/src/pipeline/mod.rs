@@ -1,0 +1,253 @@
+//! One call, from top to bottom: validate, identify, check, approve, capture, write the intent,
+//! act, verify, write the completion.
+//!
+//! Everything here blocks and runs on a thread that may wait.
+
+mod audit;
+mod change;
+mod settle;
+mod undo;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aios_ledger::Ledger;
+use aios_proto::identity::Principal;
+use serde_json::Value;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use crate::capability::Grants;
+use crate::config::Config;
+use crate::context::{Context, Surroundings};
+use crate::error::ToolError;
+use crate::executor::{self, Waited};
+use crate::locks::Locks;
+use crate::policy::Approval;
+use crate::registry::Registry;
+use crate::slots::{Slot, Slots};
+use crate::store::{Call, Store};
+use crate::tool::{Done, ErasedTool, Prepared};
+
+pub use audit::now_ms;
+pub use undo::Undo;
+
+/// The largest arguments, in bytes of JSON.
+pub const ARGUMENTS_MAX: usize = 2 * 1024 * 1024;
+/// The longest of each text that is only recorded, in bytes.
+const TEXT_MAX: usize = 4096;
+/// The longest of each identifier, in bytes.
+const NAME_MAX: usize = 256;
+
+/// What came in.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Unique per intended effect.
+    pub call_id: String,
+    /// The tool's name.
+    pub tool: String,
+    /// The arguments, not parsed yet.
+    pub arguments_json: String,
+    /// The goal it is for.
+    pub goal_id: String,
+    /// The goal's task.
+    pub task_index: u32,
+    /// Why, for people.
+    pub reason: String,
+    /// The operator's subject: recorded, never trusted.
+    pub on_behalf_of: String,
+}
+
+/// What goes out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The execution's id.
+    pub execution_id: String,
+    /// Output of the tool.
+    pub output: Value,
+    /// For the operator.
+    pub summary: String,
+    /// This execution can be undone.
+    pub reversible: bool,
+    /// The call id was seen before; nothing was done now.
+    pub replayed: bool,
+}
+
+/// Everything that a call goes through.
+pub struct Pipeline {
+    registry: Registry,
+    grants: Grants,
+    approval: Approval,
+    store: Store,
+    locks: Arc<Locks>,
+    slots: Arc<Slots>,
+    surroundings: Arc<Surroundings>,
+}
+
+/// A call that was allowed.
+struct Allowed {
+    tool: Arc<dyn ErasedTool>,
+    call: Call,
+    prepared: Prepared,
+    context: Context,
+}
+
+impl Pipeline {
+    /// Builds it from the configuration; opens ledger and store.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn open(
+        config: &Config,
+        registry: Registry,
+        grants: Grants,
+        runtime: Handle,
+    ) -> Result<Self, ToolError> {
+        let folder = |path: &Path, error: &dyn std::fmt::Display| {
+            ToolError::Unavailable(format!("cannot use {}: {error}", path.display()))
+        };
+        let state = &config.state_dir;
+        let store = Store::open(state).map_err(|error| folder(state, &error))?;
+        let ledger_dir = state.join("ledger");
+        let ledger = Ledger::open(&ledger_dir, &state.join("tools/ledger.key"))
+            .map_err(|error| folder(&ledger_dir, &audit::chain(&error)))?;
+        Ok(Self {
+            registry,
+            grants,
+            approval: config.approval,
+            store,
+            locks: Arc::default(),
+            slots: Arc::new(Slots::new(config.tools.calls_per_caller_max)),
+            surroundings: Arc::new(Surroundings {
+                run_dir: config.run_dir.clone(),
+                state_dir: state.clone(),
+                ledger: Arc::new(ledger),
+                owner: config.owner,
+                runtime,
+            }),
+        })
+    }
+
+    /// All tools.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The audit log.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.surroundings.ledger
+    }
+
+    /// One call. Whatever becomes of it is in the ledger when this returns.
+    ///
+    /// # Errors
+    /// Why it was refused, or how it failed.
+    pub fn call(
+        self: &Arc<Self>,
+        caller: &Principal,
+        request: Request,
+    ) -> Result<Answer, ToolError> {
+        let mut call = audit::call_of(caller, &request);
+        let allowed = self
+            .slots
+            .take(&call.actor)
+            .and_then(|slot| Ok((self.allow(caller, &request, &mut call)?, slot)));
+        match allowed {
+            Ok((allowed, slot)) if allowed.tool.spec().mutating => self.change(allowed, slot),
+            Ok((allowed, slot)) => self.look(allowed, slot),
+            Err(error) => Err(self.refuse(&call, error)),
+        }
+    }
+
+    /// Everything before something is done.
+    fn allow(
+        &self,
+        caller: &Principal,
+        request: &Request,
+        call: &mut Call,
+    ) -> Result<Allowed, ToolError> {
+        check_sizes(request)?;
+        let tool = self.registry.find(&request.tool)?;
+        let spec = tool.spec();
+        if spec.mutating && request.call_id.is_empty() {
+            return Err(ToolError::Invalid(format!(
+                "call_id: is missing; {} changes something and must not be done twice",
+                spec.name
+            )));
+        }
+        let arguments = parse(&request.arguments_json)?;
+        call.input_sha256 = audit::digest(&arguments);
+        let id = match spec.mutating {
+            true => crate::store::execution_id(&call.actor, &call.call_id),
+            false => Uuid::now_v7().to_string(),
+        };
+        let limit = Duration::from_millis(spec.timeout_ms.into());
+        let context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+        let prepared = tool.prepare(&arguments, &context)?;
+        let held = self.grants.decide(caller, &prepared.needs)?;
+        call.decision = format!("{held}; {}", self.approval.decide(spec)?);
+        Ok(Allowed {
+            tool,
+            call: call.clone(),
+            prepared,
+            context,
+        })
+    }
+
+    /// A call that changes nothing: one entry in the ledger says all.
+    fn look(&self, allowed: Allowed, slot: Slot) -> Result<Answer, ToolError> {
+        let id = allowed.context.execution().to_owned();
+        let limit = allowed.context.remaining();
+        let (tool, input) = (&allowed.tool, allowed.prepared.input);
+        let running = executor::start(
+            tool,
+            input,
+            &allowed.prepared.needs,
+            allowed.context,
+            Arc::new(slot),
+        );
+        let result = running.and_then(|running| match running.wait(limit) {
+            Waited::Ended(result) => result,
+            Waited::Late(_) => Err(late(tool.spec().timeout_ms, tool.spec().name)),
+        });
+        self.record_look(&id, &allowed.call, &result)?;
+        let Done { output, summary } = result?;
+        Ok(Answer {
+            execution_id: id,
+            output,
+            summary,
+            reversible: false,
+            replayed: false,
+        })
+    }
+}
+
+fn late(timeout_ms: u32, tool: &str) -> ToolError {
+    ToolError::Deadline(format!("{tool} took longer than {timeout_ms} ms"))
+}
+
+fn check_sizes(request: &Request) -> Result<(), ToolError> {
+    let check = |name: &str, text: &str, most: usize| match text.len() > most {
+        true => Err(ToolError::Invalid(format!(
+            "{name}: has {} bytes, at most {most} are allowed",
+            text.len()
+        ))),
+        false => Ok(()),
+    };
+    check("tool", &request.tool, NAME_MAX)?;
+    check("call_id", &request.call_id, NAME_MAX)?;
+    check("goal_id", &request.goal_id, NAME_MAX)?;
+    check("reason", &request.reason, TEXT_MAX)?;
+    check("on_behalf_of", &request.on_behalf_of, TEXT_MAX)?;
+    check("arguments_json", &request.arguments_json, ARGUMENTS_MAX)
+}
+
+/// The arguments; none at all are an empty object.
+fn parse(json: &str) -> Result<Value, ToolError> {
+    if json.trim().is_empty() {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    serde_json::from_str(json)
+        .map_err(|error| ToolError::Invalid(format!("arguments_json: is not JSON: {error}")))
+}

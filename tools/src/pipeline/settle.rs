@@ -1,0 +1,127 @@
+//! Executions that a former process began and did not complete.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use super::Pipeline;
+use super::audit::entry;
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::store::{Call, Outcome, Pending};
+use crate::tool::Interrupted;
+
+/// So long the post-condition of one execution may take to be looked at.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What became of an interrupted execution.
+enum Settled {
+    /// It has an outcome now.
+    Finished,
+    /// Its effect was not reached: it may be run again, with its original capture.
+    Open(Box<Pending>),
+    /// Its intent was never written: nothing was done.
+    NotBegun,
+}
+
+impl Pipeline {
+    /// Settles all that a former process left. Called once, at the start.
+    pub fn settle_all(&self) {
+        let pending = self.store.all_pending().unwrap_or_else(|error| {
+            tracing::error!("what was interrupted cannot be read: {error}");
+            Vec::new()
+        });
+        for pending in pending.into_iter().filter(|pending| !pending.interrupted) {
+            let id = pending.execution_id.clone();
+            let tool = pending.call.tool.clone();
+            let Some(_held) = self.locks.take(vec![format!("call:{id}")], LOOK_LIMIT) else {
+                continue; // a retry came first and settles it
+            };
+            match self.settle(pending) {
+                Ok(Settled::Finished) => tracing::info!("{tool} {id} was done before the restart"),
+                Ok(Settled::NotBegun) => tracing::info!("{tool} {id} was not begun"),
+                Ok(Settled::Open(_)) => {
+                    tracing::warn!("{tool} {id} was interrupted by the restart");
+                }
+                Err(error) => tracing::warn!("{tool} {id} cannot be settled yet: {error}"),
+            }
+        }
+    }
+
+    /// Before a retry acts: what is left of a former try that had no outcome? `None`: nothing;
+    /// begin afresh, unless there is an outcome now.
+    ///
+    /// # Errors
+    /// That it was another call, or that it cannot be known now; then nothing is done.
+    pub(super) fn resume(&self, id: &str, call: &Call) -> Result<Option<Pending>, ToolError> {
+        let Some(pending) = self.store.pending(id)? else {
+            return Ok(None);
+        };
+        let same = (&pending.call.tool, &pending.call.input_sha256);
+        if same != (&call.tool, &call.input_sha256) {
+            return Err(ToolError::Invalid(format!(
+                "call_id: {:?} was used before, for another call of {}",
+                call.call_id, pending.call.tool
+            )));
+        }
+        if pending.interrupted {
+            return Ok(Some(pending));
+        }
+        match self.settle(pending)? {
+            Settled::Open(pending) => Ok(Some(*pending)),
+            Settled::NotBegun | Settled::Finished => Ok(None),
+        }
+    }
+
+    fn settle(&self, mut pending: Pending) -> Result<Settled, ToolError> {
+        let id = pending.execution_id.clone();
+        let (begun, completed) = self.in_ledger(&pending)?;
+        if let Some(outcome) = self.store.outcome(&id)? {
+            if !completed {
+                self.record_completion(&outcome, ", recorded after a restart")?;
+            }
+            self.store.end(&id);
+            return Ok(Settled::Finished);
+        }
+        if !begun {
+            self.store.end(&id);
+            self.store.discard_undo(&id);
+            return Ok(Settled::NotBegun);
+        }
+        let tool = self.registry.find(&pending.call.tool)?;
+        let context = Context::new(
+            Arc::clone(&self.surroundings),
+            &id,
+            Instant::now() + LOOK_LIMIT,
+        );
+        let interrupted = Interrupted {
+            started: UNIX_EPOCH + Duration::from_millis(pending.started_ms.unsigned_abs()),
+            execution: &id,
+            steps: &pending.steps,
+        };
+        if let Some(done) = tool.found_done(&pending.input, &interrupted, &context)? {
+            let note = ", found done after a restart";
+            let _: Outcome = self.complete(pending, Ok(done), note)?;
+            return Ok(Settled::Finished);
+        }
+        let mut note = entry("completion", &id, &pending.call);
+        note.outcome = "failed: interrupted by a restart; may be tried again".to_owned();
+        self.append(&note)?;
+        pending.interrupted = true;
+        self.store.begin(&pending)?;
+        Ok(Settled::Open(Box::new(pending)))
+    }
+
+    /// Are intent and completion of an execution in the ledger?
+    fn in_ledger(&self, pending: &Pending) -> Result<(bool, bool), ToolError> {
+        let ledger = self.ledger();
+        let entries = ledger
+            .entries(pending.ledger_len..ledger.len())
+            .map_err(|error| ToolError::Unavailable(super::audit::chain(&error)))?;
+        let has = |kind: &str| {
+            entries
+                .iter()
+                .any(|entry| entry.kind == kind && entry.execution_id == pending.execution_id)
+        };
+        Ok((has("intent"), has("completion")))
+    }
+}

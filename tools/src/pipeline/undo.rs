@@ -1,0 +1,115 @@
+//! Taking an execution back.
+
+use std::time::Duration;
+
+use aios_ledger::Entry;
+use aios_proto::identity::Principal;
+use uuid::Uuid;
+
+use super::audit::{entry, failed, now_ms};
+use super::{Pipeline, TEXT_MAX};
+use crate::error::ToolError;
+use crate::store::{Call, Outcome};
+use crate::undo;
+
+/// So long an undo waits for a call that changes the same thing.
+const BUSY_LIMIT: Duration = Duration::from_secs(10);
+
+/// A request to take an execution back.
+#[derive(Clone, Debug, Default)]
+pub struct Undo {
+    /// Which.
+    pub execution_id: String,
+    /// Why, for people.
+    pub reason: String,
+    /// The operator's subject: recorded, never trusted.
+    pub on_behalf_of: String,
+}
+
+impl Pipeline {
+    /// Takes an execution back: the undo's own id and its summary.
+    ///
+    /// # Errors
+    /// Why it cannot be taken back; recorded too.
+    pub fn undo(&self, caller: &Principal, request: &Undo) -> Result<(String, String), ToolError> {
+        let own_id = Uuid::now_v7().to_string();
+        let cut = |text: &str| text.chars().take(TEXT_MAX).collect::<String>();
+        let mut call = Call {
+            actor: caller.to_string(),
+            call_id: format!("undo/{own_id}"),
+            reason: cut(&request.reason),
+            on_behalf_of: cut(&request.on_behalf_of),
+            ..Call::default()
+        };
+        let found = self.find(&request.execution_id).inspect(|outcome| {
+            call.tool.clone_from(&outcome.call.tool);
+            call.goal_id.clone_from(&outcome.call.goal_id);
+            call.task_index = outcome.call.task_index;
+            call.input_sha256.clone_from(&outcome.call.input_sha256);
+        });
+        let id: String = request.execution_id.chars().take(64).collect();
+        let record = |text: String| {
+            let undo = Entry {
+                outcome: text,
+                ..entry("undo", &id, &call)
+            };
+            self.append(&undo).map(drop)
+        };
+        let taken = found.and_then(|outcome| {
+            let paths = outcome.steps.iter().flat_map(|sealed| sealed.step.paths());
+            let mut keys: Vec<_> = paths.map(|path| format!("fs:write:{path}")).collect();
+            keys.push(format!("call:{id}"));
+            let held = self.locks.take(keys, BUSY_LIMIT).ok_or_else(|| {
+                ToolError::Deadline("another call changes the same thing and does not end".into())
+            })?;
+            let outcome = self.find(&id)?; // as it is now that nobody else changes it
+            undo::check(&outcome.steps)?;
+            record("begun".to_owned())?;
+            undo::take_back(&outcome.steps, &own_id)?;
+            self.store.finish(&Outcome {
+                undone_ms: Some(now_ms()),
+                ..outcome.clone()
+            })?;
+            drop(held);
+            Ok(outcome)
+        });
+        match taken {
+            Ok(outcome) => {
+                record("succeeded".to_owned())?;
+                Ok((own_id, summary(&outcome)))
+            }
+            Err(error) => {
+                record(failed(&error))?;
+                Err(error)
+            }
+        }
+    }
+
+    /// An execution that can be taken back.
+    fn find(&self, execution: &str) -> Result<Outcome, ToolError> {
+        let unknown = || ToolError::NotFound("there is no execution with this id".into());
+        let id = Uuid::try_parse(execution).map_err(|_| unknown())?;
+        let outcome = self.store.outcome(&id.to_string())?.ok_or_else(unknown)?;
+        let tool = &outcome.call.tool;
+        let refuse = |text: String| Err(ToolError::Precondition(text));
+        if let Some(when) = outcome.undone_ms {
+            let when = crate::format::time(when);
+            return refuse(format!("it was already undone, {when}"));
+        }
+        if outcome.steps.is_empty() {
+            return match &outcome.result {
+                Ok(_) => refuse(format!("{tool} cannot be undone")),
+                Err(error) => refuse(format!("it had no effect: {error}")),
+            };
+        }
+        Ok(outcome)
+    }
+}
+
+fn summary(outcome: &Outcome) -> String {
+    let what = outcome
+        .result
+        .as_ref()
+        .map_or("a failed call", |success| success.summary.as_str());
+    format!("undone, and as before: {what}")
+}

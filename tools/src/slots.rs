@@ -1,0 +1,81 @@
+//! How many calls one caller may have under way: a tool that hangs costs its own caller only.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::ToolError;
+
+/// All callers' counts.
+#[derive(Debug)]
+pub struct Slots {
+    per_caller_max: usize,
+    taken: Mutex<HashMap<String, usize>>,
+}
+
+/// One call under way, until this is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    slots: Arc<Slots>,
+    caller: String,
+}
+
+impl Slots {
+    /// Slots for so many calls of each caller.
+    pub fn new(per_caller_max: usize) -> Self {
+        Self {
+            per_caller_max,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// `Unavailable` when the caller has too many calls under way.
+    pub fn take(self: &Arc<Self>, caller: &str) -> Result<Slot, ToolError> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(caller.to_owned()).or_default();
+        if *count >= self.per_caller_max {
+            return Err(ToolError::Unavailable(format!(
+                "{caller} has {count} calls under way, as many as it may"
+            )));
+        }
+        *count += 1;
+        Ok(Slot {
+            slots: Arc::clone(self),
+            caller: caller.to_owned(),
+        })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut taken = self
+            .slots
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match taken.get_mut(&self.caller) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                taken.remove(&self.caller);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_callers_calls_do_not_use_up_anothers() {
+        let slots = Arc::new(Slots::new(2));
+        let held = (slots.take("a").unwrap(), slots.take("a").unwrap());
+        assert!(slots.take("a").is_err());
+        assert!(slots.take("b").is_ok());
+        drop(held);
+        assert!(slots.take("a").is_ok());
+        assert!(slots.taken.lock().unwrap().is_empty());
+    }
+}
