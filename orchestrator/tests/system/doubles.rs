@@ -1,0 +1,316 @@
+//! Doubles of the other daemons: they keep what they are told and do what the test says.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aios_brain::{Act, Argument, Proposal, Source};
+use aios_orchestrator::plan::operator::Understand;
+use aios_proto::v1::init_server::Init;
+use aios_proto::v1::memory_server::Memory;
+use aios_proto::v1::tools_server::Tools;
+use aios_proto::v1::*;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn absent<T>() -> Answer<T> {
+    Err(Status::unimplemented("not in this double"))
+}
+
+/// Goals and tasks in a map; can be made to be away.
+#[derive(Clone, Default)]
+pub struct MemoryDouble {
+    pub goals: Arc<Mutex<Vec<Goal>>>,
+    pub decisions: Arc<Mutex<Vec<Decision>>>,
+    pub away: Arc<AtomicBool>,
+}
+
+impl MemoryDouble {
+    fn there(&self) -> Result<(), Status> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(Status::unavailable("the memory is away")),
+            false => Ok(()),
+        }
+    }
+
+    pub fn goal(&self, id: &str) -> Option<Goal> {
+        let goals = self.goals.lock().unwrap();
+        goals.iter().find(|goal| goal.id == id).cloned()
+    }
+
+    pub fn away_for(&self, time: Duration) {
+        self.away.store(true, Ordering::SeqCst);
+        let away = self.away.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            away.store(false, Ordering::SeqCst);
+        });
+    }
+}
+
+#[tonic::async_trait]
+impl Memory for MemoryDouble {
+    async fn put_goal(&self, request: Request<Goal>) -> Answer<PutResponse> {
+        self.there()?;
+        let goal = request.into_inner();
+        assert!(goal.tasks.is_empty(), "tasks are put one by one");
+        let mut goals = self.goals.lock().unwrap();
+        match goals.iter_mut().find(|known| known.id == goal.id) {
+            Some(known) => {
+                let tasks = std::mem::take(&mut known.tasks);
+                *known = Goal { tasks, ..goal };
+            }
+            None => goals.push(goal),
+        }
+        Ok(Response::new(PutResponse {}))
+    }
+    async fn put_task(&self, request: Request<Task>) -> Answer<PutResponse> {
+        self.there()?;
+        let task = request.into_inner();
+        let mut goals = self.goals.lock().unwrap();
+        let goal = goals.iter_mut().find(|goal| goal.id == task.goal_id);
+        let goal = goal.ok_or_else(|| Status::failed_precondition("no such goal"))?;
+        match goal
+            .tasks
+            .iter_mut()
+            .find(|known| known.index == task.index)
+        {
+            Some(known) => *known = task,
+            None => goal.tasks.push(task),
+        }
+        Ok(Response::new(PutResponse {}))
+    }
+    async fn get_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
+        self.there()?;
+        let found = self.goal(&request.into_inner().id);
+        found
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found("no such goal"))
+    }
+    async fn list_goals(&self, request: Request<ListGoalsRequest>) -> Answer<ListGoalsResponse> {
+        self.there()?;
+        let states = request.into_inner().states;
+        let wanted = |goal: &&Goal| states.is_empty() || states.contains(&goal.state);
+        let goals = self.goals.lock().unwrap();
+        let goals = goals.iter().rev().filter(wanted).cloned().collect();
+        Ok(Response::new(ListGoalsResponse { goals }))
+    }
+    async fn append_decision(&self, request: Request<Decision>) -> Answer<PutResponse> {
+        self.there()?;
+        self.decisions.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(PutResponse {}))
+    }
+    async fn list_decisions(
+        &self,
+        _: Request<ListDecisionsRequest>,
+    ) -> Answer<ListDecisionsResponse> {
+        let decisions = self.decisions.lock().unwrap().clone();
+        Ok(Response::new(ListDecisionsResponse { decisions }))
+    }
+    async fn append_event(&self, _: Request<Event>) -> Answer<PutResponse> {
+        Ok(Response::new(PutResponse {}))
+    }
+    async fn list_events(&self, _: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
+        absent()
+    }
+    async fn remember(&self, _: Request<RememberRequest>) -> Answer<RememberResponse> {
+        absent()
+    }
+    async fn recall(&self, _: Request<RecallRequest>) -> Answer<RecallResponse> {
+        absent()
+    }
+}
+
+/// Tools that have each effect once per call id, as the real ones do.
+#[derive(Clone, Default)]
+pub struct ToolsDouble {
+    /// Call id to request, of calls that had their effect.
+    pub effects: Arc<Mutex<HashMap<String, CallRequest>>>,
+    pub records: Arc<Mutex<Vec<RecordRequest>>>,
+    /// While set, `test.wait` does not return.
+    pub hold: Arc<AtomicBool>,
+    pub memory: MemoryDouble,
+}
+
+#[tonic::async_trait]
+impl Tools for ToolsDouble {
+    type ExportAuditStream = ReceiverStream<Result<ExportAuditResponse, Status>>;
+
+    async fn call(&self, request: Request<CallRequest>) -> Answer<CallResponse> {
+        let request = request.into_inner();
+        let known = self.effects.lock().unwrap().contains_key(&request.call_id);
+        if request.arguments_json.contains("/full/") {
+            return Err(Status::failed_precondition("no space left on /full"));
+        }
+        if !known {
+            let id = request.call_id.clone();
+            self.effects.lock().unwrap().insert(id, request.clone());
+            if request.tool == "service.restart" {
+                self.memory.away_for(Duration::from_millis(700));
+            }
+        }
+        while request.tool == "test.wait" && self.hold.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(Response::new(CallResponse {
+            execution_id: format!("execution of {}", request.call_id),
+            output_json: "{}".into(),
+            summary: format!("{} {}", request.tool, request.arguments_json),
+            reversible: false,
+            replayed: known,
+        }))
+    }
+    async fn list_tools(&self, _: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
+        let tool = |name: &str, properties: &str, required: &str| Tool {
+            name: name.into(),
+            input_schema_json: format!(
+                r#"{{"type":"object","properties":{{{properties}}},"required":[{required}]}}"#
+            ),
+            ..Tool::default()
+        };
+        let tools = vec![
+            tool("monitor.disk", "", ""),
+            tool(
+                "service.restart",
+                r#""service":{"type":"string"}"#,
+                r#""service""#,
+            ),
+            tool(
+                "fs.write",
+                r#""path":{"type":"string"},"content":{"type":"string"}"#,
+                r#""path","content""#,
+            ),
+            tool("fs.mkdir", r#""path":{"type":"string"}"#, r#""path""#),
+            tool("test.wait", "", ""),
+        ];
+        Ok(Response::new(ListToolsResponse { tools }))
+    }
+    async fn record(&self, request: Request<RecordRequest>) -> Answer<RecordResponse> {
+        self.records.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(RecordResponse { index: 0 }))
+    }
+    async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
+        let request = request.into_inner();
+        Ok(Response::new(UndoResponse {
+            execution_id: request.execution_id,
+            summary: format!("undone for {}", request.on_behalf_of),
+        }))
+    }
+    async fn describe_tool(&self, _: Request<DescribeToolRequest>) -> Answer<Tool> {
+        absent()
+    }
+    async fn list_audit(&self, _: Request<ListAuditRequest>) -> Answer<ListAuditResponse> {
+        absent()
+    }
+    async fn verify_audit(&self, _: Request<VerifyAuditRequest>) -> Answer<VerifyAuditResponse> {
+        absent()
+    }
+    async fn export_audit(
+        &self,
+        _: Request<ExportAuditRequest>,
+    ) -> Answer<Self::ExportAuditStream> {
+        absent()
+    }
+}
+
+/// Init with a few services; keeps which were asked to start.
+#[derive(Clone, Default)]
+pub struct InitDouble {
+    pub started: Arc<Mutex<Vec<String>>>,
+    pub power: Arc<Mutex<Vec<PowerRequest>>>,
+}
+
+#[tonic::async_trait]
+impl Init for InitDouble {
+    type LogsStream = ReceiverStream<Result<LogLine, Status>>;
+
+    async fn list_services(&self, _: Request<ListServicesRequest>) -> Answer<ListServicesResponse> {
+        let service = |name: &str| Service {
+            name: name.into(),
+            state: ServiceState::Ready.into(),
+            ..Service::default()
+        };
+        let services = ["memory", "tools", "runtime"].map(service).to_vec();
+        Ok(Response::new(ListServicesResponse { services }))
+    }
+    async fn start_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        let name = request.into_inner().name;
+        self.started.lock().unwrap().push(name.clone());
+        Ok(Response::new(Service {
+            name,
+            ..Service::default()
+        }))
+    }
+    async fn power(&self, request: Request<PowerRequest>) -> Answer<PowerResponse> {
+        self.power.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(PowerResponse {}))
+    }
+    async fn get_boot(&self, _: Request<GetBootRequest>) -> Answer<BootTimeline> {
+        Ok(Response::new(BootTimeline {
+            ready_ms: 5,
+            ..BootTimeline::default()
+        }))
+    }
+    async fn logs(&self, _: Request<LogsRequest>) -> Answer<Self::LogsStream> {
+        let (sender, lines) = tokio::sync::mpsc::channel(1);
+        let line = LogLine {
+            text: "a line".into(),
+            ..LogLine::default()
+        };
+        sender.send(Ok(line)).await.unwrap();
+        Ok(Response::new(ReceiverStream::new(lines)))
+    }
+    async fn get_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
+        absent()
+    }
+    async fn stop_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
+        absent()
+    }
+    async fn restart_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
+        absent()
+    }
+}
+
+/// A model that knows four sentences.
+pub struct ModelDouble;
+
+#[tonic::async_trait]
+impl Understand for ModelDouble {
+    async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status> {
+        let said = |name: &str, text: &str| Argument {
+            name: name.into(),
+            text: text.into(),
+            source: Source::Goal,
+            confidence: 0.9,
+        };
+        let call = |act: &str| Act::Call(act.into());
+        let (act, arguments) = match (goal, history.len()) {
+            ("check disk usage", 0) => (call("monitor.disk"), vec![]),
+            ("restart the memory service", 0) => (
+                call("service.restart"),
+                vec![said("service", "the memory service")],
+            ),
+            ("make /srv/a and wait", 0) => (call("fs.mkdir"), vec![said("path", "/srv/a")]),
+            ("make /srv/a and wait", 1) => (call("test.wait"), vec![]),
+            ("put hi into a page in /srv/w", 0) => (
+                call("skill.web_page"),
+                vec![said("directory", "/srv/w"), said("content", "hi")],
+            ),
+            (_, 0) => (Act::None, vec![]),
+            _ => (Act::Done, vec![]),
+        };
+        Ok(Proposal {
+            act,
+            confidence: 0.9,
+            alternatives: vec![("fs.write".into(), 0.1)],
+            arguments,
+        })
+    }
+
+    fn parameters(&self, _: &str) -> &[String] {
+        &[]
+    }
+}

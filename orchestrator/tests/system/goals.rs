@@ -1,0 +1,242 @@
+//! Goals from words to effects.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aios_orchestrator::config::Limits;
+use aios_orchestrator::goals::Wish;
+use aios_proto::v1::*;
+use tonic::Code;
+
+use crate::node::Node;
+
+#[tokio::test]
+async fn a_goal_is_planned_done_and_answered_and_the_second_time_known() {
+    let node = Node::new().await;
+    let process = node.start();
+    let goal = process.submit("check disk usage").await;
+    assert!(
+        node.memory.goal(&goal.id).is_some(),
+        "durable when submitted"
+    );
+    let goal = process.ended(&goal.id).await;
+    assert_eq!(goal.state(), GoalState::Succeeded, "{}", goal.reason);
+    assert_eq!(goal.answer, "monitor.disk {}");
+    assert_eq!(goal.level(), Level::Operational);
+    assert_eq!(goal.tasks[0].agent, "system");
+    assert_eq!(
+        node.memory.goal(&goal.id).unwrap(),
+        goal,
+        "the memory has the same"
+    );
+    let decisions = node.memory.decisions.lock().unwrap().clone();
+    assert_eq!(decisions.len(), 2);
+    assert_eq!(decisions[0].chosen, "monitor.disk");
+    assert!(
+        decisions[0]
+            .reason
+            .contains("tactical and strategic: not there")
+    );
+
+    let again = process.submit("Check  disk usage.").await;
+    let again = process.ended(&again.id).await;
+    assert_eq!(again.state(), GoalState::Succeeded);
+    assert_eq!(again.level(), Level::Reactive);
+}
+
+#[tokio::test]
+async fn a_skill_is_one_task_of_several_calls() {
+    let node = Node::new().await;
+    let process = node.start();
+    let goal = process.submit("put hi into a page in /srv/w").await;
+    let goal = process.ended(&goal.id).await;
+    assert_eq!(goal.state(), GoalState::Succeeded, "{}", goal.reason);
+    assert_eq!(goal.tasks.len(), 1);
+    assert_eq!(goal.tasks[0].agent, "task");
+    let effects = node.tools.effects.lock().unwrap();
+    assert_eq!(effects[&format!("{}/0/0", goal.id)].tool, "fs.mkdir");
+    assert_eq!(effects[&format!("{}/0/1", goal.id)].tool, "fs.write");
+}
+
+#[tokio::test]
+async fn what_fails_or_is_beyond_ends_as_failed_with_a_reason_and_is_on_record() {
+    let node = Node::new().await;
+    let process = node.start();
+    let goal = process.submit("sing me a song").await;
+    let goal = process.ended(&goal.id).await;
+    assert_eq!(goal.state(), GoalState::Failed);
+    assert!(
+        goal.reason.starts_with("this is beyond what I can do"),
+        "{}",
+        goal.reason
+    );
+    assert!(goal.tasks.is_empty());
+    assert_eq!(node.record("goal.failed").await.goal_id, goal.id);
+
+    let call = |tool: &str, arguments: &str| Wish {
+        call: Some(ToolCall {
+            tool: tool.into(),
+            arguments_json: arguments.into(),
+        }),
+        ..Wish::default()
+    };
+    for (tool, arguments, reason) in [
+        (
+            "fs.write",
+            r#"{"path":"/full/a","content":"x"}"#,
+            "fs.write: no space left on /full",
+        ),
+        (
+            "fs.write",
+            r#"{"path":"/srv/a","content":5}"#,
+            "fs.write: content must be text",
+        ),
+        (
+            "fs.format",
+            "{}",
+            "this appliance has no tool fs.format yet",
+        ),
+    ] {
+        let goal = process.goals.submit(call(tool, arguments)).await.unwrap();
+        let goal = process.ended(&goal.id).await;
+        assert_eq!(goal.state(), GoalState::Failed);
+        assert!(goal.reason.starts_with(reason), "{}", goal.reason);
+        assert_eq!(goal.answer, "");
+    }
+    assert!(node.tools.effects.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_goal_that_restarts_the_memory_survives_it() {
+    let node = Node::new().await;
+    let process = node.start();
+    let goal = process.submit("restart the memory service").await;
+    let goal = process.ended(&goal.id).await;
+    assert_eq!(goal.state(), GoalState::Succeeded, "{}", goal.reason);
+    assert_eq!(goal.tasks[0].arguments_json, r#"{"service":"memory"}"#);
+    assert_eq!(node.tools.effects.lock().unwrap().len(), 1);
+    assert_eq!(
+        node.memory.goal(&goal.id).unwrap().state(),
+        GoalState::Succeeded
+    );
+}
+
+#[tokio::test]
+async fn after_the_orchestrator_was_killed_a_goal_goes_on_and_no_effect_happens_twice() {
+    let node = Node::new().await;
+    node.tools.hold.store(true, Ordering::SeqCst);
+    let process = node.start();
+    let goal = process.submit("make /srv/a and wait").await;
+    while node.tools.effects.lock().unwrap().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(process);
+    let stored = node.memory.goal(&goal.id).unwrap();
+    assert_eq!(stored.state(), GoalState::Running);
+    assert_eq!(stored.tasks[0].state(), TaskState::Succeeded);
+    assert_eq!(
+        stored.tasks[1].state(),
+        TaskState::Running,
+        "written before it was dispatched"
+    );
+
+    node.tools.hold.store(false, Ordering::SeqCst);
+    let process = node.start();
+    let goal = process.ended(&goal.id).await;
+    assert_eq!(goal.state(), GoalState::Succeeded, "{}", goal.reason);
+    assert_eq!(goal.answer, "fs.mkdir {\"path\":\"/srv/a\"}\ntest.wait {}");
+    assert_eq!(
+        node.tools.effects.lock().unwrap().len(),
+        2,
+        "one effect per call id"
+    );
+    let asked = node.init.started.lock().unwrap().clone();
+    assert!(
+        asked.contains(&"agent-storage".to_owned()),
+        "init was asked for {asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_goal_that_is_cancelled_or_late_ends_at_once_with_its_tasks() {
+    let node = Node::new().await;
+    node.tools.hold.store(true, Ordering::SeqCst);
+    let process = node.start_with(Limits {
+        goal: Duration::from_secs(2),
+        ..Limits::default()
+    });
+    let cancelled = process.submit("make /srv/a and wait").await;
+    while node.tools.effects.lock().unwrap().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let goal = process.goals.cancel(&cancelled.id, "CN=bob").await.unwrap();
+    assert_eq!(goal.state(), GoalState::Cancelled);
+    assert_eq!(goal.reason, "cancelled by CN=bob (done before: fs.mkdir)");
+    assert_eq!(goal.tasks[1].state(), TaskState::Cancelled);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let twice = process
+        .goals
+        .cancel(&cancelled.id, "CN=bob")
+        .await
+        .unwrap_err();
+    assert_eq!(twice.code(), Code::FailedPrecondition);
+    let stored = node.memory.goal(&cancelled.id).unwrap();
+    assert_eq!(stored.state(), GoalState::Cancelled);
+    assert_eq!(stored.tasks[1].state(), TaskState::Cancelled);
+
+    let late = process.submit("make /srv/a and wait").await;
+    let late = process.ended(&late.id).await;
+    assert_eq!(late.state(), GoalState::Failed);
+    assert!(
+        late.reason.starts_with("not finished within 2 seconds"),
+        "{}",
+        late.reason
+    );
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_one_goal() {
+    let node = Node::new().await;
+    let process = node.start();
+    let wish = Wish {
+        text: "check disk usage".into(),
+        request_id: "r1".into(),
+        by: "CN=alice".into(),
+        ..Wish::default()
+    };
+    let (first, second) = tokio::join!(
+        process.goals.submit(wish.clone()),
+        process.goals.submit(wish.clone())
+    );
+    let id = first.unwrap().id;
+    assert_eq!(second.unwrap().id, id);
+    process.ended(&id).await;
+    assert_eq!(
+        process.goals.submit(wish).await.unwrap().state(),
+        GoalState::Succeeded
+    );
+    assert_eq!(node.tools.effects.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn goals_run_side_by_side_and_too_many_are_refused() {
+    let node = Node::new().await;
+    node.tools.hold.store(true, Ordering::SeqCst);
+    let process = node.start_with(Limits {
+        unfinished: 2,
+        ..Limits::default()
+    });
+    let slow = process.submit("make /srv/a and wait").await;
+    let quick = process.submit("check disk usage").await;
+    assert_eq!(process.ended(&quick.id).await.state(), GoalState::Succeeded);
+    process.submit("make /srv/a and wait").await;
+    let wish = Wish {
+        text: "check disk usage".into(),
+        ..Wish::default()
+    };
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let refused = process.goals.submit(wish).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    node.tools.hold.store(false, Ordering::SeqCst);
+    assert_eq!(process.ended(&slow.id).await.state(), GoalState::Succeeded);
+}

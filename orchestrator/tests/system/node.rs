@@ -1,0 +1,217 @@
+//! A node in a folder: doubles, real agents, and the orchestrator in a runtime of its own, so that
+//! it can be killed like a process.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aios_agents::service::{Agent, Callers};
+use aios_agents::work::Worker;
+use aios_orchestrator::boot::Orchestrator;
+use aios_orchestrator::config::{Config, Limits};
+use aios_orchestrator::goals::{Goals, Wish};
+use aios_proto::identity::Principal;
+use aios_proto::v1::init_server::InitServer;
+use aios_proto::v1::management_client::ManagementClient;
+use aios_proto::v1::memory_server::MemoryServer;
+use aios_proto::v1::tools_server::ToolsServer;
+use aios_proto::v1::*;
+use aios_proto::{manifest, socket};
+use tempfile::TempDir;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server};
+
+use crate::doubles::{InitDouble, MemoryDouble, ModelDouble, ToolsDouble};
+use crate::pki::Authority;
+
+pub struct Node {
+    pub folder: TempDir,
+    pub memory: MemoryDouble,
+    pub tools: ToolsDouble,
+    pub init: InitDouble,
+    pub authority: Authority,
+}
+
+/// The orchestrator, running.
+pub struct Process {
+    pub goals: Goals,
+    api: tokio::sync::watch::Receiver<Option<std::net::SocketAddr>>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Drop for Process {
+    /// As SIGKILL would: nothing is finished.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+const MANIFESTS: [(&str, &str); 3] = [
+    ("storage", r#""fs.*""#),
+    ("system", r#""service.*", "monitor.*", "test.*""#),
+    ("task", r#""skill.*""#),
+];
+
+impl Node {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = MemoryDouble::default();
+        let tools = ToolsDouble {
+            memory: memory.clone(),
+            ..ToolsDouble::default()
+        };
+        let node = Self {
+            authority: Authority::new("test authority"),
+            init: InitDouble::default(),
+            folder,
+            memory,
+            tools,
+        };
+        node.authority.install(&node.etc().join("pki"));
+        node.write_manifests();
+        node.serve_doubles();
+        node.start_agents();
+        node
+    }
+
+    fn etc(&self) -> std::path::PathBuf {
+        self.folder.path().join("etc")
+    }
+
+    fn write_manifests(&self) {
+        let folder = self.etc().join("agents");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, tools) in MANIFESTS {
+            let text = format!(
+                "name = \"{name}\"\ndescription = \"\"\ntools = [{tools}]\ncapabilities = []\n[service]\n"
+            );
+            std::fs::write(folder.join(format!("{name}.toml")), text).unwrap();
+        }
+    }
+
+    fn serve_doubles(&self) {
+        let listen = |name: &str| socket::listen(&self.folder.path().join(name)).unwrap();
+        let memory = MemoryServer::new(self.memory.clone());
+        let server = Server::builder().add_service(memory);
+        tokio::spawn(server.serve_with_incoming(listen("memory.sock")));
+        let server = Server::builder().add_service(ToolsServer::new(self.tools.clone()));
+        tokio::spawn(server.serve_with_incoming(listen("tools.sock")));
+        let server = Server::builder().add_service(InitServer::new(self.init.clone()));
+        tokio::spawn(server.serve_with_incoming(listen("init.sock")));
+    }
+
+    fn start_agents(&self) {
+        for manifest in manifest::read_all(&self.etc().join("agents")).unwrap() {
+            let path = self
+                .folder
+                .path()
+                .join(format!("agents/{}.sock", manifest.name));
+            let tools = socket::channel(&self.folder.path().join("tools.sock")).unwrap();
+            let caller = Callers::All(Principal::Daemon("orchestrator".into()));
+            let agent = Agent::new(manifest, path, Worker::new(tools), caller);
+            tokio::spawn(agent.serve(std::future::pending()));
+        }
+    }
+
+    /// Starts the orchestrator.
+    pub fn start(&self) -> Process {
+        self.start_with(Limits {
+            patience: Duration::from_secs(5),
+            ..Limits::default()
+        })
+    }
+
+    pub fn start_with(&self, limits: Limits) -> Process {
+        let lib = self.folder.path().join("lib");
+        let skills = Path::new(env!("CARGO_MANIFEST_DIR")).join("../brain/skills");
+        std::fs::create_dir_all(lib.join("skills")).unwrap();
+        for entry in std::fs::read_dir(skills).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), lib.join("skills").join(entry.file_name())).unwrap();
+        }
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            etc: self.etc(),
+            run: self.folder.path().to_owned(),
+            lib,
+            limits,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let running = {
+            let _inside = runtime.enter();
+            let orchestrator = Orchestrator::new(config).unwrap();
+            orchestrator.with_model(Box::new(ModelDouble)).start()
+        };
+        let mut tasks = running.tasks;
+        runtime.spawn(async move { while tasks.join_next().await.is_some() {} });
+        Process {
+            goals: running.goals,
+            api: running.api,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// What is on record of this kind, once there is something.
+    pub async fn record(&self, kind: &str) -> RecordRequest {
+        for _ in 0..500 {
+            let records = self.tools.records.lock().unwrap().clone();
+            if let Some(record) = records.into_iter().rev().find(|record| record.kind == kind) {
+                return record;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("nothing of kind {kind} went on record");
+    }
+}
+
+impl Process {
+    /// Where the API listens, once it does.
+    pub async fn address(&self) -> std::net::SocketAddr {
+        let mut api = self.api.clone();
+        let address = api.wait_for(Option::is_some).await.unwrap();
+        address.unwrap()
+    }
+
+    /// A client with this certificate, if any, that trusts this authority.
+    pub async fn client(
+        &self,
+        authority: &Authority,
+        identity: Option<Identity>,
+    ) -> ManagementClient<Channel> {
+        let mut tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&authority.certificate))
+            .domain_name("localhost");
+        if let Some(identity) = identity {
+            tls = tls.identity(identity);
+        }
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address().await)).unwrap();
+        ManagementClient::new(endpoint.tls_config(tls).unwrap().connect_lazy())
+    }
+
+    pub async fn submit(&self, text: &str) -> Goal {
+        let wish = Wish {
+            text: text.into(),
+            by: "CN=alice".into(),
+            ..Wish::default()
+        };
+        self.goals.submit(wish).await.unwrap()
+    }
+
+    /// The goal once it has ended.
+    pub async fn ended(&self, id: &str) -> Goal {
+        for _ in 0..1000 {
+            let goal = self.goals.get(id).await;
+            if let Ok(goal) = goal
+                && aios_orchestrator::engine::is_finished(&goal)
+            {
+                return goal;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("goal {id} does not end");
+    }
+}
