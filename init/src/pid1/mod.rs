@@ -63,6 +63,13 @@ pub fn run() -> std::process::ExitCode {
     }
     let missing = prepare_system(way, &console);
     let (manifests, mistakes) = manifest::load(&places::etc_dir(), way);
+    if manifests.is_empty() {
+        let folder = places::etc_dir();
+        console.announce(&format!(
+            "there is no service manifest in {}",
+            folder.display()
+        ));
+    }
     for mistake in &mistakes {
         console.log(Severity::Error, &format!("manifest refused: {mistake}"));
         console.announce(&format!("manifest refused: {mistake}"));

@@ -126,9 +126,8 @@ fn environment(plan: &Plan<'_>) -> Vec<(String, String)> {
 
 /// In the child. Returns only what failed.
 fn become_service(plan: &Plan<'_>, program: &Program) -> (&'static str, String) {
-    match prepare(plan) {
-        Ok(()) => {}
-        Err(failed) => return failed,
+    if let Err(failed) = prepare(plan).and_then(|()| close_others()) {
+        return failed;
     }
     let error = nix::unistd::execve(&program.path, &program.arguments, &program.environment);
     (
@@ -173,6 +172,19 @@ fn connect(plan: &Plan<'_>) -> io::Result<()> {
     nix::unistd::dup2_stdout(plan.output)?;
     nix::unistd::dup2_stderr(plan.output)?;
     Ok(std::env::set_current_dir("/")?)
+}
+
+/// Whatever PID 1 itself was started with beyond its own (close-on-exec) descriptors.
+fn close_others() -> Result<(), (&'static str, String)> {
+    // SAFETY: marks descriptors close-on-exec and closes none, so nothing that
+    // is owned here is invalidated. Needed: neither nix nor rustix has the call.
+    #[allow(unsafe_code)]
+    let result = unsafe {
+        nix::libc::close_range(3, u32::MAX, nix::libc::CLOSE_RANGE_CLOEXEC.cast_signed())
+    };
+    nix::errno::Errno::result(result)
+        .map(drop)
+        .map_err(|error| ("keep its descriptors few", error.to_string()))
 }
 
 /// PID 1 blocks signals and reads them from a descriptor; its children do not.

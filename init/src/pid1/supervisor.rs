@@ -225,7 +225,12 @@ impl Supervisor {
     /// Reaps this child, or any. False: there was none.
     fn reap_one(&mut self, child: Option<Pid>) -> bool {
         let child = child.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
-        let Ok(Some((pid, status))) = rustix::process::waitpid(child, WaitOptions::NOHANG) else {
+        let ended = match child {
+            Some(child) => rustix::process::waitpid(Some(child), WaitOptions::NOHANG),
+            // Not waitpid(None), which takes only those of PID 1's own process group.
+            None => rustix::process::wait(WaitOptions::NOHANG),
+        };
+        let Ok(Some((pid, status))) = ended else {
             return false;
         };
         let pid = Some(Pid::from_raw(pid.as_raw_nonzero().get()));

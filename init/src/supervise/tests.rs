@@ -388,10 +388,7 @@ fn silence_past_the_watchdog_kills() {
     kernel.advance(600);
     assert_eq!(kernel.machine.state(0), State::Ready);
     kernel.advance(600);
-    assert_eq!(
-        kernel.machine.status(0).last_exit,
-        Some(Exit::Signal(9))
-    );
+    assert_eq!(kernel.machine.status(0).last_exit, Some(Exit::Signal(9)));
 }
 
 #[test]

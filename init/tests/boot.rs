@@ -1,0 +1,156 @@
+//! The real executable as PID 1 in namespaces of its own: services start, come
+//! back when killed, speak through control, and stop cleanly.
+//!
+//! Needs root and `unshare` (util-linux); without them it says so and passes.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{Boot, LOOK_EVERY, read_log, resident_kib};
+
+/// PID 1 must stay below this (DESIGN section 9), in KiB.
+const RESIDENT_MAX_KIB: u64 = 3 * 1024;
+
+#[test]
+fn services_come_back_after_a_kill_and_the_end_is_clean() {
+    let Some(boot) = Boot::start(&[
+        (
+            "sleeper",
+            "phase = 2\nready = \"exec\"\ncommand = [\"/bin/sleep\", \"1000\"]\n",
+        ),
+        (
+            "talker",
+            "phase = 3\nready = \"exec\"\nafter = [\"sleeper\"]\nstop_timeout_ms = 300\n\
+             command = [\"/bin/sh\", \"-c\", \"trap '' TERM; echo '<3>talker is up'; while :; do sleep 1; done\"]\n",
+        ),
+        (
+            "once",
+            "phase = 1\nready = \"oneshot\"\nrestart = \"never\"\ncommand = [\"/bin/true\"]\n",
+        ),
+        (
+            "orphans",
+            "phase = 3\nready = \"oneshot\"\nrestart = \"never\"\n\
+             command = [\"/bin/sh\", \"-c\", \"(sh -c 'kill -40 $$' &) ; sleep 0.2\"]\n",
+        ),
+    ]) else {
+        return;
+    };
+    let ready = boot.wait_for_line("aios: READY after");
+    // There is no orchestrator here, which PID 1 must say.
+    assert!(ready.contains("(degraded: autonomy loop)"), "{ready}");
+    for phase in [
+        "1 hardware and mounts",
+        "2 model runtime",
+        "5 autonomy loop",
+    ] {
+        boot.wait_for_line(&format!("aios: phase {phase} done at"));
+    }
+    boot.wait_for_log("talker", " error talker is up");
+
+    let before = boot.pid_of("/bin/sleep 1000").expect("the sleeper runs");
+    std::thread::sleep(Duration::from_millis(2_100)); // stable from here on
+    let killed = Instant::now();
+    boot.kill(before);
+    let after = boot.wait_until(|| boot.pid_of("/bin/sleep 1000").filter(|pid| *pid != before));
+    println!(
+        "killed to running again: {} ms",
+        killed.elapsed().as_millis()
+    );
+    assert_ne!(before, after);
+
+    for role in ["control", "logger"] {
+        let words = format!("aios-init {role}");
+        let before = boot.pid_of(&words).expect("the role runs");
+        boot.kill(before);
+        boot.wait_until(|| boot.pid_of(&words).filter(|pid| *pid != before));
+    }
+    assert_eq!(boot.zombies(), Vec::<String>::new(), "all are reaped");
+
+    let resident = resident_kib(boot.pid());
+    println!("PID 1 resident set: {resident} KiB");
+    assert!(resident <= RESIDENT_MAX_KIB, "PID 1 uses {resident} KiB");
+
+    let (status, console) = boot.terminate();
+    assert_eq!(status, Some(0), "{console}");
+    assert!(
+        console.contains("aios: shutting down (SIGTERM)"),
+        "{console}"
+    );
+    assert!(
+        console.trim_end().ends_with("aios: powered off cleanly"),
+        "{console}"
+    );
+}
+
+#[test]
+fn control_orders_services_and_reads_their_logs() {
+    let Some(boot) = Boot::start(&[
+        (
+            "talker",
+            "phase = 3\nready = \"exec\"\nstart = \"demand\"\n\
+             command = [\"/bin/sh\", \"-c\", \"echo '<4>hello'; exec sleep 1000\"]\n",
+        ),
+        (
+            "broken",
+            "phase = 3\nready = \"oneshot\"\nrestart = \"never\"\nstart = \"demand\"\n\
+             command = [\"/bin/false\"]\n",
+        ),
+    ]) else {
+        return;
+    };
+    boot.wait_for_line("aios: READY after");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(support::orders(&boot));
+    let text = read_log(&boot, "talker");
+    assert!(text.contains(" warning hello"), "{text}");
+}
+
+#[test]
+fn a_service_gets_what_its_manifest_says_and_no_more() {
+    let Some(boot) = Boot::start(&[(
+        "jailed",
+        "phase = 3\nready = \"oneshot\"\nrestart = \"never\"\nuser = \"nobody\"\n\
+         capabilities = [\"CAP_NET_RAW\"]\nstate_dirs = [\"/var/lib/aios/jailed\"]\n\
+         environment = { COLOUR = \"blue\" }\n\
+         command = [\"/bin/sh\", \"-c\", \"id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; \
+         echo colour $COLOUR; ls /root /srv | wc -l; touch /etc/x /usr/x || echo read-only; \
+         touch /var/lib/aios/jailed/mine && echo own; cat /proc/net/dev; echo descriptors $(ls /proc/self/fd)\"]\n\
+         [sandbox]\nprivate_network = true\nprivate_files = true\n",
+    )]) else {
+        return;
+    };
+    boot.wait_for_line("aios: READY after");
+    boot.wait_for_log("jailed", "own");
+    std::thread::sleep(LOOK_EVERY);
+    let log = read_log(&boot, "jailed");
+    for expected in [
+        "65534",
+        "CapEff:\t0000000000002000",
+        "CapBnd:\t0000000000002000",
+        "NoNewPrivs:\t1",
+        "colour blue",
+        "read-only",
+        "own",
+    ] {
+        assert!(log.contains(expected), "{expected} is not in:\n{log}");
+    }
+    assert!(
+        log.contains(" lo:") && !log.contains("eth0:"),
+        "not a private network:\n{log}"
+    );
+    let open = log
+        .lines()
+        .find(|line| line.contains("descriptors"))
+        .unwrap_or_default();
+    assert!(
+        open.split(' ')
+            .filter(|word| word.parse::<u32>().is_ok_and(|fd| fd < 1000))
+            .count()
+            <= 5,
+        "{open}"
+    );
+}
