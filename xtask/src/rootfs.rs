@@ -14,8 +14,11 @@ use crate::binaries::Binary;
 use crate::verity::Verity;
 use crate::{cache, exec, host, layer, models, paths};
 
-/// Raise when this module's or [`layer`]'s steps change what they make.
+/// Raise when the steps that make Debian's part change, or to take its updates in.
 const RECIPE: u32 = 1;
+
+/// Raise when this module's other steps or [`layer`]'s change what they make.
+const LAYER_RECIPE: &str = "2";
 
 /// The Debian release that the appliance is made of.
 const SUITE: &str = "bookworm";
@@ -56,13 +59,13 @@ const REMOVED: [&str; 6] = [
     "var/log/dpkg.log",
 ];
 
-/// Files that are not root's alone: path, mode, uid, gid (Debian's fixed numbers:
-/// 42 is the user `_apt` and the group `shadow`).
-const NOT_ROOTS: [(&str, u32, u32, u32); 4] = [
-    ("etc/gshadow", 0o640, 0, 42),
-    ("etc/shadow", 0o640, 0, 42),
-    ("var/cache/apt/archives/partial", 0o700, 42, 0),
-    ("var/lib/apt/lists/partial", 0o700, 42, 0),
+/// Files that are not root's alone: path, uid, gid (Debian's fixed numbers: 42 is
+/// the user `_apt` and the group `shadow`).
+const NOT_ROOTS: [(&str, u32, u32); 4] = [
+    ("etc/gshadow", 0, 42),
+    ("etc/shadow", 0, 42),
+    ("var/cache/apt/archives/partial", 42, 0),
+    ("var/lib/apt/lists/partial", 42, 0),
 ];
 
 /// Fast to make, and 3 % larger than the slowest level.
@@ -87,7 +90,7 @@ pub fn build(binaries: &[Binary]) -> Result<Root> {
     }
     let models = models::build()?;
     let base = debian()?;
-    let key = layer::key(base_key().text("layer", "1"), binaries, &models)?;
+    let key = layer::key(base_key().text("layer", LAYER_RECIPE), binaries, &models)?;
     let built = cache::entry("rootfs", &key, |folder| {
         pack(folder, &base, binaries, &models)
     })?;
@@ -206,14 +209,17 @@ fn squash(tree: &Path, image: &Path) -> Result<()> {
         "-b",
         "128K",
     ]);
-    command.args(["-noappend", "-no-progress", "-all-root"]);
+    command.args(["-noappend", "-no-progress"]);
     // The same files give the same bytes.
     command.args(["-mkfs-time", "0", "-all-time", "0"]);
     command.env_remove("SOURCE_DATE_EPOCH");
-    for (path, mode, uid, gid) in NOT_ROOTS {
+    // Whoever owns the files here. (-all-root would win over the exceptions.)
+    command.args(["-root-uid", "0", "-root-gid", "0"]);
+    command.args(["-action", "guid(0,0)@true"]);
+    for (path, uid, gid) in NOT_ROOTS {
         command
-            .arg("-p")
-            .arg(format!("{path} m {mode:o} {uid} {gid}"));
+            .arg("-action")
+            .arg(format!("guid({uid},{gid})@pathname({path})"));
     }
     exec::run("rootfs: packing", &mut command)
 }
