@@ -1,0 +1,201 @@
+//! A registry of tools in a folder of its own, with played callers, over real Unix sockets.
+#![allow(dead_code)] // each test file uses its part
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aios_proto::identity::Principal;
+use aios_proto::manifest::AgentManifest;
+use aios_proto::v1::tools_client::ToolsClient;
+use aios_proto::v1::tools_server::ToolsServer;
+use aios_proto::v1::{CallRequest, CallResponse, ListAuditRequest};
+use aios_tools::capability::Grants;
+use aios_tools::config::Config;
+use aios_tools::grpc::Service;
+use aios_tools::pipeline::Pipeline;
+use aios_tools::registry::Registry;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tonic::Status;
+use tonic::transport::{Channel, Server};
+
+pub type Client = ToolsClient<Channel>;
+
+pub struct Machine {
+    pub folder: TempDir,
+    pub pipeline: Arc<Pipeline>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+impl Machine {
+    /// A new machine; `storage` may read and write below its data folder, `monitor` may only look.
+    pub fn new(registry: Registry) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        Self::at(folder, registry)
+    }
+
+    /// A machine whose disk is this folder.
+    pub fn at(folder: TempDir, registry: Registry) -> Self {
+        let root = folder.path().canonicalize().unwrap();
+        let mut config =
+            Config::at(root.join("run"), root.join("state"), root.join("etc")).unwrap();
+        let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+        config.owner = (uid.as_raw(), gid.as_raw());
+        let data = root.join("data");
+        let pipeline = Pipeline::open(&config, registry, grants(&data), Handle::current()).unwrap();
+        Self {
+            folder,
+            pipeline: Arc::new(pipeline),
+            servers: Vec::new(),
+        }
+    }
+
+    /// The path of something in the data folder.
+    pub fn path(&self, name: &str) -> String {
+        let root = self.folder.path().canonicalize().unwrap();
+        root.join("data").join(name).to_str().unwrap().to_owned()
+    }
+
+    /// A connection as this principal.
+    pub fn connect(&mut self, principal: Principal) -> Client {
+        let run = self.folder.path().join("run");
+        let socket = run.join(format!("{}.sock", self.servers.len()));
+        let listener = aios_proto::socket::listen(&socket).unwrap();
+        let identify = move |_: &tonic::Extensions| Ok::<_, Status>(principal.clone());
+        let service = Service::new(Arc::clone(&self.pipeline), Arc::new(identify));
+        let service = ToolsServer::new(service)
+            .max_decoding_message_size(aios_proto::socket::MESSAGE_MAX)
+            .max_encoding_message_size(aios_proto::socket::MESSAGE_MAX);
+        let server = Server::builder()
+            .add_service(service)
+            .serve_with_incoming(listener);
+        self.servers.push(tokio::spawn(async move {
+            drop(server.await);
+        }));
+        ToolsClient::new(aios_proto::socket::channel(&socket).unwrap())
+    }
+
+    pub fn storage(&mut self) -> Client {
+        self.connect(agent("storage"))
+    }
+
+    pub fn orchestrator(&mut self) -> Client {
+        self.connect(Principal::Daemon("orchestrator".into()))
+    }
+
+    /// The same disk under a new process.
+    pub async fn restart(self, registry: Registry) -> Self {
+        for server in &self.servers {
+            server.abort();
+        }
+        for server in self.servers {
+            drop(server.await);
+        }
+        let Self {
+            folder, pipeline, ..
+        } = Self {
+            folder: self.folder,
+            pipeline: self.pipeline,
+            servers: Vec::new(),
+        };
+        let waited = std::time::Instant::now();
+        while Arc::strong_count(&pipeline) > 1 {
+            assert!(
+                waited.elapsed().as_secs() < 5,
+                "something still uses the old pipeline"
+            );
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        drop(pipeline);
+        let machine = Self::at(folder, registry);
+        machine.pipeline.settle_all();
+        machine
+    }
+
+    /// Kinds and outcomes of all entries, the oldest first.
+    pub fn audit(&self) -> Vec<(String, String)> {
+        let ledger = self.pipeline.ledger();
+        let entries = ledger.entries(0..ledger.len()).unwrap();
+        entries
+            .into_iter()
+            .map(|entry| (entry.kind, entry.outcome))
+            .collect()
+    }
+}
+
+pub fn agent(name: &str) -> Principal {
+    Principal::Agent(name.into())
+}
+
+fn grants(data: &Path) -> Grants {
+    let manifest = |name: &str, capabilities: &[String]| AgentManifest {
+        name: name.into(),
+        description: String::new(),
+        tools: Vec::new(),
+        capabilities: capabilities.to_vec(),
+        service: toml::Table::new(),
+    };
+    let data = data.display();
+    let storage = [
+        format!("fs:read:{data}*"),
+        format!("fs:write:{data}/*"),
+        "test:*:*".to_owned(),
+    ];
+    let monitor = [format!("fs:read:{data}*"), "test:*:*".to_owned()];
+    Grants::from_manifests(&[manifest("storage", &storage), manifest("monitor", &monitor)]).unwrap()
+}
+
+pub fn call(call_id: &str, tool: &str, arguments: Value) -> CallRequest {
+    CallRequest {
+        call_id: call_id.into(),
+        tool: tool.into(),
+        arguments_json: arguments.to_string(),
+        goal_id: "goal".into(),
+        task_index: 1,
+        reason: "a test".into(),
+        on_behalf_of: "operator".into(),
+    }
+}
+
+pub async fn done(
+    client: &mut Client,
+    call_id: &str,
+    tool: &str,
+    arguments: Value,
+) -> Result<CallResponse, Status> {
+    client
+        .call(call(call_id, tool, arguments))
+        .await
+        .map(tonic::Response::into_inner)
+}
+
+pub fn newest(limit: u32) -> ListAuditRequest {
+    ListAuditRequest {
+        limit,
+        ..Default::default()
+    }
+}
+
+/// Copies a folder as a power cut would leave it.
+pub fn snapshot(from: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    copy(from, to.path());
+    to
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target: PathBuf = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
