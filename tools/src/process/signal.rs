@@ -1,0 +1,284 @@
+//! `process.signal`: sends a signal to one process.
+
+use std::time::{Duration, Instant};
+
+use caps::Capability;
+use rustix::process::{Pid, PidfdFlags, Signal as Number, pidfd_open, pidfd_send_signal};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::procfs::{self, process};
+use crate::spec::{Risk, Spec};
+use crate::tool::{Interrupted, Tool};
+
+/// See the module.
+pub struct Signal;
+
+/// How long a process gets to end (SIGTERM) or must have ended (SIGKILL), before it is looked at.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How often it is looked at meanwhile.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Arguments of `process.signal`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Process id.
+    #[schemars(range(min = 1, max = 4_194_304))]
+    pub pid: u32,
+    /// `TERM`, `KILL`, `HUP`, `INT`, `QUIT`, `USR1`, `USR2`, `STOP` or `CONT`, with or without `SIG`.
+    pub signal: String,
+}
+
+/// What became of the process.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Output {
+    /// Process id.
+    pub pid: u32,
+    /// What it is called.
+    pub name: String,
+    /// Did it end?
+    pub ended: bool,
+}
+
+impl Tool for Signal {
+    type Input = Input;
+    type Output = Output;
+    const SPEC: Spec = Spec {
+        risk: Risk::High,
+        mutating: true,
+        idempotent: false,
+        post_condition: "the process got the signal; after KILL it is gone, after STOP it is \
+                         stopped, after CONT it is not",
+        kernel: &[Capability::CAP_KILL],
+        ..Spec::reading(
+            "process.signal",
+            "Sends a signal to a process, for example to end it.",
+            &["process:signal:{pid}"],
+        )
+    };
+
+    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
+        let upper = input.signal.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        number(name).ok_or_else(|| {
+            let shown: String = input.signal.chars().take(32).collect();
+            ToolError::Invalid(format!("signal: {shown:?} is not one of {}", names()))
+        })?;
+        input.signal = format!("SIG{name}");
+        Ok(())
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let (Some(signal), Some(pid)) = (named(&input.signal), raw(input.pid)) else {
+            return Err(ToolError::Invalid(format!("signal: {}", input.signal)));
+        };
+        check_target(input.pid)?;
+        let doing = format!("cannot signal process {}", input.pid);
+        // From here on the descriptor means this very process, even if its id is used again.
+        let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone(input.pid))?;
+        let before = process::of(input.pid).ok_or_else(|| gone(input.pid))?;
+        pidfd_send_signal(&target, signal).map_err(|error| ToolError::io(&doing, error))?;
+        let ended = settle(input, &before, context)?;
+        Ok(Output {
+            pid: input.pid,
+            name: before.name,
+            ended,
+        })
+    }
+
+    fn verify(input: &Input, output: &Output, _context: &Context) -> Result<(), String> {
+        let state = process::of(input.pid).map(|now| now.stat.state);
+        match (input.signal.as_str(), state) {
+            ("SIGKILL", _) if !output.ended => Err(format!("process {} still runs", input.pid)),
+            ("SIGSTOP", Some(state)) if !matches!(state, 'T' | 't' | 'Z') => Err(format!(
+                "process {} is {}",
+                input.pid,
+                process::state_name(state)
+            )),
+            ("SIGCONT", Some('T')) => Err(format!("process {} is still stopped", input.pid)),
+            _ => Ok(()),
+        }
+    }
+
+    fn summarize(input: &Input, output: &Output) -> String {
+        let Output { name, pid, .. } = output;
+        match (output.ended, input.signal.as_str()) {
+            (true, signal) => format!("{name} (pid {pid}) got {signal} and has ended"),
+            (false, "SIGSTOP") => format!("{name} (pid {pid}) is stopped"),
+            (false, "SIGCONT") => format!("{name} (pid {pid}) goes on"),
+            (false, signal) => format!("{name} (pid {pid}) got {signal} and still runs"),
+        }
+    }
+
+    fn found_done(
+        input: &Input,
+        interrupted: &Interrupted<'_>,
+        _context: &Context,
+    ) -> Result<Option<Output>, ToolError> {
+        let still_there = process::of(input.pid)
+            .filter(|process| process.started().is_some_and(|at| at < interrupted.started));
+        match (still_there, input.signal.as_str()) {
+            (None, _) => Ok(Some(Output {
+                pid: input.pid,
+                name: "it".into(),
+                ended: true,
+            })),
+            (Some(_), "SIGHUP" | "SIGUSR1" | "SIGUSR2") => Err(ToolError::Failed(format!(
+                "it is not known whether process {} got {}; it is not sent twice",
+                input.pid, input.signal
+            ))),
+            (Some(_), _) => Ok(None),
+        }
+    }
+}
+
+const SIGNALS: [(&str, Number); 9] = [
+    ("TERM", Number::TERM),
+    ("KILL", Number::KILL),
+    ("HUP", Number::HUP),
+    ("INT", Number::INT),
+    ("QUIT", Number::QUIT),
+    ("USR1", Number::USR1),
+    ("USR2", Number::USR2),
+    ("STOP", Number::STOP),
+    ("CONT", Number::CONT),
+];
+
+fn number(name: &str) -> Option<Number> {
+    SIGNALS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, number)| *number)
+}
+
+fn named(resolved: &str) -> Option<Number> {
+    number(resolved.strip_prefix("SIG")?)
+}
+
+fn names() -> String {
+    SIGNALS.map(|(name, _)| name).join(", ")
+}
+
+fn raw(pid: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+fn gone(pid: u32) -> ToolError {
+    ToolError::Precondition(format!("there is no process {pid}"))
+}
+
+/// PID 1 is the machine, and this process cannot report its own end.
+fn check_target(pid: u32) -> Result<(), ToolError> {
+    let refuse = |why: &str| Err(ToolError::Precondition(why.into()));
+    match pid {
+        1 => refuse("process 1 is the init of the machine; use shutdown or reboot"),
+        _ if pid == std::process::id() => refuse("that is aios-tools itself; use service.restart"),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for the signal's effect: did the process end?
+fn settle(input: &Input, before: &process::Process, context: &Context) -> Result<bool, ToolError> {
+    let limit = Instant::now() + SETTLE.min(context.remaining());
+    loop {
+        let now = process::of(input.pid)
+            .filter(|now| now.stat.started == before.stat.started)
+            .map(|now| now.stat.state);
+        let ended = matches!(now, None | Some('Z' | 'X'));
+        let settled = match input.signal.as_str() {
+            "SIGSTOP" => now == Some('T'),
+            "SIGCONT" => now != Some('T'),
+            "SIGTERM" | "SIGKILL" | "SIGINT" | "SIGQUIT" => false,
+            _ => true,
+        };
+        if ended || settled || Instant::now() + GLANCE >= limit {
+            return Ok(ended);
+        }
+        procfs::pause(context, GLANCE)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{call, context};
+    use serde_json::json;
+    use std::path::Path;
+    use std::process::{Child, Command};
+    use std::time::SystemTime;
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("60").spawn().unwrap()
+    }
+
+    #[test]
+    fn a_process_is_stopped_continued_and_ended() {
+        let mut child = sleeper();
+        let state = |pid| process::of(pid).unwrap().stat.state;
+        let send = |signal| call::<Signal>(json!({"pid": child.id(), "signal": signal})).unwrap();
+        assert_eq!(
+            send("stop").summary,
+            format!("sleep (pid {}) is stopped", child.id())
+        );
+        assert_eq!(state(child.id()), 'T');
+        assert_eq!(
+            send("SIGCONT").summary,
+            format!("sleep (pid {}) goes on", child.id())
+        );
+        assert_ne!(state(child.id()), 'T');
+        let done = send("term");
+        assert_eq!(done.output["ended"], true);
+        assert_eq!(
+            done.summary,
+            format!("sleep (pid {}) got SIGTERM and has ended", child.id())
+        );
+        assert!(!child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn init_this_daemon_absent_processes_and_unknown_signals_are_refused() {
+        let check = |pid: u32, signal: &str, expected: &str| {
+            let error = call::<Signal>(json!({"pid": pid, "signal": signal})).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        };
+        check(1, "KILL", "init of the machine");
+        check(std::process::id(), "TERM", "aios-tools itself");
+        check(4_194_304, "TERM", "there is no process 4194304");
+        check(2, "9; reboot", "is not one of TERM");
+        check(0, "TERM", "pid: must be at least 1");
+    }
+
+    #[test]
+    fn after_a_crash_the_signal_counts_as_sent_when_its_process_is_gone() {
+        let mut child = sleeper();
+        let pid = child.id();
+        let input = |signal: &str| Input {
+            pid,
+            signal: signal.into(),
+        };
+        let context = context(Path::new("/nonexistent"));
+        let at = |started| Interrupted {
+            started,
+            execution: "x",
+            steps: &[],
+        };
+        let later = at(SystemTime::now() + Duration::from_secs(60));
+        let earlier = at(SystemTime::now() - Duration::from_secs(3600));
+        let found = |signal, at: &Interrupted<'_>| Signal::found_done(&input(signal), at, &context);
+        assert!(
+            found("SIGTERM", &later).unwrap().is_none(),
+            "it runs: send again"
+        );
+        assert!(found("SIGHUP", &later).is_err(), "twice would be wrong");
+        assert!(
+            found("SIGTERM", &earlier).unwrap().is_some(),
+            "another process has the id"
+        );
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found("SIGHUP", &later).unwrap().is_some());
+    }
+}

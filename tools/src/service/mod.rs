@@ -1,0 +1,184 @@
+//! `service.*`: the services that PID 1 keeps, through its control service on `init.sock`.
+
+pub mod list;
+pub mod logs;
+pub mod restart;
+pub mod start;
+pub mod status;
+pub mod stop;
+
+#[cfg(test)]
+mod fake;
+
+use std::time::{Duration, SystemTime};
+
+use aios_proto::v1;
+use rustix::time::{ClockId, clock_gettime};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::format::bytes;
+use crate::procfs::{duration, printable};
+use crate::registry::Registry;
+
+/// The longest name of a service, as of a unit file.
+const NAME_MAX: usize = 64;
+
+/// Adds the tools of this namespace.
+pub fn register(registry: Registry) -> Registry {
+    registry
+        .with::<list::List>()
+        .with::<status::Status>()
+        .with::<start::Start>()
+        .with::<stop::Stop>()
+        .with::<restart::Restart>()
+        .with::<logs::Logs>()
+}
+
+/// The argument of most of them.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Name of the service, as `service.list` shows it.
+    pub service: String,
+}
+
+/// A service as PID 1 sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// `ready`, `starting`, `stopping`, `inactive`, `backoff`, `degraded`, `done`.
+    pub state: String,
+    /// Its process; 0 when none runs.
+    pub pid: u32,
+    /// How often it was started again since boot.
+    pub restarts: u32,
+    /// When it entered its state, in milliseconds since boot.
+    pub since_boot_ms: u64,
+    /// How it ended last; empty if never.
+    pub last_exit: String,
+    /// What the system does without it.
+    pub without: String,
+    /// Resident memory of its process in bytes, 0 if unknown.
+    pub memory_bytes: u64,
+    /// What it says about itself.
+    pub status: String,
+}
+
+impl From<v1::Service> for Service {
+    fn from(service: v1::Service) -> Self {
+        Self {
+            state: state_name(service.state()).to_owned(),
+            name: printable(&service.name),
+            description: printable(&service.description),
+            pid: service.pid,
+            restarts: service.restarts,
+            since_boot_ms: service.since_boot_ms,
+            last_exit: printable(&service.last_exit),
+            without: printable(&service.without),
+            memory_bytes: service.memory_bytes,
+            status: printable(&service.status),
+        }
+    }
+}
+
+fn state_name(state: v1::ServiceState) -> &'static str {
+    use v1::ServiceState as State;
+    match state {
+        State::Unspecified => "unknown",
+        State::Inactive => "inactive",
+        State::Starting => "starting",
+        State::Ready => "ready",
+        State::Stopping => "stopping",
+        State::Backoff => "backoff",
+        State::Degraded => "degraded",
+        State::Done => "done",
+    }
+}
+
+impl Service {
+    /// Does it do what it is for?
+    pub fn is_up(&self) -> bool {
+        matches!(self.state.as_str(), "ready" | "done")
+    }
+
+    /// In a clause: `memory is ready since 3 min (pid 71, 12 MB)`.
+    pub fn describe(&self) -> String {
+        let since = duration(boot_ms().saturating_sub(self.since_boot_ms) / 1000);
+        let process = match (self.pid, self.memory_bytes) {
+            (0, _) => String::new(),
+            (pid, 0) => format!(" (pid {pid})"),
+            (pid, memory) => format!(" (pid {pid}, {})", bytes(memory)),
+        };
+        let ended = match self.is_up() || self.last_exit.is_empty() {
+            true => String::new(),
+            false => format!("; it last {}", self.last_exit),
+        };
+        format!(
+            "{} is {} for {since}{process}{ended}",
+            self.name, self.state
+        )
+    }
+}
+
+/// Milliseconds since boot on the clock that PID 1 uses.
+pub fn boot_ms() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).unwrap_or(0)
+}
+
+/// A moment of the wall clock on the clock that PID 1 uses; 0 when it was before this boot.
+pub fn boot_ms_of(time: SystemTime) -> u64 {
+    let ago = SystemTime::now()
+        .duration_since(time)
+        .unwrap_or(Duration::ZERO);
+    boot_ms().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Refuses what cannot be the name of a service, before it is used in a capability.
+///
+/// # Errors
+/// `Invalid`, saying what a name is.
+pub fn check_name(name: &str) -> Result<(), ToolError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(allowed) {
+        return Err(ToolError::Invalid(format!(
+            "service: a name has 1 to {NAME_MAX} letters, digits, or any of - _ . @"
+        )));
+    }
+    Ok(())
+}
+
+/// The service of this name, from PID 1.
+///
+/// # Errors
+/// `Precondition` when there is none, `Unavailable` when PID 1's service does not answer.
+pub fn fetch(name: &str, context: &Context) -> Result<Service, ToolError> {
+    let mut init = context.init()?;
+    let request = v1::ServiceRequest {
+        name: name.to_owned(),
+    };
+    let answer = context.block_on(async { init.get_service(request).await })?;
+    Ok(answer.into_inner().into())
+}
+
+/// All services, from PID 1.
+///
+/// # Errors
+/// `Unavailable` when PID 1's service does not answer.
+pub fn fetch_all(context: &Context) -> Result<Vec<Service>, ToolError> {
+    let mut init = context.init()?;
+    let answer =
+        context.block_on(async { init.list_services(v1::ListServicesRequest {}).await })?;
+    Ok(answer
+        .into_inner()
+        .services
+        .into_iter()
+        .map(Into::into)
+        .collect())
+}
