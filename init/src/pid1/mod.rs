@@ -12,6 +12,7 @@ pub mod console;
 pub mod data;
 pub mod host;
 mod link;
+mod memory;
 pub mod mounts;
 mod notify;
 mod requests;

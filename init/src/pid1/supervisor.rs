@@ -520,6 +520,9 @@ impl Supervisor {
                 self.remember(*at, format!("degraded: {}", missing.join(", ")));
             }
         }
+        if self.timeline.ready.is_some() {
+            super::memory::release();
+        }
     }
 
     fn facts(&self, now: Millis) -> Facts {
