@@ -150,30 +150,36 @@ async fn come_up(agents: Arc<Agents>, goals: Goals, patience: Duration) {
         tracing::error!("agents are away: {}; the others work", missing.join(", "));
     }
     let resumed = tokio::time::timeout_at(end.max(Instant::now() + RESUME_AGAIN), resume(&goals));
-    let unresumed = resumed.await.is_err();
+    let resumed = resumed.await;
     tracing::info!(
         "{} of {} agents are connected",
         agents.len() - missing.len(),
         agents.len()
     );
     notify(&[NotifyState::Custom("AIOS_PHASE=5")]);
-    if unresumed {
-        resume(&goals).await;
-    }
+    let mut more = match resumed {
+        Ok(count) => count > 0,
+        Err(_) => resume(&goals).await > 0,
+    };
     loop {
         tokio::time::sleep(AGENTS_AGAIN).await;
+        if more && goals.unfinished() == 0 {
+            more = resume(&goals).await > 0; // older ones, that did not fit the first list
+        }
         if !agents.missing().is_empty() {
             agents.start(Instant::now() + patience).await;
         }
     }
 }
 
-/// Goes on with unfinished goals, as soon as the memory says which.
-async fn resume(goals: &Goals) {
+/// Goes on with unfinished goals, as soon as the memory says which. Returns how many.
+async fn resume(goals: &Goals) -> usize {
     loop {
         match goals.resume().await {
-            Ok(0) => return,
-            Ok(count) => return tracing::info!("{count} unfinished goals go on"),
+            Ok(count) => {
+                tracing::info!("{count} unfinished goals go on");
+                return count;
+            }
             Err(status) => tracing::warn!("unfinished goals are not known: {}", status.message()),
         }
         tokio::time::sleep(RESUME_AGAIN).await;

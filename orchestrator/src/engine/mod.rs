@@ -9,6 +9,9 @@ use crate::time::now_ms;
 /// A goal that needs more acts than this is not understood.
 pub const ACTS_MAX: usize = 8;
 
+/// An answer or a reason is cut here, in characters: more than a few screens.
+const TEXT_MAX: usize = 32 * 1024;
+
 /// What ends a goal from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interruption {
@@ -125,15 +128,15 @@ pub fn finish(goal: &mut Goal, end: End) {
     let (state, task_state) = match end {
         End::Succeeded { answer } => {
             debug_assert!(goal.tasks.iter().all(|t| t.state() == TaskState::Succeeded));
-            goal.answer = answer;
+            goal.answer = shortened(answer);
             (GoalState::Succeeded, TaskState::Succeeded)
         }
         End::Failed { reason } => {
-            goal.reason = reason;
+            goal.reason = shortened(reason);
             (GoalState::Failed, TaskState::Failed)
         }
         End::Cancelled { reason } => {
-            goal.reason = reason;
+            goal.reason = shortened(reason);
             (GoalState::Cancelled, TaskState::Cancelled)
         }
     };
@@ -168,6 +171,14 @@ fn answer(goal: &Goal) -> String {
         .filter(|text| !text.is_empty())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Cut where it would not fit into the goal's record; the tasks have the whole.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(TEXT_MAX) {
+        Some((at, _)) => format!("{} …", &text[..at]),
+        None => text,
+    }
 }
 
 fn failure(goal: &Goal, task: &Task) -> String {

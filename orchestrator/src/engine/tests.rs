@@ -141,6 +141,14 @@ fn doing_nothing_is_no_success_and_acts_are_limited() {
     );
 }
 
+#[test]
+fn an_answer_fits_its_record() {
+    let mut goal = goal(GoalState::Running, &[]);
+    let answer = "ä".repeat(1 << 20);
+    finish(&mut goal, End::Succeeded { answer });
+    assert!(goal.answer.len() < 128 * 1024 && goal.answer.ends_with('…'));
+}
+
 fn any_task() -> impl Strategy<Value = TaskState> {
     prop::sample::select(vec![
         TaskState::Unspecified,

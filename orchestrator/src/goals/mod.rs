@@ -3,15 +3,15 @@
 //! Each unfinished goal has one task ([`work`]) that does what [`crate::engine`] decides.
 
 mod live;
+mod wish;
 mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aios_proto::v1::{Event, EventLevel, Goal, GoalState, ToolCall};
+use aios_proto::v1::{Event, EventLevel, Goal, GoalState};
 use tokio::sync::{Semaphore, broadcast};
 use tonic::Status;
-use uuid::Uuid;
 
 use crate::agents::Agents;
 use crate::config::Limits;
@@ -21,12 +21,10 @@ use crate::record::Recorder;
 use crate::store::Store;
 use crate::time::now_ms;
 use live::Live;
+pub use wish::Wish;
 
-/// The longest goal, in characters.
-const TEXT_MAX: usize = 2000;
-
-/// The longest request id, in characters.
-const REQUEST_ID_MAX: usize = 128;
+/// An event's text is cut here, in characters: it is a line.
+const EVENT_MAX: usize = 1000;
 
 /// Goals of the past that procedures are learnt from at the start.
 const LEARN_FROM: u32 = 200;
@@ -57,19 +55,6 @@ struct Inner {
     submitting: tokio::sync::Mutex<()>,
 }
 
-/// What an operator wants done.
-#[derive(Clone, Debug, Default)]
-pub struct Wish {
-    /// In words; empty when there is a call.
-    pub text: String,
-    /// This very call.
-    pub call: Option<ToolCall>,
-    /// The same for a repeated request; empty: each request is a new goal.
-    pub request_id: String,
-    /// Certificate subject and serial.
-    pub by: String,
-}
-
 impl Goals {
     /// No goal yet.
     pub fn new(parts: Parts) -> Self {
@@ -97,8 +82,8 @@ impl Goals {
     /// `INVALID_ARGUMENT`, `RESOURCE_EXHAUSTED` when too many are unfinished, `UNAVAILABLE`
     /// when the memory is away.
     pub async fn submit(&self, wish: Wish) -> Result<Goal, Status> {
-        check(&wish)?;
-        let id = goal_id(&wish);
+        wish.check()?;
+        let id = wish.goal_id();
         let _one_at_a_time = self.0.submitting.lock().await;
         if !wish.request_id.is_empty()
             && let Some(known) = self.find(&id).await?
@@ -114,7 +99,7 @@ impl Goals {
         let now = now_ms();
         let goal = Goal {
             id,
-            text: text_of(&wish),
+            text: wish.title(),
             state: GoalState::Pending.into(),
             submitted_by: wish.by,
             created_ms: now,
@@ -274,100 +259,12 @@ impl Inner {
             source: String::new(),
             level: level.into(),
             kind,
-            text: format!("{}: {told}", goal.text),
+            text: format!("{}: {told}", goal.text)
+                .chars()
+                .take(EVENT_MAX)
+                .collect(),
             goal_id: goal.id.clone(),
         };
         self.parts.store.event(event).await;
-    }
-}
-
-fn check(wish: &Wish) -> Result<(), Status> {
-    let refuse = |text: String| Err(Status::invalid_argument(text));
-    let length = wish.text.chars().count();
-    match &wish.call {
-        Some(_) if length > 0 => return refuse("give either a text or a call, not both".into()),
-        Some(call) if call.tool.is_empty() => return refuse("the call names no tool".into()),
-        None if wish.text.trim().is_empty() => return refuse("the goal has no text".into()),
-        _ => {}
-    }
-    if length > TEXT_MAX {
-        return refuse(format!(
-            "the goal has {length} characters, at most {TEXT_MAX} are taken"
-        ));
-    }
-    if wish.request_id.chars().count() > REQUEST_ID_MAX {
-        return refuse(format!(
-            "the request id has more than {REQUEST_ID_MAX} characters"
-        ));
-    }
-    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t' | '\r');
-    if wish.text.contains(control) || wish.request_id.contains(control) {
-        return refuse("the goal contains control characters".into());
-    }
-    Ok(())
-}
-
-/// The same id for a repeated request of the same operator, a new one otherwise.
-fn goal_id(wish: &Wish) -> String {
-    if wish.request_id.is_empty() {
-        return Uuid::now_v7().to_string();
-    }
-    let name = format!("{}\0{}", wish.by, wish.request_id);
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
-}
-
-/// What the goal is called.
-fn text_of(wish: &Wish) -> String {
-    match &wish.call {
-        Some(call) => format!("{} {}", call.tool, call.arguments_json)
-            .chars()
-            .take(TEXT_MAX)
-            .collect(),
-        None => wish.text.trim().to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_goal_is_words_or_a_call_and_neither_too_long_nor_binary() {
-        let call = |tool: &str| {
-            Some(ToolCall {
-                tool: tool.into(),
-                ..ToolCall::default()
-            })
-        };
-        let check = |text: &str, call: Option<ToolCall>, expected| {
-            let wish = Wish {
-                text: text.into(),
-                call,
-                ..Wish::default()
-            };
-            assert_eq!(check(&wish).is_ok(), expected, "{text:.20}");
-        };
-        check("check disk usage", None, true);
-        check("", None, false);
-        check(" \n", None, false);
-        check("", call("fs.list"), true);
-        check("", call(""), false);
-        check("list", call("fs.list"), false);
-        check(&"ä".repeat(2000), None, true);
-        check(&"ä".repeat(2001), None, false);
-        check("esc\u{1b}[2J", None, false);
-        check("nul\0", None, false);
-    }
-
-    #[test]
-    fn a_repeated_request_is_the_same_goal_but_only_for_the_same_operator() {
-        let wish = |by: &str, request_id: &str| Wish {
-            by: by.into(),
-            request_id: request_id.into(),
-            ..Wish::default()
-        };
-        assert_eq!(goal_id(&wish("a", "1")), goal_id(&wish("a", "1")));
-        assert_ne!(goal_id(&wish("a", "1")), goal_id(&wish("b", "1")));
-        assert_ne!(goal_id(&wish("a", "")), goal_id(&wish("a", "")));
     }
 }

@@ -18,6 +18,9 @@ use crate::time::now_ms;
 /// Between two tries to write the end of a goal to a memory that is away for long.
 const END_RETRY: Duration = Duration::from_secs(5);
 
+/// A larger output, in bytes, is not kept with its task: many of them would not fit a message.
+const OUTPUT_MAX: usize = 256 * 1024;
+
 /// Works on the goal until it has ended and the end is written.
 pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
     let mut goal = live.goal();
@@ -194,10 +197,17 @@ fn failed(mut task: Task, error: String) -> Task {
 
 /// Our record of the task, with what the agent says about how it went.
 fn merged(task: Task, outcome: Result<Task, Status>) -> Task {
-    let done = match outcome {
+    let mut done = match outcome {
         Ok(done) => done,
         Err(status) => return failed(task, status.message().to_owned()),
     };
+    let mut executions = std::mem::take(&mut done.executions);
+    for execution in executions
+        .iter_mut()
+        .filter(|one| one.output_json.len() > OUTPUT_MAX)
+    {
+        execution.output_json.clear(); // the summary stays
+    }
     let state = match done.state() {
         TaskState::Succeeded => TaskState::Succeeded,
         _ => TaskState::Failed,
@@ -206,7 +216,7 @@ fn merged(task: Task, outcome: Result<Task, Status>) -> Task {
         state: state.into(),
         summary: done.summary,
         error: done.error,
-        executions: done.executions,
+        executions,
         finished_ms: now_ms(),
         ..task
     }

@@ -1,6 +1,7 @@
+use super::judge::operational;
 use super::*;
 use crate::registry::{Tool, parameters};
-use aios_brain::{Argument, Source};
+use aios_brain::{Act as Proposed, Argument, Proposal, Source};
 use aios_proto::v1::ToolCall;
 use serde_json::json;
 

@@ -103,16 +103,12 @@ fn kind(schema: &Value) -> Kind {
         return Kind::Choice(words.map(str::to_owned).collect());
     }
     if let Some(ways) = schema["anyOf"].as_array().or(schema["oneOf"].as_array()) {
+        let words = choices(ways);
         let mut real = ways.iter().filter(|way| way["type"] != "null");
-        if let (Some(only), None) = (real.next(), real.next()) {
-            return kind(only); // an optional one
-        }
-        let words = ways.iter().filter_map(|way| way["const"].as_str());
-        let words: Vec<String> = words.map(str::to_owned).collect();
-        return if words.is_empty() {
-            Kind::Any
-        } else {
-            Kind::Choice(words)
+        return match (words.is_empty(), real.next(), real.next()) {
+            (false, ..) => Kind::Choice(words),
+            (true, Some(only), None) => kind(only), // an optional one
+            _ => Kind::Any,
         };
     }
     let name = match &schema["type"] {
@@ -130,6 +126,18 @@ fn kind(schema: &Value) -> Kind {
         Some("array") => Kind::List(Box::new(kind(&schema["items"]))),
         _ => Kind::Any,
     }
+}
+
+/// The words of an enum whose variants have descriptions: each is a way of its own, those
+/// without are one together.
+fn choices(ways: &[Value]) -> Vec<String> {
+    let constants = ways.iter().map(|way| &way["const"]);
+    let listed = ways
+        .iter()
+        .filter_map(|way| way["enum"].as_array())
+        .flatten();
+    let words = constants.chain(listed).filter_map(Value::as_str);
+    words.map(str::to_owned).collect()
 }
 
 /// A bound as an integer; a greater one than fits does not bind.
@@ -245,7 +253,7 @@ mod tests {
             level.clone(),
         );
         check(
-            json!({"oneOf": [{"const": "error"}, {"const": "info"}]}),
+            json!({"anyOf": [{"oneOf": [{"const": "error"}, {"enum": ["info"]}]}, {"type": "null"}]}),
             level,
         );
         check(

@@ -1,0 +1,117 @@
+//! Whether what the operator model proposes is done: against the registry, the services that are
+//! there, and what was done before. Pure.
+
+use std::time::Duration;
+
+use aios_brain::{Act as Proposed, Proposal};
+use aios_proto::v1::{Goal, Level};
+use serde_json::{Map, Value};
+
+use super::{Next, Plan, arguments, bind};
+use crate::registry::Catalog;
+
+/// The model's proposal, checked. Pure.
+pub fn operational(
+    goal: &Goal,
+    proposal: Proposal,
+    catalog: &Catalog,
+    services: &[String],
+) -> Plan {
+    let alternatives: Vec<(String, f64)> = proposal
+        .alternatives
+        .iter()
+        .map(|(act, confidence)| (act.clone(), f64::from(*confidence)))
+        .collect();
+    let (next, why) = judge(goal, &proposal, &alternatives, catalog, services);
+    Plan {
+        next,
+        level: Level::Operational,
+        confidence: f64::from(proposal.confidence),
+        alternatives,
+        reason: format!("{why}; reactive: not known; tactical and strategic: not there"),
+        cost: Duration::ZERO,
+    }
+}
+
+fn judge(
+    goal: &Goal,
+    proposal: &Proposal,
+    alternatives: &[(String, f64)],
+    catalog: &Catalog,
+    services: &[String],
+) -> (Next, &'static str) {
+    let begun = !goal.tasks.is_empty();
+    match &proposal.act {
+        Proposed::Done | Proposed::None | Proposed::Ask if begun => {
+            (Next::Done, "the model sees nothing more to do")
+        }
+        Proposed::Done | Proposed::None => (
+            Next::Refuse(beyond("this is beyond what I can do", alternatives)),
+            "the model finds nothing that a tool does",
+        ),
+        Proposed::Ask => (
+            Next::Refuse(beyond("I am not sure what is wanted", alternatives)),
+            "the model is not sure enough",
+        ),
+        Proposed::Call(act) => call(goal, act, proposal, catalog, services),
+    }
+}
+
+fn call(
+    goal: &Goal,
+    act: &str,
+    proposal: &Proposal,
+    catalog: &Catalog,
+    services: &[String],
+) -> (Next, &'static str) {
+    let parameters = match catalog.parameters(act) {
+        Ok(parameters) => parameters,
+        Err(fault) => {
+            return (
+                Next::Refuse(fault.to_string()),
+                "the registry has no such tool",
+            );
+        }
+    };
+    let arguments = match bind::bind(act, &parameters, &proposal.arguments, services) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            return (
+                Next::Refuse(error.to_string()),
+                "the arguments do not make a call",
+            );
+        }
+    };
+    if done_before(goal, act, &arguments) {
+        return (Next::Done, "the model repeats what is done");
+    }
+    match catalog.steps(act, &arguments) {
+        Ok(_) => {
+            let name = act.to_owned();
+            (
+                Next::Act { name, arguments },
+                "the model proposes it, the registry accepts it",
+            )
+        }
+        Err(fault) => (Next::Refuse(fault.to_string()), "the registry rejects it"),
+    }
+}
+
+fn done_before(goal: &Goal, act: &str, wanted: &Map<String, Value>) -> bool {
+    goal.tasks.iter().any(|task| {
+        task.act == act && arguments(&task.arguments_json).is_ok_and(|done| done == *wanted)
+    })
+}
+
+fn beyond(what: &str, alternatives: &[(String, f64)]) -> String {
+    let acts = alternatives
+        .iter()
+        .filter(|(act, _)| act.contains('.'))
+        .take(3)
+        .map(|(act, confidence)| format!("{act} ({:.0} %)", confidence * 100.0));
+    let acts: Vec<String> = acts.collect();
+    if acts.is_empty() {
+        return format!("{what}; `aiosctl tools list` shows what there is");
+    }
+    format!("{what}; the nearest acts: {}", acts.join(", "))
+}
