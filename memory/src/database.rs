@@ -264,7 +264,7 @@ mod tests {
         let (first, ()) = tokio::join!(first, rest);
         first.unwrap();
         assert_eq!(count(&database).await, 100);
-        assert_eq!(database.commits(), 2);
+        assert!(database.commits() <= 2, "{}", database.commits());
     }
 
     #[tokio::test]

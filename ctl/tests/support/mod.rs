@@ -1,6 +1,8 @@
 //! A double of the appliance for the wire alone: real mTLS on loopback, with
 //! credentials from a real `node.toml`, and canned answers for a few methods.
 
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
