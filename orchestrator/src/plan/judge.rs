@@ -10,7 +10,25 @@ use serde_json::{Map, Value};
 use super::{Next, Plan, arguments, bind};
 use crate::registry::Catalog;
 
-/// The model's proposal, checked. Pure.
+/// Must the services that are there be known to check it?
+pub fn names_a_service(proposal: &Proposal, catalog: &Catalog) -> bool {
+    let Proposed::Call(act) = &proposal.act else {
+        return false;
+    };
+    let parameters = catalog.parameters(act).unwrap_or_default();
+    let said = |name: &str| {
+        proposal
+            .arguments
+            .iter()
+            .any(|argument| argument.name == name)
+    };
+    parameters
+        .iter()
+        .any(|parameter| parameter.name == "service")
+        && said("service")
+}
+
+/// The model's proposal, checked.
 pub fn operational(
     goal: &Goal,
     proposal: Proposal,

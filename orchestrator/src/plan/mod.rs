@@ -23,7 +23,7 @@ use tonic::transport::Channel;
 
 use crate::registry::{Catalog, Registry};
 use operator::Understand;
-use procedures::Procedures;
+use procedures::{Followed, Procedures};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,8 +129,7 @@ impl Planner {
         if goal.call.is_some() {
             return Ok(direct(goal, &catalog));
         }
-        let services = self.services().await?;
-        if let Some(plan) = self.known(goal, &catalog, &services) {
+        if let Some(plan) = self.known(goal, &catalog).await? {
             return Ok(plan);
         }
         let Some(model) = &self.model else {
@@ -141,6 +140,10 @@ impl Planner {
         };
         let history = history(goal, model.as_ref());
         let proposal = model.propose(&goal.text, &history).await?;
+        let services = match judge::names_a_service(&proposal, &catalog) {
+            true => self.services().await?,
+            false => Vec::new(),
+        };
         Ok(judge::operational(goal, proposal, &catalog, &services))
     }
 
@@ -155,31 +158,30 @@ impl Planner {
     }
 
     /// The next act of a procedure that is known and still holds.
-    fn known(&self, goal: &Goal, catalog: &Catalog, services: &[String]) -> Option<Plan> {
-        let mut procedures = self.procedures();
-        let acts = procedures.find(&goal.text)?;
-        let followed = goal
-            .tasks
-            .iter()
-            .zip(acts)
-            .all(|(task, act)| task.act == act.name);
-        if !followed || goal.tasks.len() > acts.len() {
-            return None;
-        }
-        let Some(act) = acts.get(goal.tasks.len()).cloned() else {
-            return Some(reactive(Next::Done, "the known procedure is at its end"));
+    async fn known(&self, goal: &Goal, catalog: &Catalog) -> Result<Option<Plan>, Status> {
+        let act = match self.procedures().follow(goal) {
+            None => return Ok(None),
+            Some(Followed::End) => {
+                return Ok(Some(reactive(
+                    Next::Done,
+                    "the known procedure is at its end",
+                )));
+            }
+            Some(Followed::Next(act)) => act,
         };
-        let there = act.arguments.get("service").and_then(Value::as_str);
-        let there = there.is_none_or(|name| services.iter().any(|service| service == name));
+        let there = match act.arguments.get("service").and_then(Value::as_str) {
+            Some(name) => self.services().await?.iter().any(|service| service == name),
+            None => true,
+        };
         if !there || catalog.steps(&act.name, &act.arguments).is_err() {
-            procedures.forget(&goal.text);
-            return None;
+            self.procedures().forget(&goal.text);
+            return Ok(None);
         }
         let next = Next::Act {
             name: act.name,
             arguments: act.arguments,
         };
-        Some(reactive(next, "the same words succeeded so before"))
+        Ok(Some(reactive(next, "the same words succeeded so before")))
     }
 }
 

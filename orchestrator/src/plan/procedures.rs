@@ -17,6 +17,15 @@ pub struct Act {
     pub arguments: Map<String, Value>,
 }
 
+/// Where a goal is on its way along a procedure.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Followed {
+    /// This act is next.
+    Next(Act),
+    /// All is done.
+    End,
+}
+
 /// Acts by the words that asked for them.
 #[derive(Clone, Debug, Default)]
 pub struct Procedures {
@@ -41,6 +50,17 @@ impl Procedures {
             self.known.clear();
         }
         self.known.insert(normalised(&goal.text), acts);
+    }
+
+    /// What is next for the goal, if its words are known and it did what they mean so far.
+    pub fn follow(&self, goal: &Goal) -> Option<Followed> {
+        let acts = self.find(&goal.text)?;
+        let mut pairs = goal.tasks.iter().zip(acts);
+        if goal.tasks.len() > acts.len() || !pairs.all(|(task, act)| task.act == act.name) {
+            return None;
+        }
+        let next = acts.get(goal.tasks.len()).cloned();
+        Some(next.map_or(Followed::End, Followed::Next))
     }
 
     /// What to do for these words.
