@@ -1,4 +1,5 @@
 //! Calls over a Unix socket, by played callers.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test]
 
 mod common;
 

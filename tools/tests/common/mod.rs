@@ -1,5 +1,5 @@
 //! A registry of tools in a folder of its own, with played callers, over real Unix sockets.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,0 +1,112 @@
+//! The disk and other processes are not friendly.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test]
+
+mod common;
+
+use std::sync::Mutex;
+
+use aios_tools::context::Context;
+use aios_tools::error::ToolError;
+use aios_tools::fs::write;
+use aios_tools::registry::Registry;
+use aios_tools::spec::Spec;
+use aios_tools::tool::Tool;
+use common::{Machine, done};
+use serde_json::json;
+use tonic::Code;
+
+/// What happens between the check of a path and the act on it.
+static BETWEEN: Mutex<Option<Box<dyn FnOnce() + Send>>> = Mutex::new(None);
+
+/// `fs.write`, with somebody in between.
+struct DisturbedWrite;
+
+impl Tool for DisturbedWrite {
+    type Input = write::Input;
+    type Output = write::Output;
+    const SPEC: Spec = write::Act::SPEC;
+
+    fn resolve(input: &mut write::Input, context: &Context) -> Result<(), ToolError> {
+        write::Act::resolve(input, context)?;
+        if let Some(disturb) = BETWEEN.lock().unwrap().take() {
+            disturb();
+        }
+        Ok(())
+    }
+    fn act(input: &write::Input, context: &Context) -> Result<write::Output, ToolError> {
+        write::Act::act(input, context)
+    }
+    fn summarize(input: &write::Input, output: &write::Output) -> String {
+        write::Act::summarize(input, output)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_swapped_after_its_check_leads_nowhere() {
+    let mut machine = Machine::new(Registry::complete().with::<DisturbedWrite>());
+    let outside = machine.folder.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("x"), "untouched").unwrap();
+    let (folder, file) = (machine.path("folder"), machine.path("folder/x"));
+    let mut storage = machine.storage();
+    let arguments = json!({"path": file, "content": "escaped"});
+
+    std::fs::create_dir(&folder).unwrap();
+    let (target, swapped) = (outside.clone(), folder.clone());
+    *BETWEEN.lock().unwrap() = Some(Box::new(move || {
+        std::fs::remove_dir(&swapped).unwrap();
+        std::os::unix::fs::symlink(target, &swapped).unwrap();
+    }));
+    let status = done(&mut storage, "1", "fs.write", arguments.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    let (target, swapped) = (outside.join("x"), file.clone());
+    *BETWEEN.lock().unwrap() = Some(Box::new(move || {
+        std::os::unix::fs::symlink(target, swapped).unwrap();
+    }));
+    let status = done(&mut storage, "2", "fs.write", arguments)
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    assert_eq!(
+        std::fs::read_to_string(outside.join("x")).unwrap(),
+        "untouched"
+    );
+}
+
+/// Its own process (nextest): the limit holds for all that it writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_writable_ledger_nothing_is_done() {
+    use nix::sys::resource::{Resource, setrlimit};
+    use nix::sys::signal::{SigHandler, Signal};
+    let mut machine = Machine::new(Registry::complete());
+    let file = machine.path("x");
+    let mut storage = machine.storage();
+    let large = "y".repeat(3000); // makes the ledger larger than any other file written here
+    for number in 0..40 {
+        let arguments = json!({"path": file, "nonsense": large});
+        let refused = done(&mut storage, &format!("r{number}"), "fs.read", arguments).await;
+        assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
+    }
+    let size = std::fs::metadata(machine.folder.path().join("state/ledger/log"))
+        .unwrap()
+        .len();
+    assert!(size > 8192, "{size}");
+    // SAFETY: ignoring a signal runs no handler; writes past the limit then fail with EFBIG.
+    #[allow(unsafe_code)]
+    unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
+    setrlimit(Resource::RLIMIT_FSIZE, size, size).unwrap();
+    let arguments = json!({"path": file, "content": "x"});
+    let status = done(&mut storage, "1", "fs.write", arguments)
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(status.message().contains("ledger"), "{status}");
+    assert!(!std::path::Path::new(&file).exists());
+    let pending = machine.folder.path().join("state/tools/pending");
+    assert_eq!(std::fs::read_dir(pending).unwrap().count(), 0);
+}

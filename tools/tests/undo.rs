@@ -1,0 +1,181 @@
+//! Undo puts everything back, whatever was there and whatever was done.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use aios_proto::identity::Principal;
+use aios_tools::pipeline::{Request, Undo};
+use aios_tools::registry::Registry;
+use common::Machine;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// Names are few, so that operations meet.
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+#[derive(Clone, Debug)]
+enum Thing {
+    File(Vec<u8>, u32, bool),
+    Folder(u32),
+    Link(&'static str),
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Write(String, String),
+    Append(String, String),
+    Mkdir(String),
+    Move(String, String),
+    Copy(String, String),
+    Delete(String),
+    Symlink(String, String),
+}
+
+fn path() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(&NAMES[..]), 1..4).prop_map(|names| names.join("/"))
+}
+
+fn thing() -> impl Strategy<Value = Thing> {
+    let mode = prop::sample::select(&[0o644_u32, 0o600, 0o755, 0o4711, 0o444][..]);
+    prop_oneof![
+        (
+            prop::collection::vec(any::<u8>(), 0..40),
+            mode,
+            any::<bool>()
+        )
+            .prop_map(|(content, mode, attribute)| Thing::File(content, mode, attribute)),
+        prop::sample::select(&[0o755_u32, 0o700, 0o1777][..]).prop_map(Thing::Folder),
+        prop::sample::select(&["a", "none", "../b"][..]).prop_map(Thing::Link),
+    ]
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let text = "[a-z\n]{0,20}";
+    prop_oneof![
+        (path(), text).prop_map(|(p, t)| Deed::Write(p, t)),
+        (path(), text).prop_map(|(p, t)| Deed::Append(p, t)),
+        path().prop_map(Deed::Mkdir),
+        (path(), path()).prop_map(|(p, q)| Deed::Move(p, q)),
+        (path(), path()).prop_map(|(p, q)| Deed::Copy(p, q)),
+        path().prop_map(Deed::Delete),
+        (path(), path()).prop_map(|(p, q)| Deed::Symlink(p, q)),
+    ]
+}
+
+fn build(root: &Path, tree: &[(String, Thing)]) {
+    for (path, thing) in tree {
+        let path = root.join(path);
+        if path.symlink_metadata().is_ok()
+            || std::fs::create_dir_all(path.parent().unwrap()).is_err()
+        {
+            continue; // it would lead through a file
+        }
+        match thing {
+            Thing::File(content, mode, attribute) => {
+                std::fs::write(&path, content).unwrap();
+                if *attribute {
+                    let flags = rustix::fs::XattrFlags::empty();
+                    let _ = rustix::fs::setxattr(&path, "user.note", b"kept\0", flags); // where there are any
+                }
+                std::fs::set_permissions(&path, PermissionsExt::from_mode(*mode)).unwrap();
+            }
+            Thing::Folder(mode) => {
+                std::fs::create_dir(&path).unwrap();
+                std::fs::set_permissions(&path, PermissionsExt::from_mode(*mode)).unwrap();
+            }
+            Thing::Link(target) => std::os::unix::fs::symlink(target, &path).unwrap(),
+        }
+    }
+}
+
+/// All that undo promises to put back; times of files too.
+fn state(root: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(path) = open.pop() {
+        let meta = path.symlink_metadata().unwrap();
+        let mut line = format!("{:o} {}:{}", meta.mode(), meta.uid(), meta.gid());
+        if meta.is_dir() {
+            open.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+        } else {
+            line.push_str(&format!(" {}.{}", meta.mtime(), meta.mtime_nsec()));
+        }
+        if meta.is_file() {
+            let mut note = [0; 16];
+            let note = rustix::fs::getxattr(&path, "user.note", &mut note[..]).ok();
+            line.push_str(&format!(" {note:?} {:?}", std::fs::read(&path).unwrap()));
+        }
+        if meta.is_symlink() {
+            let target = std::fs::read_link(&path).unwrap();
+            line.push_str(&format!(" -> {:?}", target.as_os_str().as_bytes()));
+        }
+        found.insert(path.display().to_string(), line);
+    }
+    found
+}
+
+fn arguments(machine: &Machine, deed: &Deed) -> (&'static str, Value) {
+    let at = |path: &String| machine.path(path);
+    match deed {
+        Deed::Write(path, text) => ("fs.write", json!({"path": at(path), "content": text})),
+        Deed::Append(path, text) => ("fs.append", json!({"path": at(path), "content": text})),
+        Deed::Mkdir(path) => ("fs.mkdir", json!({"path": at(path)})),
+        Deed::Move(from, to) => (
+            "fs.move",
+            json!({"source": at(from), "destination": at(to)}),
+        ),
+        Deed::Copy(from, to) => (
+            "fs.copy",
+            json!({"source": at(from), "destination": at(to)}),
+        ),
+        Deed::Delete(path) => ("fs.delete", json!({"path": at(path)})),
+        Deed::Symlink(path, target) => ("fs.symlink", json!({"path": at(path), "target": target})),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn undoing_all_in_reverse_restores_every_state(
+        tree in prop::collection::vec((path(), thing()), 0..12),
+        deeds in prop::collection::vec(deed(), 1..10),
+    ) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let _entered = runtime.enter();
+        let machine = Machine::new(Registry::complete());
+        let data = machine.folder.path().canonicalize().unwrap().join("data");
+        build(&data, &tree);
+        let mut history = Vec::new();
+        for (number, deed) in deeds.iter().enumerate() {
+            let before = state(&data);
+            let (tool, arguments) = arguments(&machine, deed);
+            let request = Request {
+                call_id: number.to_string(),
+                tool: tool.into(),
+                arguments_json: arguments.to_string(),
+                ..Request::default()
+            };
+            match machine.pipeline.call(&Principal::Root, request) {
+                Ok(answer) if answer.reversible => history.push((answer.execution_id, before)),
+                Ok(_) => prop_assert_eq!(&state(&data), &before, "{:?} said that it did nothing", deed),
+                Err(_) => prop_assert_eq!(&state(&data), &before, "{:?} failed", deed),
+            }
+        }
+        while let Some((execution_id, before)) = history.pop() {
+            let undo = Undo { execution_id, ..Undo::default() };
+            let undone = machine.pipeline.undo(&Principal::Root, &undo);
+            prop_assert!(undone.is_ok(), "{:?}", undone);
+            prop_assert_eq!(&state(&data), &before);
+        }
+    }
+}
