@@ -119,6 +119,15 @@ pub fn state_number(state: State) -> u8 {
         .map_or(0, |place| place as u8)
 }
 
+/// The beginning of a text, at most so many bytes, whole characters.
+pub fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 struct Writer(Vec<u8>);
 
 impl Writer {
@@ -141,7 +150,7 @@ impl Writer {
         self.0.extend(value.to_le_bytes());
     }
     fn text(&mut self, text: &str) {
-        let cut = &text[..text.floor_char_boundary(TEXT_MAX)];
+        let cut = cut(text, TEXT_MAX);
         self.u16(cut.len() as u16);
         self.0.extend(cut.as_bytes());
     }

@@ -3,6 +3,8 @@
 //!
 //! Needs root and `unshare` (util-linux); without them it says so and passes.
 
+#![allow(clippy::disallowed_methods)] // the tests sleep; there is no executor to block
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -67,8 +67,7 @@ type Item = Result<v1::LogLine, Status>;
 pub fn stream(folder: PathBuf, query: Query) -> ReceiverStream<Item> {
     let (sender, receiver) = mpsc::channel(64);
     tokio::spawn(async move {
-        let mut tails = Vec::new();
-        let (found, mut new_tails) = match read_last(&folder, &query).await {
+        let (found, mut tails) = match read_last(&folder, &query).await {
             Ok(found) => found,
             Err(error) => {
                 let status = Status::unavailable(format!("cannot read the logs: {error}"));
@@ -77,13 +76,15 @@ pub fn stream(folder: PathBuf, query: Query) -> ReceiverStream<Item> {
                 return;
             }
         };
-        tails.append(&mut new_tails);
         for line in found {
             if sender.send(Ok(line)).await.is_err() {
                 return;
             }
         }
-        while query.follow {
+        if !query.follow {
+            return;
+        }
+        loop {
             tokio::time::sleep(LOOK_EVERY).await;
             discover(&folder, &query, &mut tails);
             for tail in &mut tails {

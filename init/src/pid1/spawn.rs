@@ -171,7 +171,7 @@ fn connect(plan: &Plan<'_>) -> io::Result<()> {
     }
     nix::unistd::dup2_stdout(plan.output)?;
     nix::unistd::dup2_stderr(plan.output)?;
-    Ok(std::env::set_current_dir("/")?)
+    std::env::set_current_dir("/")
 }
 
 /// Whatever PID 1 itself was started with beyond its own (close-on-exec) descriptors.

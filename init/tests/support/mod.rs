@@ -1,6 +1,7 @@
 //! Boots aios-init as PID 1 of new pid, mount, host name, ipc and network namespaces.
 
-#![allow(dead_code, clippy::disallowed_methods)]
+// Helpers of tests are not in a `#[test]` themselves, and fail by panicking.
+#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
