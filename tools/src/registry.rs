@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::ToolError;
 use crate::tool::{Erased, ErasedTool, Tool};
-use crate::{fs, process, service};
+use crate::{fs, hw, monitor, pkg, process, sec, service, storage, text};
 
 /// The tools that this machine has.
 #[derive(Default)]
@@ -21,7 +21,17 @@ impl Registry {
 
     /// All tools of aiOS. Each namespace adds its own.
     pub fn complete() -> Self {
-        let namespaces = [fs::register, process::register, service::register];
+        let namespaces = [
+            fs::register,
+            hw::register,
+            monitor::register,
+            pkg::register,
+            process::register,
+            sec::register,
+            service::register,
+            storage::register,
+            text::register,
+        ];
         namespaces
             .into_iter()
             .fold(Self::empty(), |registry, add| add(registry))

@@ -5,6 +5,7 @@
 //! this module has no control characters.
 
 pub mod machine;
+pub mod mounts;
 pub mod process;
 pub mod sockets;
 

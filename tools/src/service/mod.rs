@@ -8,7 +8,7 @@ pub mod status;
 pub mod stop;
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 
 use std::time::{Duration, SystemTime};
 

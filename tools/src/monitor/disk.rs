@@ -1,0 +1,66 @@
+//! `monitor.disk`: how full the file systems are.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Nothing;
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::procfs::mounts::{Volume, volumes};
+use crate::spec::Spec;
+use crate::tool::Tool;
+
+/// See the module.
+pub struct DiskUse;
+
+/// The file systems that hold data.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Output {
+    /// Each once, the one at `/` first.
+    pub volumes: Vec<Volume>,
+}
+
+impl Tool for DiskUse {
+    type Input = Nothing;
+    type Output = Output;
+    const SPEC: Spec = Spec::reading(
+        "monitor.disk",
+        "Shows how full the disks are.",
+        &["monitor:read:disk"],
+    );
+
+    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        Ok(Output {
+            volumes: volumes()?,
+        })
+    }
+
+    fn summarize(_input: &Nothing, output: &Output) -> String {
+        let all: Vec<String> = output.volumes.iter().map(Volume::describe).collect();
+        match all.is_empty() {
+            true => "no file system that holds data is mounted".to_owned(),
+            false => all.join("\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::call;
+    use serde_json::json;
+
+    #[test]
+    fn the_root_file_system_is_reported_with_its_true_size() {
+        let done = call::<DiskUse>(json!({})).unwrap();
+        let stat = nix::sys::statvfs::statvfs("/").unwrap();
+        let total = stat.blocks() as u64 * stat.fragment_size() as u64;
+        assert_eq!(done.output["volumes"][0]["total_bytes"], total);
+        let shown = crate::format::bytes(total);
+        assert!(
+            done.summary.starts_with("/: ") && done.summary.contains(&shown),
+            "{}",
+            done.summary
+        );
+    }
+}

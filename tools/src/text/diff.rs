@@ -1,0 +1,156 @@
+//! `text.diff`: how two text files differ.
+
+use std::io::Read;
+use std::time::Duration;
+
+use rustix::fs::FileType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use similar::{ChangeTag, TextDiff};
+
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::fs::READING;
+use crate::fs::path::{self, Last};
+use crate::fs::place::Place;
+use crate::spec::Spec;
+use crate::tool::Tool;
+
+/// See the module.
+pub struct Diff;
+
+/// Larger files are refused: comparing takes time and memory by the square of the difference.
+const SIZE_MAX: u64 = 1024 * 1024;
+/// After this time the rest is compared roughly; the result stays true, only longer.
+const EFFORT: Duration = Duration::from_secs(3);
+/// Unchanged lines around each change.
+const AROUND: usize = 3;
+
+/// Arguments of `text.diff`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Absolute path of the first file.
+    pub path: String,
+    /// Absolute path of the second file.
+    pub other: String,
+}
+
+/// The difference.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Output {
+    /// Is there none?
+    pub equal: bool,
+    /// Lines that only the second file has.
+    pub added: u32,
+    /// Lines that only the first file has.
+    pub removed: u32,
+    /// In the unified format.
+    pub diff: String,
+}
+
+impl Tool for Diff {
+    type Input = Input;
+    type Output = Output;
+    const SPEC: Spec = Spec {
+        kernel: READING,
+        ..Spec::reading(
+            "text.diff",
+            "Shows how two text files differ.",
+            &["fs:read:{path}", "fs:read:{other}"],
+        )
+    };
+
+    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
+        for path in [&mut input.path, &mut input.other] {
+            *path = path::resolve(path, Last::Follow)?;
+            path::readable(path, context)?;
+        }
+        Ok(())
+    }
+
+    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let (old, new) = (text(&input.path)?, text(&input.other)?);
+        let diff = TextDiff::configure().timeout(EFFORT).diff_lines(&old, &new);
+        let count = |tag: ChangeTag| {
+            let lines = diff
+                .iter_all_changes()
+                .filter(|change| change.tag() == tag)
+                .count();
+            u32::try_from(lines).unwrap_or(u32::MAX)
+        };
+        let mut unified = diff.unified_diff();
+        Ok(Output {
+            equal: old == new,
+            added: count(ChangeTag::Insert),
+            removed: count(ChangeTag::Delete),
+            diff: unified
+                .context_radius(AROUND)
+                .header(&input.path, &input.other)
+                .to_string(),
+        })
+    }
+
+    fn summarize(input: &Input, output: &Output) -> String {
+        let Input { path, other } = input;
+        match output.equal {
+            true => format!("{path} and {other} are equal"),
+            false => format!(
+                "{other} has {} lines that {path} has not, and lacks {} of its lines",
+                output.added, output.removed
+            ),
+        }
+    }
+}
+
+fn text(path: &str) -> Result<String, ToolError> {
+    let refuse = |why: &str| Err(ToolError::Precondition(format!("{path}: {why}")));
+    let place = Place::open(path)?;
+    if FileType::from_raw_mode(place.existing()?.st_mode) != FileType::RegularFile {
+        return refuse("it is not a file");
+    }
+    let mut bytes = Vec::new();
+    let file = place.open_content()?;
+    file.take(SIZE_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| ToolError::io(path, error))?;
+    if bytes.len() as u64 > SIZE_MAX {
+        return refuse("it is larger than 1 MiB");
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => Ok(text),
+        _ => refuse("it is not text"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::call;
+    use serde_json::json;
+
+    #[test]
+    fn the_difference_is_counted_and_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (old, new) = (file("old", b"a\nb\nc\n"), file("new", b"a\nx\ny\nc\n"));
+        let done = call::<Diff>(json!({"path": old, "other": new})).unwrap();
+        assert_eq!(done.output["added"], 2);
+        assert_eq!(done.output["removed"], 1);
+        assert!(
+            done.output["diff"]
+                .as_str()
+                .unwrap()
+                .ends_with(" a\n-b\n+x\n+y\n c\n")
+        );
+        let same = call::<Diff>(json!({"path": old, "other": old})).unwrap();
+        assert!(same.summary.ends_with("are equal"), "{}", same.summary);
+        let binary = file("binary", b"\x00\xff");
+        let error = call::<Diff>(json!({"path": old, "other": binary})).unwrap_err();
+        assert!(error.to_string().ends_with("it is not text"), "{error}");
+    }
+}
