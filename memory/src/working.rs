@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aios_proto::v1::{Decision, Event, Goal, GoalState, Task};
 use prost::Message as _;
@@ -34,6 +35,8 @@ const MIGRATIONS: Migrations = &["
 
 /// So many finished goals are kept, with their tasks. At about 4 KiB each: 40 MiB.
 const GOALS_KEPT: u32 = 10_000;
+/// After so many writes of goals the oldest are forgotten: seldom enough to cost nothing.
+const PRUNE_EVERY: u32 = 1_000;
 /// So many decisions are kept.
 const DECISIONS_KEPT: u32 = 50_000;
 /// So many events of level WARNING and up are kept on disk.
@@ -42,6 +45,7 @@ const EVENTS_KEPT: u32 = 10_000;
 /// The working memory.
 pub struct Working {
     database: Database,
+    goals_put: AtomicU32,
 }
 
 /// It was opened; and what of it had to be moved aside, and why.
@@ -54,10 +58,15 @@ impl Working {
     /// When the disk refuses.
     pub fn open(path: &std::path::Path, damaged: Arc<Notify>) -> Result<Opened<Self>, Error> {
         let opened = open::open(path, MIGRATIONS)?;
-        prune(&opened.connections.0)?;
+        prune(&opened.connections.0, GOALS_KEPT, DECISIONS_KEPT)?;
         let database = Database::start("working", opened.connections, damaged)
             .map_err(Error::io("start a thread for", path))?;
-        Ok((Self { database }, opened.moved_aside))
+        let goals_put = AtomicU32::new(0);
+        let working = Self {
+            database,
+            goals_put,
+        };
+        Ok((working, opened.moved_aside))
     }
 
     /// Keeps a goal; its tasks are kept by [`Self::put_task`].
@@ -67,9 +76,16 @@ impl Working {
     pub async fn put_goal(&self, mut goal: Goal) -> Result<(), Error> {
         goal.tasks.clear();
         limits::goal(&goal)?;
-        self.database
-            .write(move |connection| put_goal(connection, &goal))
-            .await
+        let prune_now =
+            self.goals_put.fetch_add(1, Ordering::Relaxed) % PRUNE_EVERY == PRUNE_EVERY - 1;
+        let write = move |connection: &Connection| {
+            put_goal(connection, &goal)?;
+            match prune_now {
+                true => prune(connection, GOALS_KEPT, DECISIONS_KEPT),
+                false => Ok(()),
+            }
+        };
+        self.database.write(write).await
     }
 
     /// Keeps a task of a goal that is kept.
@@ -169,14 +185,6 @@ impl Working {
             Ok(newest)
         };
         self.database.read(read).await
-    }
-
-    /// Forgets what is too old.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub async fn prune(&self) -> Result<(), Error> {
-        self.database.write(prune).await
     }
 }
 
@@ -286,16 +294,17 @@ fn messages<M: prost::Message + Default>(
     rows.map(|row| Ok(M::decode(row?.as_slice())?)).collect()
 }
 
-fn prune(connection: &Connection) -> Result<(), Error> {
+/// Forgets the oldest finished goals with their tasks, and the oldest decisions.
+fn prune(connection: &Connection, goals: u32, decisions: u32) -> Result<(), Error> {
     let finished = GoalState::Succeeded as i32;
     connection.execute(
         "DELETE FROM goals WHERE state >= ?1 AND id NOT IN (
              SELECT id FROM goals WHERE state >= ?1 ORDER BY created_ms DESC, id DESC LIMIT ?2)",
-        params![finished, GOALS_KEPT],
+        params![finished, goals],
     )?;
     connection.execute(
         "DELETE FROM decisions WHERE number <= (SELECT max(number) FROM decisions) - ?1",
-        [DECISIONS_KEPT],
+        [decisions],
     )?;
     Ok(())
 }

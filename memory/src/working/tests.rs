@@ -168,6 +168,35 @@ async fn decisions_and_events_survive_a_restart() {
     assert_eq!(times, [0, 1, 2]);
 }
 
+#[tokio::test]
+async fn only_the_oldest_finished_goals_are_forgotten_and_never_one_that_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let working = working(&folder);
+    for (id, time, state) in [
+        ("goal-a", 1, GoalState::Running),
+        ("goal-b", 2, GoalState::Failed),
+        ("goal-c", 3, GoalState::Succeeded),
+        ("goal-d", 4, GoalState::Cancelled),
+    ] {
+        working.put_goal(goal(id, time, state)).await.unwrap();
+        let goal_id = id.to_owned();
+        let task = Task {
+            goal_id,
+            ..Default::default()
+        };
+        working.put_task(task).await.unwrap();
+    }
+    let forget = |connection: &Connection| prune(connection, 2, 10);
+    working.database.write(forget).await.unwrap();
+    let left = working.goals(10, vec![]).await.unwrap();
+    assert_eq!(ids(&left), ["goal-d", "goal-c", "goal-a"]);
+    let count = |connection: &Connection| {
+        Ok(connection.query_row("SELECT count(*) FROM tasks", [], |row| row.get(0))?)
+    };
+    let tasks: u32 = working.database.read(count).await.unwrap();
+    assert_eq!(tasks, 3, "its tasks go with it");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Goal(Goal),
