@@ -37,9 +37,10 @@ pub fn ensure_machine_id() -> io::Result<()> {
     if std::fs::read_to_string(PATH).is_ok_and(has_one) {
         return Ok(());
     }
-    let mut random = [0; 16];
-    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut random)?;
-    let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Not /dev/urandom, which on a machine with little entropy holds the boot
+    // up for seconds: an id must be unique, not secret.
+    let random = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+    let id: String = random.chars().filter(char::is_ascii_hexdigit).collect();
     std::fs::write(PATH, id + "\n")
 }
 

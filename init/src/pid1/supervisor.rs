@@ -133,6 +133,7 @@ impl Supervisor {
     /// The loop. Ends when everything was stopped; what was not clean about it.
     pub fn run(&mut self) -> (End, Vec<String>) {
         self.tell(Event::Boot);
+        super::memory::release();
         loop {
             self.update_timeline();
             if self.all_stopped
