@@ -132,6 +132,9 @@ impl Agents {
     }
 
     async fn start_one(&self, known: &Known, end: Instant) {
+        if info(known).await.connected {
+            return; // only we were restarted
+        }
         let name = format!("agent-{}", known.manifest.name);
         let asked = retry::persistently(START, || {
             let mut init = self.init.clone();

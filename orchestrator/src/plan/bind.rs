@@ -121,6 +121,7 @@ fn value(
 fn typed(name: &str, kind: &Kind, said: &str) -> Option<Value> {
     match kind {
         Kind::Path => values::path(said).map(Value::from),
+        Kind::Text if name == "agent" => live::agent(said).map(Value::from),
         Kind::Text if name == "target" => {
             values::path(said).or_else(|| word(said)).map(Value::from)
         }

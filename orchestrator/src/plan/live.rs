@@ -35,6 +35,17 @@ pub fn service(said: &str, known: &[String]) -> Result<String, Vec<String>> {
     }
 }
 
+/// The agent that is meant by `said`: `the storage agent` is `storage`. Whether there is one is
+/// not known here.
+pub fn agent(said: &str) -> Option<String> {
+    let words = words(said);
+    let name = words
+        .iter()
+        .find(|word| !matches!(word.as_str(), "agent" | "agents"))?;
+    let name = name.strip_prefix("aios-").unwrap_or(name);
+    Some(name.strip_prefix("agent-").unwrap_or(name).to_owned())
+}
+
 /// The words that can be part of a name, in lower case.
 fn words(said: &str) -> Vec<String> {
     let lower = said.to_lowercase();
@@ -78,6 +89,17 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agent_goes_by_its_domain() {
+        let check = |said: &str, expected: Option<&str>| {
+            assert_eq!(agent(said).as_deref(), expected, "{said}");
+        };
+        check("the storage agent", Some("storage"));
+        check("agent-storage", Some("storage"));
+        check("Storage", Some("storage"));
+        check("the agent", None);
+    }
 
     #[test]
     fn services_go_by_the_names_that_people_use() {

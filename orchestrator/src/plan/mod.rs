@@ -206,7 +206,7 @@ fn reactive(next: Next, reason: &str) -> Plan {
 fn refused(reason: String) -> Plan {
     Plan {
         next: Next::Refuse(reason.clone()),
-        level: Level::Reactive,
+        level: Level::Unspecified, // nobody planned
         confidence: 0.0,
         alternatives: Vec::new(),
         reason,

@@ -49,6 +49,12 @@ impl OperatorModel {
     }
 }
 
+/// The runtime's failure, saying whose it is.
+fn away(status: &Status) -> Status {
+    let text = format!("the model runtime does not answer ({})", status.message());
+    Status::new(status.code(), text)
+}
+
 #[tonic::async_trait]
 impl Understand for OperatorModel {
     async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status> {
@@ -64,7 +70,7 @@ impl Understand for OperatorModel {
             };
             async move { runtime.encode(request).await }
         });
-        let states = states.await?.into_inner();
+        let states = states.await.map_err(|status| away(&status))?.into_inner();
         self.operator
             .decide(&encoded, &states.states)
             .map_err(|error| Status::internal(error.to_string()))

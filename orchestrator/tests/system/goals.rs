@@ -150,11 +150,6 @@ async fn after_the_orchestrator_was_killed_a_goal_goes_on_and_no_effect_happens_
         2,
         "one effect per call id"
     );
-    let asked = node.init.started.lock().unwrap().clone();
-    assert!(
-        asked.contains(&"agent-storage".to_owned()),
-        "init was asked for {asked:?}"
-    );
 }
 
 #[tokio::test]

@@ -51,6 +51,11 @@ async fn an_operator_gives_a_goal_and_watches_it_to_its_end() {
         .unwrap()
         .into_inner();
     assert_eq!((status.agents_connected, status.agents_total), (3, 3));
+    let asked = node.init.started.lock().unwrap().clone();
+    assert!(
+        asked.is_empty(),
+        "agents that are there are not started: {asked:?}"
+    );
     assert!(status.you.ends_with("(operator)"), "{}", status.you);
     let logs = client.logs(LogsRequest::default()).await.unwrap();
     let line = logs.into_inner().message().await.unwrap().unwrap();
