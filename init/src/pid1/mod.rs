@@ -56,9 +56,11 @@ pub fn way() -> Way {
 pub fn run() -> std::process::ExitCode {
     let way = way();
     let clock = Clock::new(way);
+    let begun = clock.now();
     reboot_on_panic(way);
     let early = mounts::mount_all(way == Way::Container);
     let console = Console::open(way);
+    console.announce(&timeline::Line::Started(1, begun).to_string());
     for failure in early {
         console.log(Severity::Error, &failure);
     }
@@ -82,6 +84,7 @@ pub fn run() -> std::process::ExitCode {
         Ok(supervisor) => supervisor,
         Err((console, error)) => return cannot_go_on(way, &console, &error),
     };
+    supervisor.timeline.phases[0].0 = Some(begun);
     supervisor.note_missing(missing);
     let (end, unclean) = supervisor.run();
     crate::shutdown::begin(end, way, unclean)
