@@ -24,6 +24,12 @@ def states(group, tools):
             yield sentence, step, text, history, act.split("|"), wanted
 
 
+def groups(held, tools):
+    """What is scored: goals never seen while data was added, goals kept apart, templates held out."""
+    files = {name: sentences.read(HERE / "data" / name, tools) for name in ("fresh.tsv", "eval.tsv")}
+    return {**files, "held out": held}
+
+
 def run(model, wordpiece, labels, group):
     """All states of a group with what the model says, at temperature 1."""
     cases = list(states(group, labels.tools))
@@ -137,10 +143,8 @@ def load(folder, base):
 def main():
     torch.set_num_threads(1)
     model, wordpiece, labels, description = load(HERE / "weights", pathlib.Path(sys.argv[1]))
-    _, held = sentences.load()
-    groups = {"eval.tsv": sentences.read(HERE / "data/eval.tsv", labels.tools), "held out": held}
     columns = {}
-    for name, group in groups.items():
+    for name, group in groups(sentences.load()[1], labels.tools).items():
         results = at(run(model, wordpiece, labels, group), description["temperature"])
         columns[name] = score(results, description["thresholds"])
         print(name, *misses(results), sep="\n  ")

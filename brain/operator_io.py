@@ -21,6 +21,12 @@ class Labels:
         """Tags that an act can have."""
         return [0] + [2 * self.slot[s] + k for s in sorted(self.tools.get(act, []), key=self.slot.get) for k in (1, 2)]
 
+    def barred(self, act):
+        """Added to tag logits: nothing for tags that the act can have, minus infinity for the others."""
+        row = torch.full((self.tags,), -torch.inf)
+        row[self.allowed(act)] = 0.0
+        return row
+
 
 def encode(wordpiece, text, history):
     """(ids, pieces): `[CLS] text [SEP] entry [SEP] …`, and for each id (start, end) in the text or None."""
@@ -120,11 +126,11 @@ def decide(model, wordpiece, labels, cases, temperature=1.0, gelu="tanh"):
             ids = torch.tensor([pad(encoded[i][0], 0) for i in part])
             mask = torch.tensor([pad([1.0] * len(encoded[i][0]), 0.0) for i in part])
             acts, tags = model.heads(model.states(ids, mask, gelu=gelu), mask)
-            scores = torch.log_softmax(tags, 2).numpy().clip(-20.7)
-            for i, logits, score in zip(part, acts, scores):
+            for i, logits, tag in zip(part, acts, tags):
                 ranked = rank(logits, temperature, labels)
                 pieces = encoded[i][1]
-                out[i] = (ranked, arguments(cases[i][0], pieces, score[: len(pieces)], labels, ranked[0][0]))
+                score = torch.log_softmax(tag[: len(pieces)] + labels.barred(ranked[0][0]), 1).numpy().clip(-20.7)
+                out[i] = (ranked, arguments(cases[i][0], pieces, score, labels, ranked[0][0]))
     return out
 
 

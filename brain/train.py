@@ -51,6 +51,7 @@ def train(model, train_set, wordpiece, labels, epochs, chains):
     total = per_epoch * epochs
     shape = lambda step: min(1.0, (step + 1) / (0.08 * total)) * max(0.0, 1 - step / (total + 20))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, shape)
+    barred = torch.stack([labels.barred(act) for act in labels.acts])
     dropout = minilm.Dropout(DROPOUT)
     started = time.time()
     for epoch in range(epochs):
@@ -66,6 +67,8 @@ def train(model, train_set, wordpiece, labels, epochs, chains):
                 states = model.states(ids, mask, dropout)
             act_logits, tag_logits = model.heads(states, mask)
             act_loss = F.cross_entropy(act_logits, acts, label_smoothing=0.03)
+            # The tags compete only with those that the act can have, as they will when it runs.
+            tag_logits = tag_logits + barred[acts][:, None, :]
             tag_loss = F.cross_entropy(tag_logits[mask > 0], tags[mask > 0])
             optimiser.zero_grad(set_to_none=True)
             (act_loss + TAG_WEIGHT * tag_loss).backward()
@@ -135,8 +138,7 @@ def main():
     evaluated = minilm.Model(len(labels.acts), labels.tags).eval()
     evaluated.load_state_dict(model.state_dict())
     evaluated.load_trunk({k: minilm.q8_0(v) if minilm.quantised(k) else v for k, v in model.trunk().items()})
-    results = {"eval.tsv": evaluate.run(evaluated, wordpiece, labels, sentences.read(HERE / "data/eval.tsv", labels.tools)),
-               "held out": evaluate.run(evaluated, wordpiece, labels, held)}
+    results = {name: evaluate.run(evaluated, wordpiece, labels, group) for name, group in evaluate.groups(held, labels.tools).items()}
     temperature, thresholds = evaluate.calibrate(results["held out"])
     description = {"format": 1, "recipe": identity, "width": minilm.WIDTH, "acts": labels.acts, "slots": labels.slots,
                    "parameters": labels.tools, "temperature": temperature, "thresholds": thresholds}

@@ -201,7 +201,7 @@ impl Heads {
         })
     }
 
-    /// The arguments among the slots that the act has.
+    /// The arguments among the slots that the act has; only these compete, as in training.
     fn spans(&self, states: &[f32], allowed: &[bool]) -> Vec<SlotSpan> {
         if !allowed.contains(&true) {
             return Vec::new();
@@ -209,7 +209,12 @@ impl Heads {
         let scores: Vec<Vec<f32>> = states
             .chunks_exact(self.width())
             .map(|state| {
-                let logits = linear(&self.tag.weight, &self.tag.bias, state);
+                let mut logits = linear(&self.tag.weight, &self.tag.bias, state);
+                for (tag, logit) in logits.iter_mut().enumerate().skip(1) {
+                    if !allowed[(tag - 1) / 2] {
+                        *logit = f32::NEG_INFINITY;
+                    }
+                }
                 softmax(&logits, 1.0)
                     .into_iter()
                     .map(|p| p.max(1e-9).ln())
