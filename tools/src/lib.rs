@@ -24,6 +24,7 @@ pub mod grpc;
 pub mod hw;
 pub mod locks;
 pub mod monitor;
+pub mod net;
 pub mod pipeline;
 pub mod pkg;
 pub mod policy;

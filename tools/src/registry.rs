@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::ToolError;
 use crate::tool::{Erased, ErasedTool, Tool};
-use crate::{fs, hw, monitor, pkg, process, sec, service, storage, text};
+use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, text};
 
 /// The tools that this machine has.
 #[derive(Default)]
@@ -25,6 +25,7 @@ impl Registry {
             fs::register,
             hw::register,
             monitor::register,
+            net::register,
             pkg::register,
             process::register,
             sec::register,

@@ -1,0 +1,257 @@
+//! `net.http_request`: what a web server answers.
+
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use ureq::config::Config;
+use ureq::http::{Method, Request, Uri};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Body};
+
+use super::names;
+use crate::context::Context;
+use crate::error::ToolError;
+use crate::format::bytes;
+use crate::procfs::printable;
+use crate::spec::Spec;
+use crate::tool::Tool;
+
+/// See the module.
+pub struct HttpRequest;
+
+/// So much of a body is read, in bytes; the rest is not waited for.
+const BODY_MAX: u64 = 1024 * 1024;
+/// So much of it is given back.
+const SHOWN_MAX: usize = 16 * 1024;
+/// So many redirects are followed.
+const REDIRECTS_MAX: u32 = 5;
+/// Less than the tool's deadline, so that the error says what was waited for.
+const TIMEOUT: Duration = Duration::from_secs(12);
+/// As many addresses of a host as the client takes.
+const ADDRESSES_MAX: usize = 16;
+
+/// Only what changes nothing at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Verb {
+    /// The page.
+    Get,
+    /// Its headers.
+    Head,
+}
+
+/// Arguments of `net.http_request`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Address of the page, `http://…` or `https://…`.
+    pub url: String,
+    /// `GET` or `HEAD`. Default: `GET`.
+    pub method: Option<Verb>,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Output {
+    /// The address that answered, after redirects.
+    pub url: String,
+    /// Status: 200, 404, …
+    pub status: u16,
+    /// What kind of content it is, as the server says.
+    pub content_type: String,
+    /// So much of the body was read, in bytes.
+    pub size: u64,
+    /// The beginning of the body; untrusted text.
+    pub body: String,
+    /// Is `body` not the whole?
+    pub truncated: bool,
+    /// Time it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl Tool for HttpRequest {
+    type Input = Input;
+    type Output = Output;
+    const SPEC: Spec = Spec {
+        timeout_ms: 15_000,
+        ..Spec::reading(
+            "net.http_request",
+            "Fetches a web page or its headers.",
+            &["net:connect:{url}"],
+        )
+    };
+
+    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
+        input.url = parse(&input.url)?.to_string();
+        input.method.get_or_insert(Verb::Get);
+        Ok(())
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let began = Instant::now();
+        let mut url = parse(&input.url)?;
+        for _ in 0..=REDIRECTS_MAX {
+            let answer = request(&url, input.method, context)?;
+            match redirect(&url, &answer)? {
+                Some(next) => url = next,
+                None => return read(&url, answer, began),
+            }
+        }
+        Err(ToolError::Precondition(format!(
+            "{}: more than {REDIRECTS_MAX} redirects",
+            input.url
+        )))
+    }
+
+    fn summarize(_input: &Input, output: &Output) -> String {
+        let kind = match output.content_type.as_str() {
+            "" => String::new(),
+            kind => format!(" of {kind}"),
+        };
+        format!(
+            "{} answered {}{kind}, {}, in {} ms",
+            output.url,
+            output.status,
+            bytes(output.size),
+            output.elapsed_ms
+        )
+    }
+}
+
+/// An absolute web address without a password in it.
+fn parse(text: &str) -> Result<Uri, ToolError> {
+    let fault = |why: &str| Err(ToolError::Invalid(format!("url: {why}")));
+    let Ok(url) = text.trim().parse::<Uri>() else {
+        return fault("is not an address");
+    };
+    match (url.scheme_str(), url.authority()) {
+        (Some("http" | "https"), Some(host)) if !host.as_str().contains('@') => {
+            names::check(bare_host(host.host())).map(|()| url)
+        }
+        (Some("http" | "https"), Some(_)) => fault("must not hold a user or password"),
+        _ => fault("must begin with http:// or https://"),
+    }
+}
+
+/// The host without the brackets of an IPv6 address.
+fn bare_host(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+type Answer = ureq::http::Response<Body>;
+
+/// One request, to addresses that were looked up here.
+fn request(url: &Uri, verb: Option<Verb>, context: &Context) -> Result<Answer, ToolError> {
+    let addresses = names::lookup(bare_host(url.host().unwrap_or_default()), context)?;
+    let config = Config::builder()
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent("aios-tools")
+        .timeout_global(Some(TIMEOUT.min(context.remaining())))
+        .build();
+    let agent = Agent::with_parts(config, DefaultConnector::default(), Fixed(addresses));
+    let method = match verb {
+        Some(Verb::Head) => Method::HEAD,
+        Some(Verb::Get) | None => Method::GET,
+    };
+    let request = Request::builder().method(method).uri(url.clone()).body(());
+    let request = request.map_err(|error| ToolError::Invalid(format!("url: {error}")))?;
+    agent.run(request).map_err(|error| match error {
+        ureq::Error::Timeout(_) => ToolError::Deadline(format!("{url} did not answer in time")),
+        error => ToolError::Precondition(format!("{url} cannot be fetched: {error}")),
+    })
+}
+
+/// Where the answer sends the caller: only to the same scheme, and only to an
+/// absolute address or path.
+fn redirect(from: &Uri, answer: &Answer) -> Result<Option<Uri>, ToolError> {
+    let location = answer
+        .headers()
+        .get("location")
+        .and_then(|value| value.to_str().ok());
+    let (true, Some(location)) = (answer.status().is_redirection(), location) else {
+        return Ok(None);
+    };
+    let refuse =
+        || ToolError::Precondition(format!("{from} redirects to {location:?}: not followed"));
+    let target = match (
+        location.starts_with("//"),
+        location.starts_with('/'),
+        from.authority(),
+    ) {
+        (false, true, Some(host)) => {
+            format!("{}://{host}{location}", from.scheme_str().unwrap_or("http"))
+        }
+        _ => location.to_owned(),
+    };
+    let next = parse(&target).map_err(|_| refuse())?;
+    // The grant was for this host; another one would need its own.
+    let same = next.scheme() == from.scheme() && next.host() == from.host();
+    if same { Ok(Some(next)) } else { Err(refuse()) }
+}
+
+fn read(url: &Uri, answer: Answer, began: Instant) -> Result<Output, ToolError> {
+    let status = answer.status().as_u16();
+    let content_type = answer.headers().get("content-type");
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .map(printable);
+    let mut content = Vec::new();
+    let fault = |error| ToolError::io(format_args!("{url} broke off"), error);
+    let reader = answer.into_body().into_reader();
+    reader
+        .take(BODY_MAX + 1)
+        .read_to_end(&mut content)
+        .map_err(fault)?;
+    let whole = content.len() as u64 <= BODY_MAX;
+    content.truncate(usize::try_from(BODY_MAX).unwrap_or(usize::MAX));
+    let shown = content.get(..SHOWN_MAX).unwrap_or(&content);
+    Ok(Output {
+        url: url.to_string(),
+        status,
+        content_type: content_type.unwrap_or_default(),
+        size: content.len() as u64,
+        body: String::from_utf8_lossy(shown).into_owned(),
+        truncated: !whole || shown.len() < content.len(),
+        elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Gives the client the addresses that were looked up already.
+#[derive(Debug)]
+struct Fixed(Vec<IpAddr>);
+
+impl Resolver for Fixed {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _config: &Config,
+        _timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let default = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
+        let port = uri.port_u16().unwrap_or(default);
+        let mut addresses = self.empty();
+        for address in self.0.iter().take(ADDRESSES_MAX) {
+            addresses.push(SocketAddr::new(*address, port));
+        }
+        if self.0.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(addresses)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

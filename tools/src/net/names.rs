@@ -1,0 +1,85 @@
+//! Host names: what is one, and which addresses it has.
+//!
+//! Names are resolved by a library and not by libc: the executables are static.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use hickory_resolver::config::{ResolverConfig, ResolverOpts};
+use hickory_resolver::name_server::TokioConnectionProvider;
+use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::{ResolveError, TokioResolver};
+
+use crate::context::Context;
+use crate::error::ToolError;
+
+/// How long one name server gets to answer.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it is asked.
+const ATTEMPTS: usize = 2;
+/// The longest name, in characters (RFC 1035).
+const NAME_MAX: usize = 253;
+
+/// Refuses what can be neither a name nor an address.
+///
+/// # Errors
+/// `Invalid`, saying what a host is.
+pub fn check(host: &str) -> Result<(), ToolError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    match (1..=NAME_MAX).contains(&host.len()) && host.chars().all(allowed) {
+        true => Ok(()),
+        false => Err(ToolError::Invalid(
+            "host: must be a name of letters, digits, - and . or an IP address".into(),
+        )),
+    }
+}
+
+/// The addresses of a host, by the system's name servers.
+///
+/// # Errors
+/// `Precondition` when the name has none, `Unavailable` when no server answers.
+pub fn lookup(host: &str, context: &Context) -> Result<Vec<IpAddr>, ToolError> {
+    if let Ok(address) = host.parse() {
+        return Ok(vec![address]);
+    }
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+    }
+    let (config, options) = read_system_conf().map_err(|error| {
+        ToolError::Precondition(format!("/etc/resolv.conf names no name servers: {error}"))
+    })?;
+    lookup_with(config, options, host, context)
+}
+
+/// The same, by given name servers.
+///
+/// # Errors
+/// As [`lookup`].
+pub fn lookup_with(
+    config: ResolverConfig,
+    mut options: ResolverOpts,
+    host: &str,
+    context: &Context,
+) -> Result<Vec<IpAddr>, ToolError> {
+    options.timeout = SERVER_TIMEOUT;
+    options.attempts = ATTEMPTS;
+    context.block_on(async {
+        let provider = TokioConnectionProvider::default();
+        let mut builder = TokioResolver::builder_with_config(config, provider);
+        *builder.options_mut() = options;
+        let answer = builder.build().lookup_ip(host).await;
+        answer
+            .map(|found| found.iter().collect())
+            .map_err(|error| refusal(host, &error))
+    })
+}
+
+fn refusal(host: &str, error: &ResolveError) -> ToolError {
+    if error.is_nx_domain() {
+        return ToolError::Precondition(format!("there is no host {host}"));
+    }
+    if error.is_no_records_found() {
+        return ToolError::Precondition(format!("{host} has no address"));
+    }
+    ToolError::Unavailable(format!("no name server answers for {host}: {error}"))
+}
