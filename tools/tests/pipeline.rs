@@ -342,7 +342,9 @@ async fn undo_works_once_after_a_restart_and_not_over_later_changes() {
         execution_id: id.into(),
         ..Default::default()
     };
-    orchestrator.undo(undo(&made.execution_id)).await.unwrap();
+    let undone = orchestrator.undo(undo(&made.execution_id)).await;
+    let said = format!("undone: {file} is gone again");
+    assert_eq!(undone.unwrap().into_inner().summary, said);
     assert!(!std::path::Path::new(&file).exists());
     let twice = orchestrator
         .undo(undo(&made.execution_id))

@@ -1,5 +1,7 @@
 //! `fs.disk_usage`: what takes space below a path, and how full its file system is.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,8 @@ use crate::format;
 use crate::spec::Spec;
 use crate::tool::Tool;
 
+/// So long it is counted what is below the path: the operator waits.
+const COUNT_LIMIT: Duration = Duration::from_secs(3);
 /// So many of the largest entries are given.
 const LARGEST: usize = 10;
 
@@ -75,13 +79,13 @@ impl Tool for Act {
         Ok(())
     }
 
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
         let path = input.path.clone().unwrap_or_else(|| "/".to_owned());
         let place = Place::open(&path)?;
         let device = place.existing()?.st_dev;
         let held = place.hold()?;
         let system = rustix::fs::fstatvfs(&held).map_err(|error| place.error(error))?;
-        let mut counter = extent::Counter::new(device, context.remaining() / 2);
+        let mut counter = extent::Counter::new(device, COUNT_LIMIT);
         let mut largest = Vec::new();
         let mut below = counter.own(&place);
         for child in place.children().unwrap_or_default() {

@@ -106,10 +106,12 @@ impl Pipeline {
     }
 }
 
+/// What is as before, path by path.
 fn summary(outcome: &Outcome) -> String {
-    let what = outcome
-        .result
-        .as_ref()
-        .map_or("a failed call", |success| success.summary.as_str());
-    format!("undone, and as before: {what}")
+    let said: Vec<_> = outcome
+        .steps
+        .iter()
+        .map(|sealed| sealed.step.undone())
+        .collect();
+    format!("undone: {}", said.join("; "))
 }

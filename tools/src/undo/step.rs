@@ -83,6 +83,20 @@ impl Step {
         }
     }
 
+    /// What is true of the path once the step is taken back, for people.
+    pub fn undone(&self) -> String {
+        match self {
+            Self::Restore {
+                path,
+                prior: Prior::Absent,
+                ..
+            }
+            | Self::RemoveFolder { path } => format!("{path} is gone again"),
+            Self::Restore { path, .. } => format!("{path} is as it was before"),
+            Self::MoveBack { from, .. } => format!("{from} is back"),
+        }
+    }
+
     fn fingerprint(&self) -> Result<String, ToolError> {
         match (self, Place::open_if_any(self.target())?) {
             (_, None) => Ok(ABSENT.to_owned()),
