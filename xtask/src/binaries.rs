@@ -72,8 +72,17 @@ pub fn build() -> Result<Vec<Binary>> {
 /// Copies an executable without its symbols.
 ///
 /// # Errors
-/// When strip fails.
+/// When strip fails, or the executable wants shared libraries: those of this
+/// machine are not on the appliance.
 pub fn install(binary: &Binary, root: &Path) -> Result<()> {
+    let dynamic = exec::output(Command::new("readelf").arg("--dynamic").arg(&binary.path))?;
+    let wanted: Vec<&str> = wanted_libraries(&dynamic).collect();
+    ensure!(
+        wanted.is_empty(),
+        "{} is not static, it needs {}",
+        binary.name,
+        wanted.join(", ")
+    );
     let folder = root.join(binary.folder);
     std::fs::create_dir_all(&folder)?;
     exec::run(
@@ -83,6 +92,14 @@ pub fn install(binary: &Binary, root: &Path) -> Result<()> {
             .arg(folder.join(binary.name))
             .arg(&binary.path),
     )
+}
+
+/// The shared libraries in readelf's listing of a dynamic section.
+fn wanted_libraries(listing: &str) -> impl Iterator<Item = &str> {
+    listing
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .filter_map(|line| line.split(['[', ']']).nth(1))
 }
 
 /// The executable that one of cargo's messages tells of.
@@ -97,6 +114,20 @@ fn executable(message: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_executable_that_wants_a_shared_library_is_seen() {
+        let needed = " 0x01 (NEEDED)             Shared library: [libstdc++.so.6]\n";
+        let cases = [
+            ("There is no dynamic section in this file.", vec![]),
+            (" 0x1e (FLAGS)              BIND_NOW", vec![]),
+            (needed, vec!["libstdc++.so.6"]),
+        ];
+        for (listing, expected) in cases {
+            let wanted: Vec<&str> = wanted_libraries(listing).collect();
+            assert_eq!(wanted, expected);
+        }
+    }
 
     #[test]
     fn executables_are_read_from_cargos_messages() {

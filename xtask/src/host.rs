@@ -19,7 +19,7 @@ pub const BINARIES: &[Need] = &[
     ("clang", "headers for the bindings of llama.cpp"),
     ("libclang-dev", "generates the bindings of llama.cpp"),
     ("protobuf-compiler", "reads the gRPC contracts"),
-    ("binutils", "strips the executables"),
+    ("binutils", "strips and checks the executables"),
 ];
 
 /// To compile the kernel.

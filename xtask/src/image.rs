@@ -23,9 +23,10 @@ const DATA: &str = "data.img";
 const DISK: &str = "disk.img";
 const MANIFEST: &str = "manifest.json";
 
-/// What every way of booting has in common. The serial line is where a person
-/// looks last, so it comes first for the kernel.
-const COMMON: &str = "quiet loglevel=4 panic=10 init=/usr/lib/aios/aios-init \
+/// What every way of booting has in common. `no_timer_check`: the kernel waits for
+/// the first timer interrupts by counting its own cycles, and panics when a busy
+/// host lets an emulated timer come late.
+const COMMON: &str = "quiet loglevel=4 panic=10 no_timer_check init=/usr/lib/aios/aios-init \
                       root=/dev/dm-0 ro rootfstype=squashfs rootwait";
 
 /// `manifest.json`: what was built, to be checked by whoever gets it.
