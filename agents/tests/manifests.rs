@@ -47,7 +47,7 @@ fn an_agent_holds_no_capability_that_none_of_its_tools_needs() {
             let kind = |text: &str| text.splitn(3, ':').take(2).collect::<Vec<_>>().join(":");
             let needed = registry.iter().map(|tool| tool.spec()).any(|spec| {
                 let needs = |needed: &&str| kind(needed) == kind(held);
-                manifest.takes(spec.name) && spec.capabilities.iter().any(|needed| needs(needed))
+                manifest.takes(spec.name) && spec.capabilities.iter().any(needs)
             });
             assert!(needed, "agent {} holds {held} for nothing", manifest.name);
         }
