@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use super::{Next, Plan, arguments, bind};
 use crate::registry::Catalog;
 
+/// An act of less confidence is not near enough to be named.
+const NEAR: f64 = 0.01;
+
 /// Must the services that are there be known to check it?
 pub fn names_a_service(proposal: &Proposal, catalog: &Catalog) -> bool {
     let Proposed::Call(act) = &proposal.act else {
@@ -124,7 +127,7 @@ fn done_before(goal: &Goal, act: &str, wanted: &Map<String, Value>) -> bool {
 fn beyond(what: &str, alternatives: &[(String, f64)]) -> String {
     let acts = alternatives
         .iter()
-        .filter(|(act, _)| act.contains('.'))
+        .filter(|(act, confidence)| act.contains('.') && *confidence >= NEAR)
         .take(3)
         .map(|(act, confidence)| format!("{act} ({:.0} %)", confidence * 100.0));
     let acts: Vec<String> = acts.collect();
