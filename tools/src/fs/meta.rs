@@ -122,7 +122,7 @@ fn read_attributes(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Errno> {
     let mut found = BTreeMap::new();
     for name in attribute_names(path)? {
         let name = OsStr::from_bytes(&name);
-        let size = match rustix::fs::getxattr(path, name, &mut [0_u8; 0][..]) {
+        let size = match rustix::fs::getxattr_query(path, name) {
             Ok(size) => size,
             Err(Errno::NODATA | Errno::NOTSUP) => continue,
             Err(error) => return Err(error),
@@ -136,7 +136,7 @@ fn read_attributes(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Errno> {
 }
 
 fn attribute_names(path: &Path) -> Result<Vec<Vec<u8>>, Errno> {
-    let size = match rustix::fs::listxattr(path, &mut [0_u8; 0][..]) {
+    let size = match rustix::fs::listxattr_query(path) {
         Ok(size) => size,
         Err(Errno::NOTSUP | Errno::NOSYS) => return Ok(Vec::new()), // the file system has none
         Err(error) => return Err(error),
@@ -162,4 +162,31 @@ fn write_attributes(path: &Path, wanted: &BTreeMap<String, Vec<u8>>) -> Result<(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_read_and_given_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (first, second) = (root.join("first"), root.join("second"));
+        std::fs::write(&first, "").unwrap();
+        std::fs::write(&second, "").unwrap();
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&first, "user.note", b"kept\0", flags).is_err() {
+            return; // this file system has no attributes
+        }
+        rustix::fs::setxattr(&second, "user.other", b"", flags).unwrap();
+        rustix::fs::chmod(&first, Mode::from_raw_mode(0o4711)).unwrap();
+        let place = |path: &Path| Place::open(path.to_str().unwrap()).unwrap();
+        let read = |place: &Place| Meta::read(place, &place.hold().unwrap()).unwrap().1;
+        let meta = read(&place(&first));
+        assert_eq!(meta.attributes["user.note"], b"kept\0");
+        assert_eq!(meta.mode, 0o4711);
+        meta.apply(&place(&second)).unwrap();
+        assert_eq!(read(&place(&second)), meta);
+    }
 }
