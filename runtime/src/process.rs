@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::process::{Child, ChildStderr, Command as Process};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::wire::{self, Command, FromWorker, ToWorker};
 
@@ -33,6 +34,7 @@ pub struct Worker {
     /// What it answers; ends when it is gone.
     pub events: mpsc::Receiver<FromWorker>,
     last_words: Arc<Mutex<VecDeque<String>>>,
+    log: Option<JoinHandle<()>>,
 }
 
 impl Worker {
@@ -51,9 +53,10 @@ impl Worker {
             .kill_on_drop(true)
             .spawn()?;
         let last_words = Arc::default();
-        if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(pass_on(stderr, Arc::clone(&last_words)));
-        }
+        let log = child
+            .stderr
+            .take()
+            .map(|stderr| tokio::spawn(pass_on(stderr, Arc::clone(&last_words))));
         let (sender, events) = mpsc::channel(EVENTS);
         tokio::spawn(async move {
             while let Ok(event) = wire::receive(&mut reader).await {
@@ -67,6 +70,7 @@ impl Worker {
             writer,
             events,
             last_words,
+            log,
         })
     }
 
@@ -94,6 +98,9 @@ impl Worker {
                 Err(error) => format!("cannot be killed: {error}"),
             },
         };
+        if let Some(log) = self.log.take() {
+            drop(tokio::time::timeout(GONE_WITHIN, log).await); // Err: what came so far will do
+        }
         let words = self
             .last_words
             .lock()

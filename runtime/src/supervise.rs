@@ -164,7 +164,7 @@ async fn start(spec: &Spec, status: &watch::Sender<Status>) -> Result<Worker, St
     let deadline = tokio::time::Instant::now() + limit;
     let (mut worker, event) = ask(worker, load, deadline).await?;
     let Event::Loaded(steps) = event else {
-        return Err(refused(event));
+        return Err(refused(worker, event).await);
     };
     let loaded = began.elapsed();
     let mut answer = String::from("no test prompt");
@@ -211,10 +211,12 @@ async fn inspect(spec: &Spec) -> Result<(Summary, Option<Test>), StartError> {
     }
 }
 
-fn refused(event: Event) -> StartError {
+/// The worker's refusal, with what llama.cpp wrote about it.
+async fn refused(worker: Worker, event: Event) -> StartError {
+    let obituary = worker.obituary().await;
     StartError::Hopeless(match event {
-        Event::Failed(failure) => failure.message,
-        _ => "the worker answered something else".to_owned(),
+        Event::Failed(failure) => format!("{}: {obituary}", failure.message),
+        _ => format!("the worker answered something else: {obituary}"),
     })
 }
 

@@ -1,6 +1,8 @@
 //! `Encode` and `Embed`, against a tiny encoder that the test writes and, where
 //! there is one, against the real embedding model.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::path::PathBuf;
@@ -183,7 +185,12 @@ async fn the_operator_model_chooses_the_act_of_its_test_prompt() {
         };
         let loaded = runtime.client.load_model(load).await;
         assert_eq!(loaded.is_ok(), serving, "{loaded:?}");
-        let health = runtime.client.health(HealthRequest {}).await.unwrap().into_inner();
+        let health = runtime
+            .client
+            .health(HealthRequest {})
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(health.serving, serving, "{}", health.detail);
     }
 }

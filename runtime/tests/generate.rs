@@ -1,10 +1,12 @@
 //! `Generate` against a tiny decoder that the test writes.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{code, cpu_ticks, prompt, tiny};
+use support::{code, cpu_ticks, endless, prompt, tiny};
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,11 +114,12 @@ async fn twelve_streams_at_once_do_not_mix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_stream_stops_the_work() {
+    const LONG: u32 = 3000;
     let mut runtime = tiny().await;
     let pid = runtime.model("writer").await.worker_pid;
     let mut stream = runtime
         .client
-        .generate(prompt("on and on", 4000))
+        .generate(endless(LONG))
         .await
         .unwrap()
         .into_inner();
@@ -137,7 +140,7 @@ async fn a_dropped_stream_stops_the_work() {
     );
     // And the work would have gone on that long, had nobody stopped it.
     let began = Instant::now();
-    runtime.generate(prompt("on and on", 4000)).await.unwrap();
+    runtime.generate(endless(LONG)).await.unwrap();
     assert!(
         began.elapsed() > Duration::from_millis(400),
         "{:?}",

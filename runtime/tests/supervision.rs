@@ -1,5 +1,7 @@
 //! Workers that are killed, files that lie, models that answer nonsense.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;
@@ -8,7 +10,7 @@ use aios_proto::v1::{
     EmbedRequest, HealthRequest, LoadModelRequest, ModelState, UnloadModelRequest,
 };
 use aios_runtime::config::Settings;
-use support::{code, kill, models, prompt, settings, start, tiny};
+use support::{code, endless, kill, models, prompt, settings, start, start_with, tiny};
 use tonic::Code;
 
 fn load(name: &str) -> LoadModelRequest {
@@ -24,7 +26,7 @@ async fn a_killed_worker_costs_its_callers_only_and_is_replaced() {
     let embedding = runtime.model("embedding").await.worker_pid;
     let mut stream = runtime
         .client
-        .generate(prompt("on and on", 4000))
+        .generate(endless(4000))
         .await
         .unwrap()
         .into_inner();
@@ -94,23 +96,23 @@ async fn a_bad_file_is_a_failed_model_with_the_reason_and_hurts_no_other() {
     cut.truncate(cut.len() - 1000);
     let mut no_tensor = models::decoder(256);
     no_tensor.drop_tensor("blk.1.ffn_up.weight");
-    let mut abort = models::decoder(256); // llama.cpp asserts that these are texts
-    abort.array("tokenizer.ggml.tokens", 4, vec![vec![0; 4]; 259]);
+    let mut wrong_type = models::decoder(256);
+    wrong_type.array("tokenizer.ggml.tokens", 4, vec![vec![0; 4]; 259]);
     let mut runtime = start(settings(), |builtin, operator| {
         models::encoder().write(&builtin.join("embedding.gguf"));
         std::fs::write(operator.join("cut.gguf"), &cut).unwrap();
         std::fs::write(operator.join("text.gguf"), "not a model").unwrap();
         std::fs::write(operator.join("empty.gguf"), "").unwrap();
         no_tensor.write(&operator.join("no-tensor.gguf"));
-        abort.write(&operator.join("abort.gguf"));
+        wrong_type.write(&operator.join("wrong-type.gguf"));
     });
     runtime.ready(1).await;
     let cases = [
         ("cut", "outside of the file"),
         ("text", "does not begin with GGUF"),
         ("empty", "ends in the middle"),
-        ("no-tensor", "cannot load"),
-        ("abort", "tried 3 times"),
+        ("no-tensor", "'blk.1.ffn_up.weight' not found"),
+        ("wrong-type", "invalid gguf type"),
     ];
     for (name, reason) in cases {
         let refused = runtime.client.load_model(load(name)).await.unwrap_err();
@@ -196,11 +198,7 @@ async fn a_full_queue_refuses_at_once() {
     runtime.ready(1).await;
     let mut streams = Vec::new();
     for _ in 0..2 {
-        let stream = runtime
-            .client
-            .generate(prompt("on and on", 2000))
-            .await
-            .unwrap();
+        let stream = runtime.client.generate(endless(2000)).await.unwrap();
         streams.push(stream.into_inner());
     }
     assert_eq!(
@@ -224,4 +222,22 @@ async fn a_request_that_arrives_while_its_model_is_loading_is_answered() {
     };
     let embedded = runtime.client.embed(request).await.unwrap().into_inner();
     assert_eq!(embedded.embeddings.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_crashes_at_every_load_is_tried_three_times_and_no_more() {
+    let mut runtime = start_with("/bin/false".into(), settings(), |builtin, _| {
+        models::encoder().write(&builtin.join("embedding.gguf"));
+    });
+    drop(runtime.models().await);
+    let refused = runtime
+        .client
+        .load_model(load("embedding"))
+        .await
+        .unwrap_err();
+    assert!(
+        refused.message().contains("status 1 (tried 3 times)"),
+        "{refused}"
+    );
+    assert_eq!(runtime.model("embedding").await.state(), ModelState::Failed);
 }

@@ -99,7 +99,7 @@ impl<'m> Encoder<'m> {
             sequences.push(tokens);
         }
         let mut embeddings = Vec::with_capacity(sequences.len());
-        for group in groups(&sequences) {
+        for group in groups(&sequences, self.limit().min(GROUP_TOKENS)) {
             self.compute(group)?;
             let mut row = 0;
             for tokens in group {
@@ -226,12 +226,13 @@ fn check_ids(ids: &[u32], limit: usize, vocabulary: i32) -> Result<Vec<LlamaToke
         .collect()
 }
 
-/// Splits sequences, in order, into what is computed together.
-fn groups(sequences: &[Vec<LlamaToken>]) -> Vec<&[Vec<LlamaToken>]> {
+/// Splits sequences, in order, into what is computed together
+/// (`most` tokens, unless one alone has more).
+fn groups(sequences: &[Vec<LlamaToken>], most: usize) -> Vec<&[Vec<LlamaToken>]> {
     let mut groups = Vec::new();
     let (mut start, mut tokens) = (0, 0);
     for (index, sequence) in sequences.iter().enumerate() {
-        let full = tokens + sequence.len() > GROUP_TOKENS || index - start == SEQUENCES as usize;
+        let full = tokens + sequence.len() > most || index - start == SEQUENCES as usize;
         if full && index > start {
             groups.push(&sequences[start..index]);
             (start, tokens) = (index, 0);
@@ -263,7 +264,7 @@ mod tests {
         let sequence = |length| vec![LlamaToken::new(0); length];
         let check = |lengths: &[usize], expected: &[usize]| {
             let sequences: Vec<_> = lengths.iter().copied().map(sequence).collect();
-            let sizes: Vec<usize> = groups(&sequences).iter().map(|g| g.len()).collect();
+            let sizes: Vec<usize> = groups(&sequences, 256).iter().map(|g| g.len()).collect();
             assert_eq!(sizes, expected, "{lengths:?}");
         };
         check(&[5], &[1]);

@@ -61,13 +61,13 @@ fn serve() -> io::Result<()> {
     let parameters = LlamaModelParams::default().with_n_gpu_layers(0);
     let path = Path::new(&load.path);
     let Ok(model) = LlamaModel::load_from_file(&backend, path, &parameters) else {
-        let refused = Status::failed_precondition("llama.cpp cannot load the file; see the log");
+        let refused = Status::failed_precondition("llama.cpp cannot load the file");
         return out.fail(first.id, &refused);
     };
     let model_ms = began.elapsed().as_millis() as u64;
     let began = Instant::now();
     let Ok(context) = model.new_context(&backend, context_parameters(&load)) else {
-        let refused = Status::failed_precondition("llama.cpp cannot make a context; see the log");
+        let refused = Status::failed_precondition("llama.cpp cannot make a context");
         return out.fail(first.id, &refused);
     };
     let context_ms = began.elapsed().as_millis() as u64;

@@ -31,6 +31,15 @@ pub enum Place {
 
 /// Starts a server after `prepare` has written models into `lib/` and `state/`.
 pub fn start(settings: Settings, prepare: impl FnOnce(&Path, &Path)) -> Runtime {
+    start_with(env!("CARGO_BIN_EXE_aios-runtime").into(), settings, prepare)
+}
+
+/// The same with another executable for the workers.
+pub fn start_with(
+    executable: PathBuf,
+    settings: Settings,
+    prepare: impl FnOnce(&Path, &Path),
+) -> Runtime {
     let folder = tempfile::tempdir().unwrap();
     let (builtin, operator) = (folder.path().join("lib"), folder.path().join("state"));
     std::fs::create_dir_all(&builtin).unwrap();
@@ -41,7 +50,7 @@ pub fn start(settings: Settings, prepare: impl FnOnce(&Path, &Path)) -> Runtime 
         socket: socket.clone(),
         builtin_models: builtin,
         operator_models: operator,
-        executable: PathBuf::from(env!("CARGO_BIN_EXE_aios-runtime")),
+        executable,
         settings,
     };
     let (stop, stopped) = oneshot::channel();
@@ -142,6 +151,14 @@ pub fn prompt(text: &str, max_tokens: u32) -> GenerateRequest {
         prompt: text.to_owned(),
         max_tokens,
         ..Default::default()
+    }
+}
+
+/// A request that only `max_tokens` ends: the grammar allows no end.
+pub fn endless(max_tokens: u32) -> GenerateRequest {
+    GenerateRequest {
+        grammar: "root ::= [a-z] root".to_owned(),
+        ..prompt("on and on", max_tokens)
     }
 }
 
