@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Resource;
 use serde_json::{Value, json};
 
 use crate::artefacts::Artefacts;
@@ -22,30 +23,34 @@ const RUNTIME: &str = "runc";
 /// How long the runtime may take to make the container, and to remove it.
 const RUNTIME_LIMIT: Duration = Duration::from_secs(20);
 
-/// What PID 1 and the services under it need of root's powers; not what only
-/// hardware needs (modules, raw I/O, the clock).
-const CAPABILITIES: [&str; 20] = [
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_IPC_LOCK",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_ADMIN",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYSLOG",
+/// What PID 1 and the services under it need of root's powers, with their
+/// numbers (capabilities(7)); not what only hardware needs (modules, raw I/O,
+/// the clock).
+const CAPABILITIES: [(&str, u32); 20] = [
+    ("CAP_AUDIT_WRITE", 29),
+    ("CAP_CHOWN", 0),
+    ("CAP_DAC_OVERRIDE", 1),
+    ("CAP_DAC_READ_SEARCH", 2),
+    ("CAP_FOWNER", 3),
+    ("CAP_FSETID", 4),
+    ("CAP_IPC_LOCK", 14),
+    ("CAP_KILL", 5),
+    ("CAP_MKNOD", 27),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_NET_BIND_SERVICE", 10),
+    ("CAP_NET_RAW", 13),
+    ("CAP_SETFCAP", 31),
+    ("CAP_SETGID", 6),
+    ("CAP_SETPCAP", 8),
+    ("CAP_SETUID", 7),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_RESOURCE", 24),
+    ("CAP_SYSLOG", 34),
 ];
+
+/// Open files that PID 1 and its services may have, where the host allows it.
+const FILES_MAX: u64 = 65_536;
 
 /// A running container; killed when dropped.
 pub struct Container {
@@ -74,7 +79,7 @@ impl Container {
         let data = options.folder.join("data");
         std::fs::create_dir_all(&bundle)?;
         std::fs::create_dir_all(&data)?;
-        let config = config(&artefacts.rootfs, &data, node);
+        let config = config(&artefacts.rootfs, &data, node)?;
         std::fs::write(
             bundle.join("config.json"),
             serde_json::to_vec_pretty(&config)?,
@@ -194,7 +199,10 @@ impl Drop for Container {
 }
 
 /// The bundle's `config.json` (OCI runtime specification 1.0).
-fn config(rootfs: &Path, data: &Path, node: &Path) -> Value {
+fn config(rootfs: &Path, data: &Path, node: &Path) -> Result<Value> {
+    let capabilities = capabilities_here()?;
+    let files = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(FILES_MAX);
+    let files = files.min(FILES_MAX);
     let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": source, "options": options });
     let bind = |destination: &str, source: &Path, mode: &str| {
         mount(
@@ -205,7 +213,7 @@ fn config(rootfs: &Path, data: &Path, node: &Path) -> Value {
         )
     };
     let namespaces = ["pid", "mount", "ipc", "uts", "network"].map(|kind| json!({ "type": kind }));
-    json!({
+    Ok(json!({
         "ociVersion": "1.0.2",
         "hostname": "aios",
         "root": { "path": rootfs, "readonly": true },
@@ -216,9 +224,9 @@ fn config(rootfs: &Path, data: &Path, node: &Path) -> Value {
             "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "container=runc"],
             "cwd": "/",
             "noNewPrivileges": false,
-            "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": 65536, "hard": 65536 }],
+            "rlimits": [{ "type": "RLIMIT_NOFILE", "soft": files, "hard": files }],
             "capabilities": {
-                "bounding": CAPABILITIES, "effective": CAPABILITIES, "permitted": CAPABILITIES
+                "bounding": capabilities, "effective": capabilities, "permitted": capabilities
             }
         },
         "mounts": [
@@ -235,5 +243,15 @@ fn config(rootfs: &Path, data: &Path, node: &Path) -> Value {
             "namespaces": namespaces,
             "resources": { "devices": [{ "allow": false, "access": "rwm" }] }
         }
-    })
+    }))
+}
+
+/// Those of [`CAPABILITIES`] that this machine lets anybody have: the runtime
+/// refuses to give more.
+fn capabilities_here() -> Result<Vec<&'static str>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    let mask = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    let mask = mask.context("/proc/self/status has no CapBnd")?;
+    Ok(CAPABILITIES.iter().filter(|(_, bit)| mask >> bit & 1 == 1).map(|(name, _)| *name).collect())
 }

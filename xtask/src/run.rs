@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -249,7 +249,7 @@ fn forget_data(folder: &Path) -> Result<()> {
     )
 }
 
-fn remove(outcome: std::io::Result<()>, path: &PathBuf) -> Result<()> {
+fn remove(outcome: std::io::Result<()>, path: &Path) -> Result<()> {
     match outcome {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             bail!("cannot remove {}: {error}", path.display())
