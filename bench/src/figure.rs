@@ -28,7 +28,9 @@ pub fn quantile_ms(series: &mut [Duration], share: f64) -> f64 {
     series.sort_unstable();
     let last = series.len().saturating_sub(1) as f64;
     let at = (last * share.clamp(0.0, 1.0)).round() as usize;
-    series.get(at).map_or(0.0, |duration| duration.as_secs_f64() * 1000.0)
+    series
+        .get(at)
+        .map_or(0.0, |duration| duration.as_secs_f64() * 1000.0)
 }
 
 #[cfg(test)]

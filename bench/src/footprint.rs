@@ -21,7 +21,11 @@ pub fn measure(init: u32) -> Result<Vec<Figure>> {
     }
     Ok(vec![
         Figure::new("pid 1 resident set", resident / KIB_PER_MIB, "MiB"),
-        Figure::new("all daemons and agents, idle, without models", proportional / KIB_PER_MIB, "MiB"),
+        Figure::new(
+            "all daemons and agents, idle, without models",
+            proportional / KIB_PER_MIB,
+            "MiB",
+        ),
     ])
 }
 
@@ -40,7 +44,11 @@ pub fn processes_of(init: u32) -> Result<Vec<Process>> {
     let wanted = space(init).context("the container is gone")?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
-        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
             continue;
         };
         if space(pid).is_ok_and(|space: PathBuf| space == wanted) {
@@ -50,7 +58,11 @@ pub fn processes_of(init: u32) -> Result<Vec<Process>> {
                 .map(str::to_owned)
                 .collect();
             let is_model_worker = command.get(1).is_some_and(|role| role == "worker");
-            found.push(Process { pid, command, is_model_worker });
+            found.push(Process {
+                pid,
+                command,
+                is_model_worker,
+            });
         }
     }
     Ok(found)
@@ -61,5 +73,7 @@ fn field(path: &str, name: &str) -> Result<f64> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     let number = line.and_then(|rest| rest.split_whitespace().next());
-    number.and_then(|n| n.parse().ok()).with_context(|| format!("{path} has no {name}"))
+    number
+        .and_then(|n| n.parse().ok())
+        .with_context(|| format!("{path} has no {name}"))
 }

@@ -24,10 +24,22 @@ pub async fn measure(config: &Path) -> Result<Vec<Figure>> {
     let mut plans = Vec::new();
     for number in 0..PLANNED {
         let goal = run(&client, &format!("is port {} open?", 20_000 + number)).await?;
-        let request = ListDecisionsRequest { goal_id: goal, limit: 10 };
-        let answer = client.management().list_decisions(request).await?.into_inner();
-        let first = answer.decisions.iter().min_by_key(|decision| decision.time_ms);
-        plans.push(Duration::from_micros(first.context("no decision is on record")?.cost_us));
+        let request = ListDecisionsRequest {
+            goal_id: goal,
+            limit: 10,
+        };
+        let answer = client
+            .management()
+            .list_decisions(request)
+            .await?
+            .into_inner();
+        let first = answer
+            .decisions
+            .iter()
+            .min_by_key(|decision| decision.time_ms);
+        plans.push(Duration::from_micros(
+            first.context("no decision is on record")?.cost_us,
+        ));
     }
     run(&client, "is port 9090 open?").await?;
     let start = Instant::now();
@@ -46,15 +58,23 @@ pub async fn measure(config: &Path) -> Result<Vec<Figure>> {
     }
     let rate = TRIVIAL as f64 / start.elapsed().as_secs_f64();
     Ok(vec![
-        Figure::new("goal to validated plan, operator model, p50", quantile_ms(&mut plans, 0.5), "ms"),
+        Figure::new(
+            "goal to validated plan, operator model, p50",
+            quantile_ms(&mut plans, 0.5),
+            "ms",
+        ),
         Figure::new("trivial goals, end to end", rate, "/s"),
     ])
 }
 
 async fn connect(config: &Path) -> Result<Client> {
     let store = Store::open(Some(config)).map_err(|failure| anyhow!("{failure}"))?;
-    let (_, context) = store.context(None).map_err(|failure| anyhow!("{failure}"))?;
-    Client::connect(context, None).await.map_err(|failure| anyhow!("{failure}"))
+    let (_, context) = store
+        .context(None)
+        .map_err(|failure| anyhow!("{failure}"))?;
+    Client::connect(context, None)
+        .await
+        .map_err(|failure| anyhow!("{failure}"))
 }
 
 /// Gives a goal and waits for its success; its id.
@@ -66,10 +86,19 @@ async fn run(client: &Client, text: &str) -> Result<String> {
         ..SubmitGoalRequest::default()
     };
     let mut goal = api.submit_goal(request).await?.into_inner();
-    let mut changes = api.watch_goal(GetGoalRequest { id: goal.id.clone() }).await?.into_inner();
+    let mut changes = api
+        .watch_goal(GetGoalRequest {
+            id: goal.id.clone(),
+        })
+        .await?
+        .into_inner();
     while let Some(now) = changes.message().await? {
         goal = now;
     }
-    ensure!(goal.state() == GoalState::Succeeded, "{text:?} ended with {:?}", goal.reason);
+    ensure!(
+        goal.state() == GoalState::Succeeded,
+        "{text:?} ended with {:?}",
+        goal.reason
+    );
     Ok(goal.id)
 }

@@ -23,8 +23,16 @@ pub fn measure() -> Result<Vec<Figure>> {
     let start = Instant::now();
     let report = verify(&log, &Expected::default());
     let seconds = start.elapsed().as_secs_f64();
-    ensure!(report.intact && report.entries >= ENTRIES, "{}", report.detail);
-    Ok(vec![Figure::new("verify a ledger of 1,000,000 entries", seconds, "s")])
+    ensure!(
+        report.intact && report.entries >= ENTRIES,
+        "{}",
+        report.detail
+    );
+    Ok(vec![Figure::new(
+        "verify a ledger of 1,000,000 entries",
+        seconds,
+        "s",
+    )])
 }
 
 fn entry(number: u64) -> Entry {

@@ -43,7 +43,10 @@ fn main() -> Result<()> {
     show("footprint", footprint::measure(arguments.init));
     show("tools", runtime.block_on(tools::measure(&run)));
     show("goals", runtime.block_on(goals::measure(&arguments.config)));
-    show("memory", runtime.block_on(memory::measure(&run, arguments.init)));
+    show(
+        "memory",
+        runtime.block_on(memory::measure(&run, arguments.init)),
+    );
     show("ledger", ledger::measure());
     Ok(())
 }

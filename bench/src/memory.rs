@@ -49,7 +49,11 @@ pub async fn measure(run: &Path, init: u32) -> Result<Vec<Figure>> {
     }
     Ok(vec![
         Figure::new("durable memory inserts", rate, "/s"),
-        Figure::new("killed daemon to serving again", quantile_ms(&mut away, 0.5), "ms"),
+        Figure::new(
+            "killed daemon to serving again",
+            quantile_ms(&mut away, 0.5),
+            "ms",
+        ),
     ])
 }
 
@@ -69,14 +73,22 @@ async fn kill_and_wait(path: &Path, init: u32) -> Result<Duration> {
     let processes = processes_of(init)?;
     let memory = processes
         .iter()
-        .find(|process| process.command.first().is_some_and(|name| name.ends_with("aios-memory")))
+        .find(|process| {
+            process
+                .command
+                .first()
+                .is_some_and(|name| name.ends_with("aios-memory"))
+        })
         .context("aios-memory does not run")?;
     let pid = Pid::from_raw(memory.pid.cast_signed()).context("aios-memory has no pid")?;
     let start = Instant::now();
     kill_process(pid, Signal::KILL)?;
     while start.elapsed() < BACK_LIMIT {
         let mut client = MemoryClient::new(socket::channel(path)?);
-        let request = ListGoalsRequest { limit: 1, ..ListGoalsRequest::default() };
+        let request = ListGoalsRequest {
+            limit: 1,
+            ..ListGoalsRequest::default()
+        };
         if client.list_goals(request).await.is_ok() {
             return Ok(start.elapsed());
         }

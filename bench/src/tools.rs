@@ -23,15 +23,32 @@ pub async fn measure(run: &Path) -> Result<Vec<Figure>> {
     let mut reads = Vec::with_capacity(READS);
     for _ in 0..READS {
         let start = Instant::now();
-        call(client.clone(), "fs.stat", json!({ "path": "/etc/hostname" })).await?;
+        call(
+            client.clone(),
+            "fs.stat",
+            json!({ "path": "/etc/hostname" }),
+        )
+        .await?;
         reads.push(start.elapsed());
     }
     let rate = writes_per_second(&client).await?;
     Ok(vec![
-        Figure::new("read-only tool call, audited, p50", quantile_ms(&mut reads, 0.5), "ms"),
-        Figure::new("read-only tool call, audited, p99", quantile_ms(&mut reads, 0.99), "ms"),
+        Figure::new(
+            "read-only tool call, audited, p50",
+            quantile_ms(&mut reads, 0.5),
+            "ms",
+        ),
+        Figure::new(
+            "read-only tool call, audited, p99",
+            quantile_ms(&mut reads, 0.99),
+            "ms",
+        ),
         Figure::new("durable mutating calls, 16 clients", rate, "/s"),
-        Figure::new("another call while one tool waits", beside_a_slow_one(&client).await?, "ms"),
+        Figure::new(
+            "another call while one tool waits",
+            beside_a_slow_one(&client).await?,
+            "ms",
+        ),
     ])
 }
 
@@ -43,8 +60,12 @@ async fn writes_per_second(client: &ToolsClient<Channel>) -> Result<f64> {
         writers.spawn(async move {
             for round in 0..WRITES_EACH {
                 let path = format!("/srv/bench-{writer}.txt");
-                call(client.clone(), "fs.write", json!({ "path": path, "content": round.to_string() }))
-                    .await?;
+                call(
+                    client.clone(),
+                    "fs.write",
+                    json!({ "path": path, "content": round.to_string() }),
+                )
+                .await?;
             }
             anyhow::Ok(())
         });
@@ -67,7 +88,12 @@ async fn beside_a_slow_one(client: &ToolsClient<Channel>) -> Result<f64> {
     let mut slowest = Duration::ZERO;
     for _ in 0..50 {
         let start = Instant::now();
-        call(client.clone(), "fs.stat", json!({ "path": "/etc/hostname" })).await?;
+        call(
+            client.clone(),
+            "fs.stat",
+            json!({ "path": "/etc/hostname" }),
+        )
+        .await?;
         slowest = slowest.max(start.elapsed());
     }
     anyhow::ensure!(!waiting.is_finished(), "the slow tool was not slow");
@@ -87,6 +113,9 @@ async fn call(
         reason: "benchmark".to_owned(),
         ..CallRequest::default()
     };
-    client.call(request).await.with_context(|| format!("{tool} {arguments}"))?;
+    client
+        .call(request)
+        .await
+        .with_context(|| format!("{tool} {arguments}"))?;
     Ok(())
 }

@@ -78,7 +78,7 @@ pub struct ServiceRecord {
     pub pid: u32,
     /// Starts after the first.
     pub restarts: u32,
-    /// When it entered its state.
+    /// When it entered its state, ms of `CLOCK_BOOTTIME`.
     pub since: u64,
     /// The longest that a restart may take, by its manifest.
     pub patience: u64,

@@ -201,7 +201,9 @@ impl Drop for Container {
 /// The bundle's `config.json` (OCI runtime specification 1.0).
 fn config(rootfs: &Path, data: &Path, node: &Path) -> Result<Value> {
     let capabilities = capabilities_here()?;
-    let files = rustix::process::getrlimit(Resource::Nofile).maximum.unwrap_or(FILES_MAX);
+    let files = rustix::process::getrlimit(Resource::Nofile)
+        .maximum
+        .unwrap_or(FILES_MAX);
     let files = files.min(FILES_MAX);
     let mount = |destination: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": destination, "type": kind, "source": source, "options": options });
     let bind = |destination: &str, source: &Path, mode: &str| {
@@ -253,5 +255,9 @@ fn capabilities_here() -> Result<Vec<&'static str>> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
     let mask = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
     let mask = mask.context("/proc/self/status has no CapBnd")?;
-    Ok(CAPABILITIES.iter().filter(|(_, bit)| mask >> bit & 1 == 1).map(|(name, _)| *name).collect())
+    Ok(CAPABILITIES
+        .iter()
+        .filter(|(_, bit)| mask >> bit & 1 == 1)
+        .map(|(name, _)| *name)
+        .collect())
 }

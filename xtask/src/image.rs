@@ -81,6 +81,7 @@ fn make() -> Result<(Artefacts, Kernel, Root)> {
         disk: folder.join(DISK),
         aiosctl: aiosctl.context("there is no aiosctl")?.path.clone(),
     };
+    artefacts.write(&folder)?;
     Ok((artefacts, kernel, root))
 }
 

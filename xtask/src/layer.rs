@@ -93,7 +93,8 @@ pub fn apply(root: &Path, binaries: &[Binary], models: &Path) -> Result<()> {
     for folder in ["tmp", "var/tmp"] {
         fs::set_permissions(root.join(folder), Permissions::from_mode(0o1777))?;
     }
-    fs::set_permissions(root.join("etc/aios/pki"), Permissions::from_mode(0o700))?;
+    // Certificates are for everyone; provisioning gives the key to its owner alone.
+    fs::set_permissions(root.join("etc/aios/pki"), Permissions::from_mode(0o755))?;
     for (path, content) in FILES {
         write(
             &root.join(path),

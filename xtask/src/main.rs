@@ -9,6 +9,7 @@
 //!
 //! What must not live here: anything that runs on the appliance.
 
+mod bench;
 mod binaries;
 mod cache;
 mod disk;
@@ -55,6 +56,8 @@ enum Command {
     Run(run::RunArguments),
     /// Run all checks and tests, as CI does
     Test,
+    /// Measure, and print each figure beside its target
+    Bench(bench::BenchArguments),
     /// Lead the port on standard input into a container's network (used by run)
     #[command(hide = true)]
     Forward {
@@ -99,6 +102,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
         Command::Run(arguments) => return run::run(&arguments),
         Command::Test => test::run()?,
+        Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Forward { pid } => run::forward(pid)?,
     }
     Ok(true)

@@ -24,6 +24,11 @@ impl Clock {
     pub fn now(&self) -> Millis {
         boottime().saturating_sub(self.zero)
     }
+
+    /// A time of this clock as the kernel counts it, for other processes.
+    pub fn as_boottime(&self, time: Millis) -> Millis {
+        self.zero + time
+    }
 }
 
 fn boottime() -> Millis {

@@ -80,7 +80,7 @@ impl Supervisor {
                 .and_then(|pid| u32::try_from(pid.as_raw()).ok())
                 .unwrap_or(0),
             restarts: status.restarts,
-            since: status.since,
+            since: self.clock.as_boottime(status.since),
             patience: manifest.start_timeout_ms + manifest.stop_timeout_ms,
         })
     }

@@ -63,9 +63,15 @@ fn judge(
 ) -> (Next, &'static str) {
     let begun = !goal.tasks.is_empty();
     match &proposal.act {
-        Proposed::Done | Proposed::None | Proposed::Ask if begun => {
-            (Next::Done, "the model sees nothing more to do")
-        }
+        Proposed::Done if begun => (Next::Done, "the model sees nothing more to do"),
+        // Not success: what was asked for is not all done.
+        Proposed::None | Proposed::Ask if begun => (
+            Next::Refuse(beyond(
+                "the tasks above are done, but I am not sure that they are all you asked for",
+                alternatives,
+            )),
+            "the model does not understand the rest",
+        ),
         Proposed::Done | Proposed::None => (
             Next::Refuse(beyond("this is beyond what I can do", alternatives)),
             "the model finds nothing that a tool does",
