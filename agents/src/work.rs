@@ -13,6 +13,8 @@ use crate::task;
 /// How long a call is repeated while `aios-tools` is away: it restarts within a
 /// second natively, within ten in an emulated machine.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest reason that `aios-tools` takes, in bytes.
+const REASON_MAX: usize = 4096;
 
 /// Makes the tool calls.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Worker {
                 arguments_json: step.arguments_json.clone(),
                 goal_id: task.goal_id.clone(),
                 task_index: task.index,
-                reason: reason.to_owned(),
+                reason: shortened(reason).to_owned(),
                 on_behalf_of: on_behalf_of.to_owned(),
             };
             match self.call(request).await {
@@ -74,6 +76,11 @@ impl Worker {
         })
         .await
     }
+}
+
+/// A reason that the record has room for: goals may be longer.
+fn shortened(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(REASON_MAX)]
 }
 
 fn execution(step: &SkillStep, response: CallResponse) -> Execution {

@@ -8,6 +8,7 @@ use aios_proto::retry;
 use aios_proto::v1::RecordRequest;
 use aios_proto::v1::tools_client::ToolsClient;
 use tokio::sync::mpsc;
+use tonic::Status;
 use tonic::transport::Channel;
 
 /// Records that wait while `aios-tools` is away; more are dropped and logged.
@@ -22,12 +23,16 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// How long one record is tried for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How long one attempt at a record may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
 /// The longest text of a record, in characters: it may come from outside.
 const TEXT_MAX: usize = 300;
 
 /// Takes records and puts them into the ledger, one after the other.
 #[derive(Clone, Debug)]
 pub struct Recorder {
+    tools: ToolsClient<Channel>,
     queue: mpsc::Sender<RecordRequest>,
     bucket: Arc<Mutex<Bucket>>,
 }
@@ -36,8 +41,9 @@ impl Recorder {
     /// A recorder that writes through `tools`. Must be called within a tokio runtime.
     pub fn start(tools: ToolsClient<Channel>) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(write(tools, waiting));
+        tokio::spawn(write(tools.clone(), waiting));
         Self {
+            tools,
             queue,
             bucket: Arc::new(Mutex::new(Bucket::full(Instant::now()))),
         }
@@ -54,6 +60,28 @@ impl Recorder {
         if let Err(error) = self.queue.try_send(request) {
             tracing::error!("not on record: {kind} {subject:?} {detail:?}: {error}");
         }
+    }
+
+    /// Puts an order on record before it is carried out.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` when it cannot be recorded (in time): the order must not be carried out.
+    pub async fn order(&self, kind: &str, subject: &str, detail: &str) -> Result<(), Status> {
+        let request = RecordRequest {
+            kind: kind.to_owned(),
+            subject: shortened(subject),
+            detail: shortened(detail),
+            goal_id: String::new(),
+        };
+        let mut tools = self.tools.clone();
+        let why = match tokio::time::timeout(ATTEMPT, tools.record(request)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(status)) => status.message().to_owned(),
+            Err(_) => "aios-tools does not answer".to_owned(),
+        };
+        Err(Status::unavailable(format!(
+            "nothing was done: the order cannot be put on record: {why}"
+        )))
     }
 
     /// Puts on record that somebody was refused, unless there are too many of them:
@@ -88,7 +116,12 @@ async fn write(tools: ToolsClient<Channel>, mut waiting: mpsc::Receiver<RecordRe
         let written = retry::persistently(PATIENCE, || {
             let mut tools = tools.clone();
             let request = request.clone();
-            async move { tools.record(request).await }
+            async move {
+                let attempt = tokio::time::timeout(ATTEMPT, tools.record(request));
+                attempt
+                    .await
+                    .unwrap_or_else(|_| Err(Status::unavailable("no answer")))
+            }
         });
         if let Err(status) = written.await {
             tracing::error!("not on record: {request:?}: {}", status.message());

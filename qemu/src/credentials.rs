@@ -25,7 +25,9 @@ pub fn ensure(aiosctl: &Path, folder: &Path, port: u16) -> Result<PathBuf> {
         ctl.run(&["config", "set", "endpoint", &endpoint])?;
         return Ok(node);
     }
-    ctl.run(&["pki", "init"])?;
+    if !folder.join("operator/pki/ca.key").exists() {
+        ctl.run(&["pki", "init"])?;
+    }
     ctl.run(&[
         "--endpoint",
         &endpoint,

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::ctl::Ctl;
@@ -50,20 +51,10 @@ impl Note {
     }
 
     fn kill(&self) -> Result<()> {
-        let mut command = match &self.container {
-            Some(id) => {
-                let mut command = Command::new("runc");
-                command.args(["kill", id, "KILL"]);
-                command
-            }
-            None => {
-                let mut command = Command::new("kill");
-                command.args(["-KILL", &self.pid.to_string()]);
-                command
-            }
-        };
-        command.output().context("cannot stop the former machine")?;
-        Ok(())
+        // Killing a container's PID 1 ends the container.
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("the note names no process")?, Signal::KILL)
+            .context("cannot stop the former machine")
     }
 }
 

@@ -10,22 +10,31 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// The appliance's management port.
 const INSIDE_PORT: u16 = 9090;
 
-/// Serves `listener` until the container's network is gone.
+/// Serves `listener` until the container's PID 1 has ended.
 ///
 /// # Errors
 /// When a connection cannot be accepted.
 pub fn serve(listener: &TcpListener, container_pid: u32) -> io::Result<()> {
     let network = PathBuf::from(format!("/proc/{container_pid}/ns/net"));
+    let pid = i32::try_from(container_pid).ok().and_then(Pid::from_raw);
+    let init = pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
     loop {
-        let (client, _) = listener.accept()?;
-        if !network.exists() {
+        let mut awaited = [
+            PollFd::new(listener, PollFlags::IN),
+            PollFd::new(&init, PollFlags::IN),
+        ];
+        poll(&mut awaited, None)?;
+        if !awaited[1].revents().is_empty() {
             return Ok(());
         }
+        let (client, _) = listener.accept()?;
         let network = network.clone();
         // A thread per connection: only it leaves this process's network.
         thread::spawn(move || {

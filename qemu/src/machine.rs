@@ -44,6 +44,8 @@ pub struct Options {
     pub memory_mib: u32,
     /// Processors of the machine (not for containers).
     pub cpus: u32,
+    /// A reboot starts the machine again, instead of ending it (not for containers).
+    pub reboots: bool,
 }
 
 impl Options {
@@ -58,6 +60,7 @@ impl Options {
             port: free_port()?,
             memory_mib: 1024,
             cpus: 2,
+            reboots: false,
         })
     }
 }
@@ -84,7 +87,6 @@ pub struct Boot {
 
 /// A running appliance. Dropping it is pulling the plug.
 pub struct Machine {
-    options: Options,
     guest: Guest,
     console: PathBuf,
     /// How far the console was read.
@@ -95,6 +97,17 @@ pub struct Machine {
 enum Guest {
     Vm(vm::Vm),
     Container(container::Container),
+}
+
+impl Guest {
+    fn note(&self) -> Result<Note> {
+        match self {
+            Self::Vm(vm) => Note::of(vm.pid(), None),
+            Self::Container(container) => {
+                Note::of(container.pid(), Some(container.id().to_owned()))
+            }
+        }
+    }
 }
 
 impl Machine {
@@ -117,8 +130,9 @@ impl Machine {
             Way::Vm | Way::Disk => Guest::Vm(vm::Vm::start(artefacts, options, &node, &console)?),
         };
         let ctl = Ctl::new(&artefacts.aiosctl, &credentials::config(folder));
+        // Now, not when it is left running: an interrupted run must be found too.
+        guest.note()?.write(folder)?;
         Ok(Self {
-            options: options.clone(),
             guest,
             console,
             seen: 0,
@@ -237,11 +251,6 @@ impl Machine {
     /// When the container's port cannot be kept open.
     pub fn leave_running(self) -> Result<u32> {
         let pid = self.pid();
-        let container = match &self.guest {
-            Guest::Vm(_) => None,
-            Guest::Container(container) => Some(container.id().to_owned()),
-        };
-        Note::of(pid, container)?.write(&self.options.folder)?;
         match self.guest {
             Guest::Vm(vm) => vm.leave_running(),
             Guest::Container(container) => container.leave_running()?,

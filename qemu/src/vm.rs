@@ -106,7 +106,7 @@ fn arguments(
 ) -> Vec<OsString> {
     let mut all = Vec::new();
     let mut put = |text: String| all.extend(text.split(' ').map(OsString::from));
-    put("-nodefaults -no-user-config -display none -no-reboot -machine q35".into());
+    put("-nodefaults -no-user-config -display none -machine q35".into());
     // AVX makes emulated inference ten times slower: see docs/architecture.md.
     put(if kvm_is_real() {
         "-accel kvm -cpu host"
@@ -120,6 +120,9 @@ fn arguments(
         options.port
     ));
     put("-device virtio-rng-pci".into());
+    if !options.reboots {
+        put("-no-reboot".into());
+    }
     let pair = |option: &str, value: String| [OsString::from(option), OsString::from(value)];
     let drive = |file: &Path, id: &str, read_only: &str| {
         format!(

@@ -3,12 +3,13 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::binaries::{self, Binary};
-use crate::{cache, paths};
+use crate::{cache, exec, paths};
 
 /// The group of everything of aiOS's.
 const AIOS_GID: u32 = 900;
@@ -78,7 +79,16 @@ pub fn key(key: cache::Key, binaries: &[Binary], models: &Path) -> Result<cache:
     for binary in binaries {
         key = key.file(binary.name, &binary.path)?;
     }
-    Ok(key)
+    Ok(key.text("build time", &build_time()))
+}
+
+/// Unix seconds of the last commit: no clock of the appliance may be behind it.
+/// Empty outside a git checkout.
+fn build_time() -> String {
+    let mut git = Command::new("git");
+    git.current_dir(paths::repository())
+        .args(["log", "-1", "--format=%ct"]);
+    exec::output(&mut git).unwrap_or_default().trim().to_owned()
 }
 
 /// Puts everything in place below `root`.
@@ -93,6 +103,7 @@ pub fn apply(root: &Path, binaries: &[Binary], models: &Path) -> Result<()> {
     for folder in ["tmp", "var/tmp"] {
         fs::set_permissions(root.join(folder), Permissions::from_mode(0o1777))?;
     }
+    write(&root.join("usr/lib/aios/build-time"), &build_time(), 0o644)?;
     // Certificates are for everyone; provisioning gives the key to its owner alone.
     fs::set_permissions(root.join("etc/aios/pki"), Permissions::from_mode(0o755))?;
     for (path, content) in FILES {

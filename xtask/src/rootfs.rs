@@ -18,7 +18,7 @@ use crate::{cache, exec, host, layer, models, paths};
 const RECIPE: u32 = 1;
 
 /// Raise when this module's other steps or [`layer`]'s change what they make.
-const LAYER_RECIPE: &str = "3";
+const LAYER_RECIPE: &str = "4";
 
 /// The Debian release that the appliance is made of.
 const SUITE: &str = "bookworm";

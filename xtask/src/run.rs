@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aios_qemu::machine::{Machine, free_port};
-use aios_qemu::{Boot, Ctl, Options, Way, credentials, former};
+use aios_qemu::{Artefacts, Boot, Ctl, Options, Way, credentials, former};
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -81,13 +81,14 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
         return again_as_root();
     }
     host::ensure(&[host::RUN])?;
-    let artefacts = image::build()?;
     let folder = paths::artefacts().join("instances").join(name(way));
     std::fs::create_dir_all(&folder)?;
-    former::stop(
-        &folder,
-        &Ctl::new(&artefacts.aiosctl, &credentials::config(&folder)),
-    )?;
+    // Before the build: it may replace what the former machine runs from.
+    if let Ok(built_before) = Artefacts::read(&paths::artefacts()) {
+        let ctl = Ctl::new(&built_before.aiosctl, &credentials::config(&folder));
+        former::stop(&folder, &ctl)?;
+    }
+    let artefacts = image::build()?;
     if !arguments.keep_data {
         forget_data(&folder)?;
     }
@@ -97,6 +98,7 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
         port: port()?,
         memory_mib: arguments.memory,
         cpus: arguments.cpus,
+        reboots: !arguments.power_off,
     };
     eprintln!("booting ({}) …", name(way));
     let mut machine = Machine::start(&artefacts, &options)?;
@@ -129,12 +131,20 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
 fn again_as_root() -> Result<bool> {
     eprintln!("the container way needs root: going on with sudo");
     let status = Command::new("sudo")
-        .args(["--preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME"])
+        .arg("env")
+        .args(["PATH", "HOME", "CARGO"].iter().filter_map(variable))
         .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
         .status()
         .context("cannot run sudo")?;
     Ok(status.success())
+}
+
+/// `NAME=value`: sudo itself replaces some of them.
+fn variable(name: &&str) -> Option<String> {
+    std::env::var(name)
+        .ok()
+        .map(|value| format!("{name}={value}"))
 }
 
 /// Serves the listening socket on standard input until the container is gone.

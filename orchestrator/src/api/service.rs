@@ -24,6 +24,8 @@ const LISTED_MAX: u32 = 500;
 
 /// How long a daemon may take to answer a passed-on request.
 const PASSED_ON: Duration = Duration::from_secs(60);
+/// The service without which nothing can be put on record.
+const RECORD_KEEPER: &str = "tools";
 
 /// The service; cloning is cheap.
 #[derive(Clone)]
@@ -217,40 +219,45 @@ impl ManagementService for Management {
     }
 
     async fn start_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
-        let request = self.ordered("service.start", request, |request| request.name.clone())?;
+        let request = self.service_order("service.start", request).await?;
         within(self.clients.init.clone().start_service(request)).await
     }
 
     async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
-        let request = self.ordered("service.stop", request, |request| request.name.clone())?;
+        let request = self.service_order("service.stop", request).await?;
         within(self.clients.init.clone().stop_service(request)).await
     }
 
     async fn restart_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
-        let request = self.ordered("service.restart", request, |request| request.name.clone())?;
+        let request = self.service_order("service.restart", request).await?;
         within(self.clients.init.clone().restart_service(request)).await
     }
 
     async fn power(&self, request: Request<PowerRequest>) -> Answer<PowerResponse> {
-        let described = |request: &PowerRequest| {
-            format!("{}: {}", request.action().as_str_name(), request.reason)
-        };
-        let request = self.ordered("power", request, described)?;
+        let by = Peer::of(&request)?.name();
+        let request = request.into_inner();
+        let detail = format!("{}: {}", request.action().as_str_name(), request.reason);
+        // A machine whose ledger is broken can still be switched off.
+        self.recorder.note("power", &by, &detail, "");
         within(self.clients.init.clone().power(request)).await
     }
 }
 
 impl Management {
-    /// The request, after putting on record who gave this order.
-    fn ordered<T>(
+    /// The order, once it is on record who gave it. That which keeps the record
+    /// can be repaired without it.
+    async fn service_order(
         &self,
         kind: &str,
-        request: Request<T>,
-        describe: impl Fn(&T) -> String,
-    ) -> Result<T, Status> {
+        request: Request<ServiceRequest>,
+    ) -> Result<ServiceRequest, Status> {
         let by = Peer::of(&request)?.name();
         let request = request.into_inner();
-        self.recorder.note(kind, &by, &describe(&request), "");
+        if request.name == RECORD_KEEPER {
+            self.recorder.note(kind, &by, &request.name, "");
+        } else {
+            self.recorder.order(kind, &by, &request.name).await?;
+        }
         Ok(request)
     }
 }

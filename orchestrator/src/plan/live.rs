@@ -58,7 +58,7 @@ fn words(said: &str) -> Vec<String> {
 }
 
 /// The names that differ least from `word`, nearest first.
-fn nearest(word: &str, known: &[String]) -> Vec<String> {
+pub fn nearest(word: &str, known: &[String]) -> Vec<String> {
     let mut ranked: Vec<_> = known
         .iter()
         .map(|name| (distance(word, name), name))

@@ -168,7 +168,7 @@ fn the_operators_own_call_is_checked_like_any_other_and_made_once() {
     check(
         "fs.format",
         "{}",
-        "no: this appliance has no tool fs.format yet",
+        "no: this appliance has no tool fs.format yet; the nearest are fs.write",
     );
     let made = Goal {
         call: Some(ToolCall::default()),

@@ -16,6 +16,8 @@ use tonic::transport::Channel;
 
 use parameters::Parameter;
 
+use crate::plan::live::nearest;
+
 /// How old the list of tools may be: `aios-tools` may have been restarted with others.
 const FRESH: Duration = Duration::from_secs(60);
 
@@ -39,8 +41,13 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Fault {
     /// Neither a tool nor a skill.
-    #[error("this appliance has no tool {0} yet")]
-    Unknown(String),
+    #[error("this appliance has no tool {act} yet; the nearest are {nearest}")]
+    Unknown {
+        /// What was asked for.
+        act: String,
+        /// Names like it.
+        nearest: String,
+    },
     /// The arguments do not fit the schema.
     #[error("{act}: {fault}")]
     Arguments {
@@ -72,7 +79,7 @@ impl Catalog {
         match (self.tools.get(act), self.skills.get(act)) {
             (Some(tool), _) => Ok(tool.parameters.clone()),
             (None, Some(skill)) => Ok(parameters::of_skill(skill)),
-            (None, None) => Err(Fault::Unknown(act.to_owned())),
+            (None, None) => Err(self.unknown(act)),
         }
     }
 
@@ -89,6 +96,19 @@ impl Catalog {
         match self.skills.get(act) {
             Some(skill) if !self.tools.contains_key(act) => self.expand(skill, arguments),
             _ => Ok(vec![step(act, arguments)]),
+        }
+    }
+
+    fn unknown(&self, act: &str) -> Fault {
+        let known: Vec<String> = self
+            .tools
+            .keys()
+            .chain(self.skills.keys())
+            .cloned()
+            .collect();
+        Fault::Unknown {
+            act: act.to_owned(),
+            nearest: nearest(act, &known).join(", "),
         }
     }
 
@@ -111,7 +131,7 @@ impl Catalog {
             let tool = self
                 .tools
                 .get(&call.tool)
-                .ok_or_else(|| Fault::Unknown(call.tool.clone()))?;
+                .ok_or_else(|| self.unknown(&call.tool))?;
             let arguments = call.arguments.as_object().cloned().unwrap_or_default();
             parameters::check(&tool.parameters, &arguments)
                 .map_err(|fault| wrong(&call.tool, fault))?;
@@ -244,7 +264,7 @@ mod tests {
         check(
             "pkg.install",
             json!({}),
-            "this appliance has no tool pkg.install yet",
+            "this appliance has no tool pkg.install yet; the nearest are fs.write, fs.mkdir, skill.web_page",
         );
         let page = json!({"directory": "/srv/www", "content": "welcome"});
         check("skill.web_page", page, "fs.mkdir fs.write");
