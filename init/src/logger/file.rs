@@ -76,8 +76,7 @@ impl LogFile {
     /// In one write, so that a reader sees whole lines, at once.
     fn write(&mut self, line: &str) -> io::Result<()> {
         if self.size + line.len() as u64 > FILE_MAX {
-            self.file = None;
-            std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
+            self.rotate()?;
         }
         let written = match self.open() {
             Ok(file) => file.write_all(line.as_bytes()),
@@ -88,6 +87,16 @@ impl LogFile {
             Err(_) => self.file = None,
         }
         written
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        self.file = None;
+        match std::fs::rename(&self.path, self.path.with_extension("log.1")) {
+            // Somebody deleted it: a new one begins all the same.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => self.size = 0,
+        }
+        Ok(())
     }
 
     fn open(&mut self) -> io::Result<&mut File> {
@@ -127,6 +136,25 @@ mod tests {
         assert!(size("noisy.log") <= FILE_MAX && size("noisy.log.1") <= FILE_MAX);
         let current = std::fs::read_to_string(folder.path().join("noisy.log")).unwrap();
         assert!(current.contains("lines dropped"), "the loss is not told");
+    }
+
+    #[test]
+    fn a_deleted_log_begins_anew_when_it_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let mut log = LogFile::new(folder.path(), "a");
+        let text = "x".repeat(1000);
+        let mut add = |second: i64, text: &str| log.add(second * 1000, Level::Info, text).unwrap();
+        add(1, &text);
+        std::fs::remove_file(&path).unwrap();
+        for second in 0..2000 {
+            add(1_000_000 + second, &text);
+        }
+        let size = std::fs::metadata(&path).unwrap().len();
+        assert!((1000..=FILE_MAX).contains(&size), "{size}");
+        add(2_000_000, "the last line");
+        let log = std::fs::read_to_string(&path).unwrap();
+        assert!(log.ends_with("the last line\n"));
     }
 
     #[test]

@@ -133,7 +133,8 @@ fn try_overlay() -> Result<(), (&'static str, Errno)> {
     )
     .map_err(step("mount the overlay"))?;
     pin_binaries().map_err(step("bind /usr/lib/aios"))?;
-    for (place, _) in mounts::table() {
+    let mounted = mounts::table().map_err(|error| ("read what is mounted", errno(&error)))?;
+    for (place, _) in mounted {
         let top = Path::new(&place).components().count() == 2;
         if top && place != NEW_ROOT {
             let target = format!("{NEW_ROOT}{place}");

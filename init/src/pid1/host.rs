@@ -12,6 +12,8 @@ use crate::{accounts, network, places};
 
 /// The last time known at the last shutdown, as a file's modification time.
 const LAST_TIME: &str = "/var/lib/aios/clock";
+/// When the image was built, in decimal Unix seconds (its files' own times are 0).
+const BUILD_TIME: &str = "/usr/lib/aios/build-time";
 
 /// Sets the host name from `/etc/hostname`, `aios` without one.
 pub fn set_name() -> nix::Result<()> {
@@ -47,13 +49,13 @@ pub fn ensure_machine_id() -> io::Result<()> {
 /// A clock that is behind the build or the last shutdown is wrong: moves it up.
 /// Returns the seconds by which it was moved.
 pub fn correct_clock() -> nix::Result<u64> {
-    let modified = |path: &Path| {
-        std::fs::metadata(path)
-            .and_then(|meta| meta.modified())
-            .ok()
-    };
-    let build = modified(Path::new("/usr/lib/aios/aios-init"));
-    let floor = build.max(modified(Path::new(LAST_TIME)));
+    let saved = std::fs::metadata(LAST_TIME)
+        .and_then(|meta| meta.modified())
+        .ok();
+    let built = std::fs::read_to_string(BUILD_TIME)
+        .ok()
+        .and_then(|text| unix_seconds(&text));
+    let floor = built.max(saved);
     let behind = floor.and_then(|floor| floor.duration_since(SystemTime::now()).ok());
     let (Some(floor), Some(behind)) = (floor, behind.filter(|behind| !behind.is_zero())) else {
         return Ok(0);
@@ -64,6 +66,11 @@ pub fn correct_clock() -> nix::Result<u64> {
     let time = nix::sys::time::TimeSpec::from_duration(since_epoch);
     nix::time::clock_settime(nix::time::ClockId::CLOCK_REALTIME, time)?;
     Ok(behind.as_secs())
+}
+
+fn unix_seconds(text: &str) -> Option<SystemTime> {
+    let seconds = text.trim().parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// Remembers the time for a machine whose clock forgets it.
@@ -111,6 +118,21 @@ pub fn make_folder(path: &Path, uid: u32, gid: u32, mode: u32) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_build_time_is_in_unix_seconds() {
+        let check = |text: &str, expected: Option<u64>| {
+            let expected =
+                expected.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!(unix_seconds(text), expected, "{text:?}");
+        };
+        check("1763690000\n", Some(1_763_690_000));
+        check("0", Some(0));
+        check("", None);
+        check("-1", None);
+        check("today", None);
+        check("18446744073709551615", None);
+    }
 
     #[test]
     fn host_names_are_checked() {

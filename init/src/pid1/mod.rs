@@ -160,6 +160,13 @@ fn cannot_go_on(way: Way, console: &Console, error: &str) -> std::process::ExitC
 
 fn reboot_on_panic(way: Way) {
     std::panic::set_hook(Box::new(move |panic| {
+        if std::process::id() != 1 {
+            // A child on its way to its program has inherited the hook: it fails
+            // alone, as with any other error there. Its log is stderr.
+            let text = format!("<2>cannot be started: panicked: {panic}\n");
+            let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
+            std::process::exit(127);
+        }
         let text = format!("<2>aios-init: PID 1 panicked, rebooting: {panic}\n");
         let target = if way == Way::Machine {
             "/dev/kmsg"

@@ -1,5 +1,6 @@
 //! The file systems that every Linux userspace expects.
 
+use std::io;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -102,9 +103,13 @@ pub fn is_mount_point(path: &Path) -> bool {
 
 /// The mount points of this namespace in the order in which they were mounted,
 /// with their file system types.
-pub fn table() -> Vec<(String, String)> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    text.lines().filter_map(parse_line).collect()
+///
+/// # Errors
+/// When the kernel does not say; without `/proc` above all. That is not the same
+/// as nothing being mounted.
+pub fn table() -> io::Result<Vec<(String, String)>> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(text.lines().filter_map(parse_line).collect())
 }
 
 /// A line of `proc_pid_mountinfo(5)`: field 5 is the place, the first after `-` the type.

@@ -95,7 +95,7 @@ fn bind_back(own: &[(&PathBuf, File)]) -> Result<(), Failed> {
 }
 
 fn make_read_only(state_dirs: &[PathBuf]) -> Result<(), Failed> {
-    for (place, _) in super::mounts::table() {
+    for (place, _) in super::mounts::table().map_err(step("read what is mounted"))? {
         let path = Path::new(&place);
         let special =
             path == Path::new("/tmp") || UNTOUCHED.iter().any(|top| path.starts_with(top));

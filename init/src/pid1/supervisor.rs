@@ -432,18 +432,30 @@ impl Supervisor {
             cgroup,
         };
         let spawned = spawn::spawn(&plan)?;
-        self.adopt(id, spawned);
+        // From here on there is a process, and only its end may end its service.
+        let adopted = self.adopt(id, spawned);
         if new_pipe {
             self.hand_over(id);
         }
-        match link {
+        let connected = adopted.and_then(|()| match link {
             Some((ours, _)) if name == CONTROL => self.connect_control(ours),
-            Some((ours, _)) => self.connect_logger(ours),
+            Some((ours, _)) => {
+                self.connect_logger(ours);
+                Ok(())
+            }
             None => Ok(()),
+        });
+        if let Err(error) = connected {
+            let text = format!("{name} is killed: it cannot be watched: {error}");
+            self.happened(Severity::Error, &text);
+            self.processes[id].signal(Signal::SIGKILL);
+            self.kill_cgroup(id);
         }
+        Ok(())
     }
 
-    fn adopt(&mut self, id: Id, spawned: spawn::Spawned) {
+    /// Takes the new process as this service's, and watches for its program.
+    fn adopt(&mut self, id: Id, spawned: spawn::Spawned) -> io::Result<()> {
         let process = &mut self.processes[id];
         process.pid = Some(spawned.pid);
         process.pidfd = rustix::process::Pid::from_raw(spawned.pid.as_raw()).and_then(|pid| {
@@ -455,25 +467,21 @@ impl Supervisor {
             EpollEvent::new(EpollFlags::EPOLLIN, place),
         );
         process.executed = Some(spawned.executed);
-        if let Err(error) = watched {
-            self.log(Severity::Error, &format!("epoll: {error}"));
-        }
-    }
-
-    fn connect_control(&mut self, link: OwnedFd) -> io::Result<()> {
-        let watched = self
-            .epoll
-            .add(&link, EpollEvent::new(EpollFlags::EPOLLIN, LINK));
-        self.control = Some(link);
         Ok(watched?)
     }
 
-    fn connect_logger(&mut self, link: OwnedFd) -> io::Result<()> {
+    fn connect_control(&mut self, link: OwnedFd) -> io::Result<()> {
+        self.epoll
+            .add(&link, EpollEvent::new(EpollFlags::EPOLLIN, LINK))?;
+        self.control = Some(link);
+        Ok(())
+    }
+
+    fn connect_logger(&mut self, link: OwnedFd) {
         self.logger = Some(link);
         for id in 0..self.processes.len() {
             self.hand_over(id);
         }
-        Ok(())
     }
 
     /// Gives the logger a service's output.

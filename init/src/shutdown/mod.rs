@@ -22,7 +22,7 @@ use nix::unistd::Pid;
 
 use crate::manifest::Way;
 use crate::pid1::console::Console;
-use crate::pid1::{host, pause};
+use crate::pid1::{host, mounts, pause};
 
 /// How the system ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ const KILL_PATIENCE_MS: u64 = 1_000;
 const POLL_MS: u64 = 10;
 
 /// As PID 1, in its own file system. `unclean`: what is already known.
-pub fn begin(end: End, way: Way, unclean: Vec<String>) -> ExitCode {
+pub fn begin(end: End, way: Way, mut unclean: Vec<String>) -> ExitCode {
     let console = Console::open(way);
     // Err: the disk is full or read-only; then the next clock is a guess.
     let _ = host::save_time();
@@ -64,7 +64,12 @@ pub fn begin(end: End, way: Way, unclean: Vec<String>) -> ExitCode {
         Ok(()) => ("execute from memory", become_last(end, &unclean)),
         Err(failed) => failed,
     };
-    console.announce(&format!("cannot {what}: {error}; unmounting from here"));
+    let failed = format!("cannot {what}: {error}");
+    console.announce(&format!("{failed}; unmounting from here"));
+    unclean.push(failed);
+    // What was moved already is needed again: `/proc` says what is mounted,
+    // `/dev` has the console. Err: the unmounting will tell.
+    let _ = mounts::mount_all(false);
     last(end, Path::new("/"), unclean)
 }
 

@@ -15,17 +15,21 @@ const LINKS_MAX: usize = 40;
 
 /// What no tool may change, whatever capabilities say: aiOS itself, its state and configuration
 /// (which says who may do what), and the kernel's own trees.
-pub const PROTECTED: [&str; 7] = [
+pub const PROTECTED: [&str; 9] = [
+    "/data",
     "/dev",
     "/etc/aios",
     "/proc",
     "/run/aios",
+    "/run/provision",
     "/sys",
     "/usr/lib/aios",
     "/var/lib/aios",
 ];
-/// What no tool may read either: keys and password files.
-pub const SECRET: [&str; 8] = [
+/// What no tool may read either: keys and password files, and where else they can be reached: on
+/// the data disk below the overlay, and in what the machine was provisioned from.
+pub const SECRET: [&str; 11] = [
+    "/data",
     "/etc/aios/pki",
     "/etc/dropbear",
     "/etc/gshadow",
@@ -33,6 +37,8 @@ pub const SECRET: [&str; 8] = [
     "/etc/shadow",
     "/etc/shadow-",
     "/root/.ssh",
+    "/run/provision",
+    "/sys/firmware/qemu_fw_cfg",
     "/var/lib/aios/tools",
 ];
 
@@ -260,6 +266,25 @@ mod tests {
             resolve(&round, Last::Follow),
             Err(ToolError::Precondition(_))
         ));
+    }
+
+    #[test]
+    fn the_ways_round_to_keys_are_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = crate::trial::context(folder.path());
+        let check = |path: &str, expected| {
+            let refused = (
+                readable(path, &context).is_err(),
+                changeable(path, &context).is_err(),
+            );
+            assert_eq!(refused, (expected, expected), "{path}");
+        };
+        check("/etc/aios/pki/node.key", true);
+        check("/data/overlay/upper/etc/aios/pki/node.key", true);
+        check("/run/provision/node.toml", true);
+        check("/sys/firmware/qemu_fw_cfg/by_name/opt/raw", true);
+        check("/database", false);
+        check("/srv/data", false);
     }
 
     #[test]
