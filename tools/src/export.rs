@@ -1,6 +1,8 @@
 //! The ledger's files, in pieces, for verification elsewhere.
 
-use std::io::{ErrorKind, Read};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt as _;
 
 use aios_ledger::Export;
 use aios_proto::v1::ExportAuditResponse;
@@ -13,7 +15,7 @@ const PIECE: usize = 256 * 1024;
 /// Sends all files; ends early when nobody listens any more. Blocks.
 pub fn send(export: Export, to: &Sender<Result<ExportAuditResponse, Status>>) {
     let [log, checkpoint] = Export::NAMES;
-    let sent = pieces(export.log, export.log_bytes, |data| give(to, log, data));
+    let sent = pieces(&export.log, export.log_bytes, |data| give(to, log, data));
     match sent {
         Ok(true) => {
             give(to, checkpoint, export.checkpoint);
@@ -33,19 +35,22 @@ fn give(to: &Sender<Result<ExportAuditResponse, Status>>, path: &str, data: Vec<
         .is_ok()
 }
 
-/// Reads so many bytes in pieces; false when the taker wants no more.
+/// Reads so many bytes from the file's start, in pieces; false when the taker
+/// wants no more. By position: the file's offset belongs to all who share it.
 fn pieces(
-    mut source: impl Read,
-    mut left: u64,
+    source: &File,
+    bytes: u64,
     mut take: impl FnMut(Vec<u8>) -> bool,
 ) -> std::io::Result<bool> {
-    while left > 0 {
-        let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-        match source.read(&mut piece) {
+    let mut at = 0;
+    while at < bytes {
+        let left = usize::try_from(bytes - at).unwrap_or(PIECE);
+        let mut piece = vec![0; PIECE.min(left)];
+        match source.read_at(&mut piece, at) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(read) => {
                 piece.truncate(read);
-                left -= read as u64;
+                at += read as u64;
                 if !take(piece) {
                     return Ok(false);
                 }
@@ -55,4 +60,27 @@ fn pieces(
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_second_export_starts_at_the_beginning_too() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"ledger").unwrap();
+        for _ in 0..2 {
+            let mut read = Vec::new();
+            let shared = file.try_clone().unwrap();
+            pieces(&shared, 4, |piece| {
+                read.extend(piece);
+                true
+            })
+            .unwrap();
+            assert_eq!(read, b"ledg");
+        }
+    }
 }

@@ -85,8 +85,9 @@ pub fn prepare() -> Vec<String> {
     let logger = accounts::find("aios-logger").map_or(0, |account| account.uid);
     let run = places::run_dir();
     for (path, owner, mode) in [
-        (run.clone(), 0, 0o775),
-        (run.join("agents"), 0, 0o775),
+        // Sticky: nobody may take away another's socket and put up his own.
+        (run.clone(), 0, 0o1775),
+        (run.join("agents"), 0, 0o1775),
         (places::log_dir(), logger, 0o750),
     ] {
         if let Err(error) = make_folder(&path, owner, AIOS_GID, mode) {

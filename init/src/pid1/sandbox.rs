@@ -47,6 +47,7 @@ fn private_files(state_dirs: &[PathBuf]) -> Result<(), Failed> {
     mount(NONE, "/", NONE, slave, NONE).map_err(step("part its mounts from ours"))?;
     let own = open_all(state_dirs)?;
     hide()?;
+    guard_sockets()?;
     bind_back(&own)?;
     make_read_only(state_dirs)
 }
@@ -58,6 +59,22 @@ fn open_all(state_dirs: &[PathBuf]) -> Result<Vec<(&PathBuf, File)>, Failed> {
         .iter()
         .map(|path| open(path).map_err(step("open a state folder")))
         .collect()
+}
+
+/// The daemons' sockets can be connected to, which a read-only mount allows, and
+/// not replaced; only the agents' folder stays writable, for their own.
+fn guard_sockets() -> Result<(), Failed> {
+    let run = crate::places::run_dir();
+    let agents = run.join("agents");
+    if !agents.is_dir() {
+        return Ok(());
+    }
+    for folder in [&run, &agents] {
+        mount(Some(folder), folder, NONE, MsFlags::MS_BIND, NONE)
+            .map_err(step("guard the sockets"))?;
+    }
+    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
+    mount(NONE, &run, NONE, read_only, NONE).map_err(step("guard the sockets"))
 }
 
 fn hide() -> Result<(), Failed> {
