@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use aios_ledger::Entry;
+
 use super::Pipeline;
 use super::audit::entry;
 use crate::context::Context;
@@ -12,6 +14,20 @@ use crate::tool::Interrupted;
 
 /// So long the post-condition of one execution may take to be looked at.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Ends the outcome of a try that did not end its execution.
+const OPEN: &str = " (open)";
+
+/// What the ledger says of an execution.
+#[derive(Debug, Default)]
+struct Known {
+    /// Its intent is there.
+    begun: bool,
+    /// Its last try is said to have ended without an outcome.
+    open: bool,
+    /// How it ended is there.
+    completed: bool,
+}
 
 /// What became of an interrupted execution.
 enum Settled {
@@ -30,7 +46,7 @@ impl Pipeline {
             tracing::error!("what was interrupted cannot be read: {error}");
             Vec::new()
         });
-        for pending in pending.into_iter().filter(|pending| !pending.interrupted) {
+        for pending in pending {
             let id = pending.execution_id.clone();
             let tool = pending.call.tool.clone();
             let Some(_held) = self.locks.take(vec![format!("call:{id}")], LOOK_LIMIT) else {
@@ -63,9 +79,6 @@ impl Pipeline {
                 call.call_id, pending.call.tool
             )));
         }
-        if pending.interrupted {
-            return Ok(Some(pending));
-        }
         match self.settle(pending)? {
             Settled::Open(pending) => Ok(Some(*pending)),
             Settled::NotBegun | Settled::Finished => Ok(None),
@@ -74,15 +87,15 @@ impl Pipeline {
 
     fn settle(&self, mut pending: Pending) -> Result<Settled, ToolError> {
         let id = pending.execution_id.clone();
-        let (begun, completed) = self.in_ledger(&pending)?;
+        let known = self.in_ledger(&pending)?;
         if let Some(outcome) = self.store.outcome(&id)? {
-            if !completed {
+            if !known.completed {
                 self.record_completion(&outcome, ", recorded after a restart")?;
             }
             self.store.end(&id);
             return Ok(Settled::Finished);
         }
-        if !begun {
+        if !known.begun {
             self.store.end(&id);
             self.store.discard_undo(&id);
             return Ok(Settled::NotBegun);
@@ -103,25 +116,41 @@ impl Pipeline {
             let _: Outcome = self.complete(pending, Ok(done), note)?;
             return Ok(Settled::Finished);
         }
-        let mut note = entry("completion", &id, &pending.call);
-        note.outcome = "failed: interrupted by a restart; may be tried again".to_owned();
-        self.append(&note)?;
+        if !known.open {
+            self.note_open(&pending, "interrupted by a restart; may be tried again")?;
+        }
         pending.interrupted = true;
         self.store.begin(&pending)?;
         Ok(Settled::Open(Box::new(pending)))
     }
 
-    /// Are intent and completion of an execution in the ledger?
-    fn in_ledger(&self, pending: &Pending) -> Result<(bool, bool), ToolError> {
+    /// Records that a try ended and the execution did not: its effect is looked for before the next.
+    pub(super) fn note_open(&self, pending: &Pending, why: &str) -> Result<(), ToolError> {
+        let note = Entry {
+            outcome: format!("failed: {why}{OPEN}"),
+            ..entry("completion", &pending.execution_id, &pending.call)
+        };
+        self.append(&note).map(drop)
+    }
+
+    /// What the ledger says of an execution.
+    fn in_ledger(&self, pending: &Pending) -> Result<Known, ToolError> {
         let ledger = self.ledger();
         let entries = ledger
             .entries(pending.ledger_len..ledger.len())
             .map_err(|error| ToolError::Unavailable(super::audit::chain(&error)))?;
-        let has = |kind: &str| {
-            entries
-                .iter()
-                .any(|entry| entry.kind == kind && entry.execution_id == pending.execution_id)
-        };
-        Ok((has("intent"), has("completion")))
+        let mut known = Known::default();
+        for entry in entries {
+            if entry.execution_id != pending.execution_id {
+                continue;
+            }
+            match entry.kind.as_str() {
+                "intent" => (known.begun, known.open) = (true, false),
+                "completion" if entry.outcome.ends_with(OPEN) => known.open = true,
+                "completion" => known.completed = true,
+                _ => {}
+            }
+        }
+        Ok(known)
     }
 }
