@@ -37,7 +37,7 @@ pub fn of(place: &Place) -> Result<Extent, ToolError> {
 /// other file systems not at all.
 pub struct Counter {
     device: u64,
-    seen: HashSet<u64>,
+    seen: HashSet<(u64, u64)>,
     until: Instant,
     partial: bool,
 }
@@ -69,13 +69,16 @@ impl Counter {
     /// Of the entry and everything below it.
     pub fn below(&mut self, place: &Place) -> u64 {
         let stat = match place.stat() {
-            Ok(Some(stat)) if stat.st_dev == self.device => stat,
+            Ok(Some(stat)) => stat,
             _ => return 0,
         };
-        let own = self.allocated(&stat);
         if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            return own;
+            return self.allocated(&stat); // under overlayfs, files have other devices than folders
         }
+        if stat.st_dev != self.device {
+            return 0;
+        }
+        let own = self.allocated(&stat);
         if Instant::now() > self.until {
             self.partial = true;
             return own;
@@ -92,10 +95,29 @@ impl Counter {
     fn allocated(&mut self, stat: &Stat) -> u64 {
         let again = stat.st_nlink > 1
             && FileType::from_raw_mode(stat.st_mode) != FileType::Directory
-            && !self.seen.insert(stat.st_ino);
+            && !self.seen.insert((stat.st_dev, stat.st_ino));
         match again {
             true => 0,
             false => u64::try_from(stat.st_blocks).unwrap_or(0) * 512, // stat(2): units of 512 bytes
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_devices_are_not_descended_into_but_files_count() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let place = |name: &str| Place::open(root.join(name).to_str().unwrap()).unwrap();
+        std::fs::create_dir(root.join("folder")).unwrap();
+        std::fs::write(root.join("folder/file"), [1; 10_000]).unwrap();
+        let device = place("folder").existing().unwrap().st_dev;
+        let below = |device, name| Counter::new(device, Duration::from_secs(9)).below(&place(name));
+        assert!(below(device, "folder") >= 10_000);
+        assert!(below(device + 1, "folder/file") >= 10_000);
+        assert_eq!(below(device + 1, "folder"), 0);
     }
 }

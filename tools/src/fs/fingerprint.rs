@@ -29,7 +29,8 @@ pub fn of(place: &Place) -> Result<String, ToolError> {
     Ok(format!("sha256:{}", aios_ledger::hex(&digest.finalize())))
 }
 
-/// The fingerprint of a folder itself, whatever is in it.
+/// The fingerprint of a folder itself, whatever is in it. Without its inode number, which under
+/// overlayfs is another one after each mount.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -39,12 +40,11 @@ pub fn of_folder_itself(place: &Place) -> Result<String, ToolError> {
     };
     let (_, meta) = Meta::read(place, &place.hold()?)?;
     Ok(format!(
-        "{}:{:o}:{}:{}:{}",
+        "{}:{:o}:{}:{}",
         super::kind_name(FileType::from_raw_mode(stat.st_mode)),
         meta.mode,
         meta.uid,
-        meta.gid,
-        stat.st_ino
+        meta.gid
     ))
 }
 
@@ -103,5 +103,22 @@ pub fn content_digest(place: &Place) -> Result<[u8; 32], ToolError> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(ToolError::io(place.path.display(), error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_no_fingerprint_of_its_inode() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let of = |name: &str| {
+            let path = root.join(name);
+            std::fs::create_dir(&path).unwrap();
+            of_folder_itself(&Place::open(path.to_str().unwrap()).unwrap()).unwrap()
+        };
+        assert_eq!(of("one"), of("other"));
     }
 }
