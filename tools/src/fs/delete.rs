@@ -79,7 +79,7 @@ impl Tool for Act {
         let kept = path::resolve(&kept.to_string_lossy(), Last::Keep)?;
         let kept = Place::open(&kept)?;
         tree::relocate(&from, &kept, context.execution(), context.is_resumed())?;
-        output(input, &kept)
+        output(input, &kept).map_err(|error| ToolError::Unverified(error.to_string()))
     }
 
     fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), String> {
@@ -108,7 +108,9 @@ impl Tool for Act {
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
         match interrupted.steps {
-            [Step::MoveBack { from, to }] if super::was_moved(from, to).is_ok() => {
+            [Step::MoveBack { from, to }]
+                if super::was_moved(from, to, interrupted.execution).is_ok() =>
+            {
                 output(input, &Place::open(to)?).map(Some)
             }
             _ => Ok(None),

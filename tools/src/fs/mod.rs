@@ -96,13 +96,18 @@ fn has_content(path: &str, expected: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Post-condition: it is there and no longer here.
-fn was_moved(from: &str, to: &str) -> Result<(), String> {
+/// Post-condition: it is there and no longer here, nor kept aside here.
+fn was_moved(from: &str, to: &str, execution: &str) -> Result<(), String> {
     let is_there = |path: &str| match Place::open_if_any(path) {
         Ok(Some(place)) => place.stat().map(|stat| stat.is_some()),
         Ok(None) => Ok(false),
         Err(error) => Err(error),
     };
+    if let Ok(Some(place)) = Place::open_if_any(from)
+        && !matches!(tree::aside(&place, execution).stat(), Ok(None))
+    {
+        return Err(format!("a part of {from} is still there"));
+    }
     match (is_there(from), is_there(to)) {
         (Ok(false), Ok(true)) => Ok(()),
         (Ok(true), _) => Err(format!("{from} is still there")),

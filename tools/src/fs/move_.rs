@@ -78,8 +78,8 @@ impl Tool for Act {
         })
     }
 
-    fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), String> {
-        super::was_moved(&input.source, &input.destination)
+    fn verify(input: &Input, _output: &Output, context: &Context) -> Result<(), String> {
+        super::was_moved(&input.source, &input.destination, context.execution())
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -88,10 +88,11 @@ impl Tool for Act {
 
     fn found_done(
         input: &Input,
-        _interrupted: &Interrupted<'_>,
+        interrupted: &Interrupted<'_>,
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
-        let done = super::was_moved(&input.source, &input.destination).is_ok();
+        let (from, to) = (&input.source, &input.destination);
+        let done = super::was_moved(from, to, interrupted.execution).is_ok();
         Ok(done.then(|| Output {
             source: input.source.clone(),
             destination: input.destination.clone(),

@@ -76,14 +76,9 @@ fn copy_entry(from: &Place, to: &Place, keep: Keep, depth: usize) -> Result<Exte
             let folder = to.open_with(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
             let folder = std::sync::Arc::new(folder);
             for child in from.children()? {
-                let target = Place {
-                    path: to.path.join(&child.name),
-                    parent: std::sync::Arc::clone(&folder),
-                    name: child.name.clone(),
-                };
-                let below = copy_entry(&child, &target, keep, depth)?;
-                extent.entries += below.entries;
-                extent.bytes += below.bytes;
+                let copied = copy_entry(&child, &below(to, &folder, &child), keep, depth)?;
+                extent.entries += copied.entries;
+                extent.bytes += copied.bytes;
             }
         }
         FileType::Symlink => {
@@ -134,14 +129,26 @@ pub fn remove(place: &Place) -> Result<(), ToolError> {
     rustix::fs::unlinkat(&place.parent, &place.name, flags).map_err(|error| place.error(error))
 }
 
-/// Moves to a place where nothing is yet, across file systems too. `resumed`: a former try may
-/// have copied everything already and died while it removed the source.
+/// Where a move between file systems keeps its source out of sight until the copy is whole.
+pub fn aside(from: &Place, execution: &str) -> Place {
+    from.sibling(&temporary_name(execution))
+}
+
+/// Moves to a place where nothing is yet, across file systems too. `resumed`: a former try under
+/// the same name may have died anywhere in it.
 ///
 /// # Errors
-/// What the kernel says; then the source is still whole.
+/// `Unverified` when it is at the new place and something is left to be done; otherwise what the
+/// kernel says, and then the source is still whole.
 pub fn relocate(from: &Place, to: &Place, execution: &str, resumed: bool) -> Result<(), ToolError> {
-    if resumed && to.stat()?.is_some() {
-        return remove_copied(from, to);
+    if resumed {
+        let aside = aside(from, execution);
+        match (aside.stat()?.is_some(), to.stat()?.is_some()) {
+            (true, true) => return remove_copied(&aside, to),
+            (true, false) => return finish_across(&aside, from, to, execution),
+            (false, true) => return remove_copied(from, to),
+            (false, false) => {}
+        }
     }
     let renamed = rustix::fs::renameat_with(
         &from.parent,
@@ -151,41 +158,110 @@ pub fn relocate(from: &Place, to: &Place, execution: &str, resumed: bool) -> Res
         RenameFlags::NOREPLACE,
     );
     match renamed {
-        Ok(()) => {
-            to.sync_parent()?;
-            from.sync_parent()
-        }
-        Err(Errno::XDEV) => {
-            copy(from, to, Keep::All, execution)?;
-            remove_copied(from, to)
-        }
+        Ok(()) => to
+            .sync_parent()
+            .and_then(|()| from.sync_parent())
+            .map_err(|error| unfinished(to, &error)),
+        Err(Errno::XDEV) => across(from, to, execution),
         Err(Errno::NOENT) => Err(from.error(Errno::NOENT)),
         Err(error) => Err(to.error(error)),
     }
 }
 
-/// Removes from the source what is the same at the target, and refuses at the first difference.
+/// Moves between file systems. The source goes out of sight at once, so that nobody changes it by
+/// its path, and comes back when it cannot be copied.
+fn across(from: &Place, to: &Place, execution: &str) -> Result<(), ToolError> {
+    super::must_be_free(to)?;
+    let aside = aside(from, execution);
+    let hidden = rustix::fs::renameat_with(
+        &from.parent,
+        &from.name,
+        &aside.parent,
+        &aside.name,
+        RenameFlags::NOREPLACE,
+    );
+    match hidden {
+        Ok(()) => finish_across(&aside, from, to, execution),
+        // overlayfs renames no folder that is in its lower layer
+        Err(Errno::XDEV) => copy_and_remove(from, to, execution),
+        Err(error) => Err(from.error(error)),
+    }
+}
+
+fn finish_across(
+    aside: &Place,
+    from: &Place,
+    to: &Place,
+    execution: &str,
+) -> Result<(), ToolError> {
+    match copy_and_remove(aside, to, execution) {
+        Ok(()) => Ok(()),
+        Err(error @ ToolError::Unverified(_)) => Err(error),
+        Err(error) => match into_place(aside, from, Replace::No) {
+            Ok(()) => Err(error),
+            Err(kept) => Err(ToolError::Failed(format!(
+                "{error}; it is kept as {}, because it cannot be put back: {kept}",
+                aside.path.display()
+            ))),
+        },
+    }
+}
+
+/// When this fails but for `Unverified`, the source is whole and nothing is at the new place.
+fn copy_and_remove(from: &Place, to: &Place, execution: &str) -> Result<(), ToolError> {
+    copy(from, to, Keep::All, execution)?;
+    if let Err(changed) = compare(from, to) {
+        remove(to)?;
+        return Err(changed);
+    }
+    remove(from)
+        .and_then(|()| from.sync_parent())
+        .map_err(|error| unfinished(to, &error))
+}
+
+/// Removes a source, or what a former try left of it, when all of it is at the target.
 fn remove_copied(from: &Place, to: &Place) -> Result<(), ToolError> {
-    let Some(stat) = from.stat()? else {
-        return Ok(());
-    };
-    let copied = to.existing()?;
-    if !same(&stat, &copied) {
+    if from.stat()?.is_some() {
+        compare(from, to)?;
+    }
+    remove(from)
+        .and_then(|()| from.sync_parent())
+        .and_then(|()| to.sync_parent())
+        .map_err(|error| unfinished(to, &error))
+}
+
+fn unfinished(to: &Place, error: &ToolError) -> ToolError {
+    ToolError::Unverified(format!("it is at {} now, but: {error}", to.path.display()))
+}
+
+/// Is all that is at the source at the target too? Changes nothing.
+fn compare(from: &Place, to: &Place) -> Result<(), ToolError> {
+    let stat = from.existing()?;
+    let copied = to.stat()?;
+    if !copied.is_some_and(|copied| same(&stat, &copied)) {
         return Err(ToolError::Precondition(format!(
-            "{} differs from its copy {}; it is left there",
+            "{} differs from its copy {}; nothing is removed",
             from.path.display(),
             to.path.display()
         )));
     }
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-        let copies = to.children()?;
+        let folder = to.open_with(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+        let folder = std::sync::Arc::new(folder);
         for child in from.children()? {
-            let copy = copies.iter().find(|copy| copy.name == child.name);
-            remove_copied(&child, copy.ok_or_else(|| child.error(Errno::NOENT))?)?;
+            compare(&child, &below(to, &folder, &child))?;
         }
     }
-    remove(from)?;
-    from.sync_parent()
+    Ok(())
+}
+
+/// The place in an open folder that has a child's name.
+fn below(of: &Place, folder: &std::sync::Arc<std::os::fd::OwnedFd>, child: &Place) -> Place {
+    Place {
+        path: of.path.join(&child.name),
+        parent: std::sync::Arc::clone(folder),
+        name: child.name.clone(),
+    }
 }
 
 /// The same kind and, for files, size and time of change (which a copy keeps).
@@ -194,4 +270,104 @@ fn same(a: &Stat, b: &Stat) -> bool {
     let time = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
     kind(a) == kind(b)
         && (kind(a) != FileType::RegularFile || (a.st_size, time(a)) == (b.st_size, time(b)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // helpers of tests
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+
+    fn place(path: &Path) -> Place {
+        let parent = path.parent().unwrap().canonicalize().unwrap();
+        let path = parent.join(path.file_name().unwrap());
+        Place::open(path.to_str().unwrap()).unwrap()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn fill(folder: &Path) {
+        std::fs::create_dir_all(folder.join("c")).unwrap();
+        for name in ["a", "b", "c/d"] {
+            std::fs::write(folder.join(name), name).unwrap();
+        }
+    }
+
+    /// Moves as [`relocate`] does from another file system: really, where there are two.
+    fn check_between(one: &Path, other: &Path, start: fn(&Place, &Place) -> Result<(), ToolError>) {
+        let (from, to) = (one.join("x"), other.join("y"));
+        fill(&from);
+        start(&place(&from), &place(&to)).unwrap();
+        assert_eq!(names(one), [""; 0]);
+        assert_eq!(names(&to), ["a", "b", "c"]);
+
+        // Out of sight and not copied; then copied and half removed.
+        let hidden = one.join(temporary_name("e"));
+        std::fs::remove_dir_all(&to).unwrap();
+        fill(&hidden);
+        relocate(&place(&from), &place(&to), "e", true).unwrap();
+        assert_eq!(names(one), [""; 0]);
+        assert_eq!(names(&to), ["a", "b", "c"]);
+        copy(&place(&to), &place(&hidden), Keep::All, "f").unwrap();
+        std::fs::remove_file(hidden.join("a")).unwrap();
+        relocate(&place(&from), &place(&to), "e", true).unwrap();
+        assert_eq!(names(one), [""; 0]);
+        assert_eq!(names(&to), ["a", "b", "c"]);
+        std::fs::remove_dir_all(&to).unwrap();
+
+        // What cannot be copied stays.
+        fill(&from);
+        let socket = std::os::unix::net::UnixListener::bind(from.join("z")).unwrap();
+        let error = start(&place(&from), &place(&to)).unwrap_err();
+        assert!(error.to_string().contains("cannot be copied"), "{error}");
+        assert_eq!(names(one), ["x"]);
+        assert_eq!(names(&from), ["a", "b", "c", "z"]);
+        assert_eq!(names(other), [""; 0]);
+        drop(socket);
+        std::fs::remove_file(from.join("z")).unwrap();
+
+        // So does what meets something at its new place.
+        std::fs::write(&to, "somebody's").unwrap();
+        assert!(start(&place(&from), &place(&to)).is_err());
+        assert!(relocate(&place(&from), &place(&to), "e", true).is_err());
+        assert_eq!(names(&from), ["a", "b", "c"]);
+        std::fs::remove_dir_all(&from).unwrap();
+        std::fs::remove_file(&to).unwrap();
+    }
+
+    #[test]
+    fn a_move_between_file_systems_is_whole_or_not_at_all() {
+        let one = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        check_between(one.path(), other.path(), |from, to| across(from, to, "e"));
+        let Ok(memory) = tempfile::tempdir_in("/dev/shm") else {
+            return;
+        };
+        let device = |path: &Path| path.metadata().unwrap().dev();
+        if device(memory.path()) != device(other.path()) {
+            let start = |from: &Place, to: &Place| relocate(from, to, "e", false);
+            check_between(memory.path(), other.path(), start);
+            check_between(other.path(), memory.path(), start);
+        }
+    }
+
+    #[test]
+    fn nothing_is_removed_when_anything_differs_from_its_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("x"), folder.path().join("y"));
+        fill(&from);
+        copy(&place(&from), &place(&to), Keep::All, "e").unwrap();
+        std::fs::write(from.join("c/d"), "changed").unwrap();
+        let error = relocate(&place(&from), &place(&to), "e", true).unwrap_err();
+        assert!(error.to_string().contains("c/d differs"), "{error}");
+        assert_eq!(names(&from), ["a", "b", "c"]);
+    }
 }
