@@ -114,19 +114,64 @@ impl Tool for Act {
         _interrupted: &Interrupted<'_>,
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
-        // A copy appears under its name when it is whole; nothing was there at the capture.
-        let Some(place) = Place::open_if_any(&input.destination)? else {
+        // A copy appears under its name when it is whole; what is there may be somebody else's.
+        let (Some(from), Some(to)) = (
+            Place::open_if_any(&input.source)?,
+            Place::open_if_any(&input.destination)?,
+        ) else {
             return Ok(None);
         };
-        if place.stat()?.is_none() {
+        if !tree::has_same_content(&from, &to)? {
             return Ok(None);
         }
-        let there = extent::of(&place)?;
+        let there = extent::of(&to)?;
         Ok(Some(Output {
             source: input.source.clone(),
             destination: input.destination.clone(),
             entries: there.entries,
             bytes: there.bytes,
         }))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // helpers of tests
+mod tests {
+    use super::*;
+    use crate::trial;
+    use std::time::SystemTime;
+
+    #[test]
+    fn after_a_crash_only_a_copy_of_the_source_counts_as_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
+        let found = || {
+            let input = Input {
+                source: path("x"),
+                destination: path("y"),
+            };
+            let interrupted = Interrupted {
+                started: SystemTime::now(),
+                execution: "e",
+                steps: &[],
+            };
+            let found = Act::found_done(&input, &interrupted, &trial::context(&root));
+            found.unwrap().map(|output| (output.entries, output.bytes))
+        };
+        std::fs::create_dir(path("x")).unwrap();
+        std::fs::write(path("x/a"), "12345").unwrap();
+        std::os::unix::fs::symlink("a", path("x/link")).unwrap();
+        assert_eq!(found(), None);
+        std::fs::create_dir(path("y")).unwrap();
+        std::fs::write(path("y/a"), "54321").unwrap();
+        std::os::unix::fs::symlink("a", path("y/link")).unwrap();
+        assert_eq!(found(), None);
+        std::fs::write(path("y/a"), "12345").unwrap();
+        assert_eq!(found(), Some((3, 5)));
+        std::fs::write(path("y/b"), "").unwrap();
+        assert_eq!(found(), None);
+        std::fs::remove_dir_all(path("x")).unwrap();
+        assert_eq!(found(), None);
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
+use super::fingerprint;
 use super::install::{Replace, into_place, temporary_name};
 use super::meta::Meta;
 use super::place::Place;
@@ -261,6 +262,40 @@ fn below(of: &Place, folder: &std::sync::Arc<std::os::fd::OwnedFd>, child: &Plac
         path: of.path.join(&child.name),
         parent: std::sync::Arc::clone(folder),
         name: child.name.clone(),
+    }
+}
+
+/// Is the same at both places, whoever owns it?
+///
+/// # Errors
+/// When it cannot be read.
+pub fn has_same_content(a: &Place, b: &Place) -> Result<bool, ToolError> {
+    let (Some(stat), Some(other)) = (a.stat()?, b.stat()?) else {
+        return Ok(false);
+    };
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind != FileType::from_raw_mode(other.st_mode) {
+        return Ok(false);
+    }
+    match kind {
+        FileType::RegularFile => Ok(stat.st_size == other.st_size
+            && fingerprint::content_digest(a)? == fingerprint::content_digest(b)?),
+        FileType::Symlink => {
+            let target = |place: &Place| {
+                rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
+                    .map_err(|error| place.error(error))
+            };
+            Ok(target(a)? == target(b)?)
+        }
+        FileType::Directory => {
+            let (a, b) = (a.children()?, b.children()?);
+            let mut same = a.len() == b.len();
+            for (a, b) in a.iter().zip(&b) {
+                same = same && a.name == b.name && has_same_content(a, b)?;
+            }
+            Ok(same)
+        }
+        _ => Ok(true),
     }
 }
 

@@ -121,15 +121,17 @@ impl Tool for Signal {
         let still_there = process::of(input.pid)
             .filter(|process| process.started().is_some_and(|at| at < interrupted.started));
         match (still_there, input.signal.as_str()) {
-            (None, _) => Ok(Some(Output {
+            (None, "SIGTERM" | "SIGKILL" | "SIGINT" | "SIGQUIT") => Ok(Some(Output {
                 pid: input.pid,
                 name: "it".into(),
                 ended: true,
             })),
-            (Some(_), "SIGHUP" | "SIGUSR1" | "SIGUSR2") => Err(ToolError::Failed(format!(
-                "it is not known whether process {} got {}; it is not sent twice",
-                input.pid, input.signal
-            ))),
+            (None, _) | (Some(_), "SIGHUP" | "SIGUSR1" | "SIGUSR2") => {
+                Err(ToolError::Failed(format!(
+                    "it is not known whether process {} got {}; it is not sent twice",
+                    input.pid, input.signal
+                )))
+            }
             (Some(_), _) => Ok(None),
         }
     }
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_crash_the_signal_counts_as_sent_when_its_process_is_gone() {
+    fn after_a_crash_only_a_signal_that_ends_counts_as_sent_when_its_process_is_gone() {
         let mut child = sleeper();
         let pid = child.id();
         let input = |signal: &str| Input {
@@ -279,6 +281,12 @@ mod tests {
         );
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(found("SIGHUP", &later).unwrap().is_some());
+        assert!(found("SIGKILL", &later).unwrap().is_some());
+        for signal in ["SIGHUP", "SIGUSR1", "SIGUSR2", "SIGSTOP", "SIGCONT"] {
+            assert!(
+                found(signal, &later).is_err(),
+                "{signal} may not be what ended it"
+            );
+        }
     }
 }
