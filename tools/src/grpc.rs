@@ -232,15 +232,14 @@ impl Tools for Service {
     ) -> Result<Response<wire::RecordResponse>, Status> {
         let caller = self.caller(&request, Right::Record, "Record").await?;
         let message = request.into_inner();
-        let cut = |text: String, most| text.chars().take(most).collect::<String>();
         let record = Entry {
             time_ms: pipeline::now_ms(),
             kind: "record".to_owned(),
             actor: caller.to_string(),
-            tool: cut(message.kind, 256),
-            on_behalf_of: cut(message.subject, 1024),
-            reason: cut(message.detail, 4096),
-            goal_id: cut(message.goal_id, 256),
+            tool: pipeline::cut(&message.kind, 256),
+            on_behalf_of: pipeline::cut(&message.subject, 1024),
+            reason: pipeline::cut(&message.detail, 4096),
+            goal_id: pipeline::cut(&message.goal_id, 256),
             ..Entry::default()
         };
         let index = self

@@ -80,6 +80,9 @@ pub struct Outcome {
     pub result: Result<Success, ToolError>,
     /// How to take it back; empty when that cannot be done.
     pub steps: Vec<Sealed>,
+    /// The undo that was begun, and may have been interrupted: it goes on under this name.
+    #[serde(default)]
+    pub undo_begun: Option<String>,
     /// When it was taken back, Unix milliseconds.
     pub undone_ms: Option<i64>,
 }
@@ -247,6 +250,7 @@ mod tests {
             call: Call::default(),
             result: Err(ToolError::Precondition("no".into())),
             steps: Vec::new(),
+            undo_begun: None,
             undone_ms: None,
         };
         assert_eq!(store.outcome(&outcome.execution_id).unwrap(), None);

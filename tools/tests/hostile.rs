@@ -78,6 +78,45 @@ async fn a_path_swapped_after_its_check_leads_nowhere() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_recorded_whole_is_recorded_in_part() {
+    let mut machine = Machine::new(Registry::complete());
+    let mut storage = machine.storage();
+    let control = |count| "\u{1}".repeat(count);
+    let path = format!("/{}", format!("{}/", control(200)).repeat(19));
+    for (tool, arguments) in [
+        ("fs.stat", json!({"path": path})),
+        ("fs.write", json!({"path": path, "content": ""})),
+        ("fs.write", json!({"path": path, "contents": ""})),
+    ] {
+        let mut request = common::call(&control(256), tool, arguments);
+        request.reason = control(4096);
+        request.on_behalf_of = control(4096);
+        let before = machine.audit().len();
+        let status = storage.call(request).await.unwrap_err();
+        assert_ne!(status.code(), Code::Unavailable, "{tool}: {status}");
+        assert_eq!(machine.audit().len(), before + 1, "{tool}");
+    }
+    let detail = control(4096);
+    let record = aios_proto::v1::RecordRequest {
+        kind: detail.clone(),
+        subject: detail.clone(),
+        goal_id: detail.clone(),
+        detail,
+    };
+    machine.orchestrator().record(record).await.unwrap();
+
+    // Call ids stay apart also where they are recorded alike.
+    let (one, other) = (machine.path("one"), machine.path("other"));
+    for (last, path) in [("1", &one), ("2", &other)] {
+        let id = format!("{}{last}", control(200));
+        let arguments = json!({"path": path, "content": "x"});
+        done(&mut storage, &id, "fs.write", arguments)
+            .await
+            .unwrap();
+    }
+}
+
 /// Its own process (nextest): the limit holds for all that it writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_writable_ledger_nothing_is_done() {

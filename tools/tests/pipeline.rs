@@ -48,6 +48,29 @@ impl Tool for Sleep {
     }
 }
 
+/// Needs a part that answers only the second time.
+struct Absent;
+
+impl Tool for Absent {
+    type Input = Nothing;
+    type Output = Nothing;
+    const SPEC: Spec = Spec {
+        mutating: true,
+        ..Spec::reading("test.absent", "Needs a part.", &["test:absent:*"])
+    };
+
+    fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {
+        match context.is_resumed() {
+            true => Ok(Nothing {}),
+            false => Err(ToolError::Unavailable("nobody answers".into())),
+        }
+    }
+
+    fn summarize(_: &Nothing, _: &Nothing) -> String {
+        "answered".into()
+    }
+}
+
 /// Crashes.
 struct Crash;
 
@@ -66,7 +89,10 @@ impl Tool for Crash {
 }
 
 fn registry() -> Registry {
-    Registry::complete().with::<Sleep>().with::<Crash>()
+    Registry::complete()
+        .with::<Sleep>()
+        .with::<Absent>()
+        .with::<Crash>()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -408,6 +434,15 @@ async fn a_tool_that_hangs_costs_only_its_caller() {
             .iter()
             .any(|(_, outcome)| outcome.contains("longer than 300 ms"))
     );
+    // It is under way until it ends: a restart would settle it, nobody else gets its keys.
+    let state = machine.folder.path().join("state/tools");
+    let count = |name: &str| std::fs::read_dir(state.join(name)).unwrap().count();
+    assert_eq!((count("pending"), count("outcomes")), (1, 0));
+    let mut storage = machine.storage();
+    let status = done(&mut storage, "1", "test.sleep", json!({}))
+        .await
+        .unwrap_err();
+    assert!(status.message().contains("does not end"), "{status}");
     // How it ended in the end is recorded, and is what a retry is told.
     let late = |machine: &Machine| machine.audit().iter().any(|(_, o)| o == "succeeded, late");
     let waited = Instant::now();
@@ -419,11 +454,32 @@ async fn a_tool_that_hangs_costs_only_its_caller() {
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let mut storage = machine.storage();
     let retried = done(&mut storage, "1", "test.sleep", json!({}))
         .await
         .unwrap();
     assert!(retried.replayed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_part_did_not_answer_may_be_tried_again() {
+    let mut machine = Machine::new(registry());
+    let mut storage = machine.storage();
+    let status = done(&mut storage, "1", "test.absent", json!({}))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    let last = machine.audit().pop().unwrap();
+    assert_eq!(last.1, "failed: nobody answers (open)");
+    let retried = done(&mut storage, "1", "test.absent", json!({}))
+        .await
+        .unwrap();
+    assert!(!retried.replayed);
+    let again = done(&mut storage, "1", "test.absent", json!({}))
+        .await
+        .unwrap();
+    assert!(again.replayed);
+    let pending = machine.folder.path().join("state/tools/pending");
+    assert_eq!(std::fs::read_dir(pending).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,6 +142,55 @@ fn arguments(machine: &Machine, deed: &Deed) -> (&'static str, Value) {
     }
 }
 
+/// The power fails in an undo that moves between file systems: what is moved is kept aside, and
+/// copied in full or not at all.
+#[test]
+fn an_interrupted_undo_goes_on() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    for copied in [false, true] {
+        let machine = Machine::new(Registry::complete());
+        let folder = machine.path("folder");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(format!("{folder}/a"), "a").unwrap();
+        std::fs::write(format!("{folder}/b"), "b").unwrap();
+        let request = Request {
+            call_id: "1".into(),
+            tool: "fs.delete".into(),
+            arguments_json: json!({"path": folder}).to_string(),
+            ..Request::default()
+        };
+        let deleted = machine.pipeline.call(&Principal::Root, request).unwrap();
+        let id = deleted.execution_id;
+
+        let state = machine.folder.path().join("state");
+        let outcome = state.join(format!("tools/outcomes/{id}.json"));
+        let mut begun: Value = serde_json::from_slice(&std::fs::read(&outcome).unwrap()).unwrap();
+        begun["undo_begun"] = "u".into();
+        std::fs::write(&outcome, begun.to_string()).unwrap();
+        let aside = state.join("quarantine/.aios-tmp-u");
+        std::fs::rename(state.join("quarantine").join(&id), &aside).unwrap();
+        if copied {
+            let status = std::process::Command::new("cp")
+                .arg("-a")
+                .args([aside.as_os_str(), folder.as_ref()])
+                .status();
+            assert!(status.unwrap().success());
+            std::fs::remove_file(aside.join("a")).unwrap();
+        }
+
+        let undo = Undo {
+            execution_id: id,
+            ..Undo::default()
+        };
+        machine.pipeline.undo(&Principal::Root, &undo).unwrap();
+        assert_eq!(std::fs::read_to_string(format!("{folder}/a")).unwrap(), "a");
+        assert_eq!(std::fs::read_to_string(format!("{folder}/b")).unwrap(), "b");
+        let left = std::fs::read_dir(state.join("quarantine")).unwrap().count();
+        assert_eq!(left, 0);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

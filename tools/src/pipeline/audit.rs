@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aios_ledger::Entry;
+use aios_ledger::{Entry, Ledger};
 use aios_proto::identity::Principal;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -36,9 +36,44 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The beginning of a text, at most so many bytes as JSON has it: there a control character takes six.
+pub fn cut(text: &str, most: usize) -> String {
+    let mut left = most;
+    let fits = |character: &char| {
+        let size = match character {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..' ' => 6,
+            other => other.len_utf8(),
+        };
+        let rest = left.checked_sub(size);
+        left = rest.unwrap_or(0);
+        rest.is_some()
+    };
+    text.chars().take_while(fits).collect()
+}
+
+/// The same entry with all texts cut to what an entry has room for, whatever they are.
+fn shortened(entry: &Entry) -> Entry {
+    let mut short = entry.clone();
+    for text in [
+        &mut short.kind,
+        &mut short.actor,
+        &mut short.on_behalf_of,
+        &mut short.tool,
+        &mut short.execution_id,
+        &mut short.call_id,
+        &mut short.goal_id,
+        &mut short.reason,
+        &mut short.decision,
+        &mut short.outcome,
+    ] {
+        *text = cut(text, super::NAME_MAX);
+    }
+    short
+}
+
 /// What is known of a call before anything was checked, cut to sizes that can be recorded.
 pub fn call_of(caller: &Principal, request: &Request) -> Call {
-    let cut = |text: &str, most| text.chars().take(most).collect();
     Call {
         actor: caller.to_string(),
         call_id: cut(&request.call_id, super::NAME_MAX),
@@ -75,7 +110,7 @@ pub fn entry(kind: &str, execution: &str, call: &Call) -> Entry {
 
 /// How a failure reads in the ledger.
 pub fn failed(error: &ToolError) -> String {
-    format!("failed: {error}").chars().take(TEXT_MAX).collect()
+    cut(&format!("failed: {error}"), TEXT_MAX)
 }
 
 impl Pipeline {
@@ -84,16 +119,27 @@ impl Pipeline {
     /// # Errors
     /// `Unavailable` when the ledger cannot be written.
     pub fn append(&self, entry: &Entry) -> Result<u64, ToolError> {
-        self.ledger()
-            .append(entry)
-            .map_err(|error| unwritable(&error))
+        self.written(entry, Ledger::append)
+    }
+
+    /// Appends an entry, shortened when it is too large: nothing goes unrecorded by its size.
+    fn written(
+        &self,
+        entry: &Entry,
+        append: fn(&Ledger, &Entry) -> Result<u64, aios_ledger::Error>,
+    ) -> Result<u64, ToolError> {
+        match append(self.ledger(), entry) {
+            Err(aios_ledger::Error::TooLarge { .. }) => append(self.ledger(), &shortened(entry)),
+            other => other,
+        }
+        .map_err(|error| unwritable(&error))
     }
 
     /// Records a refusal. The answer is what the caller gets: that the ledger cannot be written
     /// matters more than why the call was refused.
     pub(super) fn refuse(&self, call: &Call, error: ToolError) -> ToolError {
         let refusal = Entry {
-            decision: format!("refused: {error}").chars().take(TEXT_MAX).collect(),
+            decision: cut(&format!("refused: {error}"), TEXT_MAX),
             outcome: failed(&error),
             ..entry("refusal", "", call)
         };
@@ -119,8 +165,7 @@ impl Pipeline {
             }
             Err(error) => completion.outcome = failed(error),
         }
-        let appended = self.ledger().append_soon(&completion);
-        appended.map(drop).map_err(|error| unwritable(&error))
+        self.written(&completion, Ledger::append_soon).map(drop)
     }
 
     /// Records how a mutating call ended.
@@ -140,4 +185,41 @@ impl Pipeline {
 fn unwritable(error: &aios_ledger::Error) -> ToolError {
     tracing::error!("the ledger cannot be written: {}", chain(error));
     ToolError::Unavailable(format!("the ledger cannot be written: {}", chain(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_by_its_size_in_json() {
+        let check = |text: &str, most, expected: &str| {
+            assert_eq!(cut(text, most), expected, "{text:?} {most}");
+        };
+        check("plain", 5, "plain");
+        check("plain", 4, "plai");
+        check("\u{1}\u{1}", 11, "\u{1}");
+        check("\"\\\n", 5, "\"\\");
+        check("äöü", 5, "äö");
+        check("aäb", 2, "a");
+        for text in ["\0\u{1f}\u{7f} \u{8}\u{c}", "\"\\\n\r\t/", "aä€😀"] {
+            let json = serde_json::to_string(text).unwrap();
+            assert_eq!(cut(text, json.len() - 2), text);
+            assert_ne!(cut(text, json.len() - 3), text);
+        }
+    }
+
+    #[test]
+    fn a_shortened_entry_can_be_recorded() {
+        let text = "\u{1}".repeat(9000);
+        let large = Entry {
+            actor: text.clone(),
+            reason: text.clone(),
+            outcome: text,
+            ..Entry::default()
+        };
+        let size = |entry: &Entry| serde_json::to_vec(entry).unwrap().len();
+        assert!(size(&large) > aios_ledger::ENTRY_MAX);
+        assert!(size(&shortened(&large)) < 4096);
+    }
 }

@@ -104,42 +104,61 @@ impl Pipeline {
         if pending.interrupted {
             context = context.resumed();
         }
-        let guards: Arc<dyn std::any::Any + Send + Sync> = Arc::<_>::clone(guards) as _;
+        let held: Arc<dyn std::any::Any + Send + Sync> = Arc::<_>::clone(guards) as _;
         let input = pending.input.clone();
-        let running = executor::start(&allowed.tool, input, &pending.needs, context, guards);
+        let running = executor::start(&allowed.tool, input, &pending.needs, context, held);
         let result = match running.map(|running| running.wait(limit)) {
             Ok(Waited::Ended(result)) => result,
             Ok(Waited::Late(running)) => {
-                self.watch(pending.clone(), running);
-                Err(late(spec.timeout_ms, spec.name))
+                let late = late(spec.timeout_ms, spec.name);
+                let noted = self.note_open(&pending, &late.to_string());
+                self.watch(pending, running, guards);
+                return Err(noted.err().unwrap_or(late));
             }
             Err(error) => Err(error),
         };
         answer(self.complete(pending, result, "")?, false)
     }
 
-    /// Waits for an act whose caller was told that it is late, and records how it ended.
-    fn watch(self: &Arc<Self>, pending: Pending, running: executor::Running) {
+    /// Waits for an act whose caller was told that it is late, and records how it ended. Until then
+    /// the execution is under way, on the disk too, and what it changes is held.
+    fn watch(
+        self: &Arc<Self>,
+        pending: Pending,
+        running: executor::Running,
+        guards: &Arc<(crate::locks::Held, Slot)>,
+    ) {
         let pipeline = Arc::clone(self);
+        let held = Arc::clone(guards);
         let name = format!("late {}", pending.call.tool);
         let watch = move || {
             let result = running.wait_on();
             if let Err(error) = pipeline.complete(pending, result, ", late") {
                 tracing::error!("a late completion is not recorded: {error}");
             }
+            drop(pipeline);
+            drop(held);
         };
         if let Err(error) = thread::Builder::new().name(name).spawn(watch) {
             tracing::error!("no thread to wait for a late tool: {error}");
         }
     }
 
-    /// Seals the undo, writes the outcome, then the completion.
+    /// Seals the undo, writes the outcome, then the completion. When a part did not answer, the
+    /// execution stays open: a retry looks for its effect and goes on.
+    ///
+    /// # Errors
+    /// That it stays open, and why.
     pub(super) fn complete(
         &self,
         pending: Pending,
         result: Result<Done, ToolError>,
         note: &str,
     ) -> Result<Outcome, ToolError> {
+        if let Err(error @ ToolError::Unavailable(_)) = result {
+            self.note_open(&pending, &error.to_string())?;
+            return Err(error);
+        }
         let acted = matches!(&result, Ok(_) | Err(ToolError::Unverified(_)));
         let steps = match acted {
             true => undo::seal(pending.steps).unwrap_or_else(|error| {
@@ -156,6 +175,7 @@ impl Pipeline {
             call: pending.call,
             result: result.map(|Done { output, summary }| Success { output, summary }),
             steps,
+            undo_begun: None,
             undone_ms: None,
         };
         self.store.finish(&outcome)?;

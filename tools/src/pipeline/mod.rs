@@ -30,7 +30,7 @@ use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
 use crate::tool::{Done, ErasedTool, Prepared};
 
-pub use audit::now_ms;
+pub use audit::{cut, now_ms};
 pub use undo::Undo;
 
 /// The largest arguments, in bytes of JSON.
@@ -179,7 +179,7 @@ impl Pipeline {
         let arguments = parse(&request.arguments_json)?;
         call.input_sha256 = audit::digest(&arguments);
         let id = match spec.mutating {
-            true => crate::store::execution_id(&call.actor, &call.call_id),
+            true => crate::store::execution_id(&call.actor, &request.call_id),
             false => Uuid::now_v7().to_string(),
         };
         let limit = Duration::from_millis(spec.timeout_ms.into());

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use aios_ledger::Entry;
 
-use super::Pipeline;
-use super::audit::entry;
+use super::audit::{cut, entry};
+use super::{Pipeline, TEXT_MAX};
 use crate::context::Context;
 use crate::error::ToolError;
 use crate::store::{Call, Outcome, Pending};
@@ -127,7 +127,7 @@ impl Pipeline {
     /// Records that a try ended and the execution did not: its effect is looked for before the next.
     pub(super) fn note_open(&self, pending: &Pending, why: &str) -> Result<(), ToolError> {
         let note = Entry {
-            outcome: format!("failed: {why}{OPEN}"),
+            outcome: format!("{}{OPEN}", cut(&format!("failed: {why}"), TEXT_MAX)),
             ..entry("completion", &pending.execution_id, &pending.call)
         };
         self.append(&note).map(drop)

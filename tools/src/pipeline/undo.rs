@@ -6,7 +6,7 @@ use aios_ledger::Entry;
 use aios_proto::identity::Principal;
 use uuid::Uuid;
 
-use super::audit::{entry, failed, now_ms};
+use super::audit::{cut, entry, failed, now_ms};
 use super::{Pipeline, TEXT_MAX};
 use crate::error::ToolError;
 use crate::store::{Call, Outcome};
@@ -33,12 +33,11 @@ impl Pipeline {
     /// Why it cannot be taken back; recorded too.
     pub fn undo(&self, caller: &Principal, request: &Undo) -> Result<(String, String), ToolError> {
         let own_id = Uuid::now_v7().to_string();
-        let cut = |text: &str| text.chars().take(TEXT_MAX).collect::<String>();
         let mut call = Call {
             actor: caller.to_string(),
             call_id: format!("undo/{own_id}"),
-            reason: cut(&request.reason),
-            on_behalf_of: cut(&request.on_behalf_of),
+            reason: cut(&request.reason, TEXT_MAX),
+            on_behalf_of: cut(&request.on_behalf_of, TEXT_MAX),
             ..Call::default()
         };
         let found = self.find(&request.execution_id).inspect(|outcome| {
@@ -47,7 +46,7 @@ impl Pipeline {
             call.task_index = outcome.call.task_index;
             call.input_sha256.clone_from(&outcome.call.input_sha256);
         });
-        let id: String = request.execution_id.chars().take(64).collect();
+        let id = cut(&request.execution_id, 64);
         let record = |text: String| {
             let undo = Entry {
                 outcome: text,
@@ -62,10 +61,13 @@ impl Pipeline {
             let held = self.locks.take(keys, BUSY_LIMIT).ok_or_else(|| {
                 ToolError::Deadline("another call changes the same thing and does not end".into())
             })?;
-            let outcome = self.find(&id)?; // as it is now that nobody else changes it
-            undo::check(&outcome.steps)?;
+            let mut outcome = self.find(&id)?; // as it is now that nobody else changes it
+            let resumed = outcome.undo_begun.is_some();
+            undo::check(&outcome.steps, resumed)?;
             record("begun".to_owned())?;
-            undo::take_back(&outcome.steps, &own_id)?;
+            let name = outcome.undo_begun.get_or_insert(own_id.clone()).clone();
+            self.store.finish(&outcome)?;
+            undo::take_back(&outcome.steps, &name, resumed)?;
             self.store.finish(&Outcome {
                 undone_ms: Some(now_ms()),
                 ..outcome.clone()

@@ -134,15 +134,17 @@ pub fn seal(steps: Vec<Step>) -> Result<Vec<Sealed>, ToolError> {
     steps.into_iter().map(sealed).collect()
 }
 
-/// Can all steps be taken back? Changes nothing.
+/// Can all steps be taken back? Changes nothing. `resumed`: an undo was begun before; how far it
+/// moved things back only the move itself can tell.
 ///
 /// # Errors
 /// `Precondition` with the first reason why not.
-pub fn check(steps: &[Sealed]) -> Result<(), ToolError> {
+pub fn check(steps: &[Sealed], resumed: bool) -> Result<(), ToolError> {
     steps
         .iter()
         .rev()
         .try_for_each(|sealed| match &sealed.step {
+            Step::MoveBack { .. } if resumed => Ok(()),
             _ if !needed(sealed)? => Ok(()),
             Step::MoveBack { from, .. } => free(from),
             Step::RemoveFolder { path } => empty(path, steps),
@@ -196,14 +198,16 @@ fn empty(path: &str, steps: &[Sealed]) -> Result<(), ToolError> {
     }
 }
 
-/// Takes all steps back, the last first, and checks each.
+/// Takes all steps back, the last first, and checks each. `resumed`: an undo of this name may have
+/// died anywhere in it.
 ///
 /// # Errors
 /// What cannot be taken back, and why; steps after it in time are taken back already.
-pub fn take_back(steps: &[Sealed], execution: &str) -> Result<(), ToolError> {
+pub fn take_back(steps: &[Sealed], execution: &str, resumed: bool) -> Result<(), ToolError> {
     for sealed in steps.iter().rev() {
-        if needed(sealed)? {
-            apply(&sealed.step, execution)?;
+        let moves = matches!(sealed.step, Step::MoveBack { .. });
+        if moves && resumed || needed(sealed)? {
+            apply(&sealed.step, execution, resumed)?;
         }
         let now = sealed.step.fingerprint()?;
         if now != sealed.step.before() {
@@ -216,12 +220,12 @@ pub fn take_back(steps: &[Sealed], execution: &str) -> Result<(), ToolError> {
     Ok(())
 }
 
-fn apply(step: &Step, execution: &str) -> Result<(), ToolError> {
+fn apply(step: &Step, execution: &str, resumed: bool) -> Result<(), ToolError> {
     match step {
         Step::Restore { path, prior, .. } => restore(&Place::open(path)?, prior, execution),
         Step::RemoveFolder { path } => remove_folder(&Place::open(path)?),
         Step::MoveBack { from, to } => {
-            tree::relocate(&Place::open(to)?, &Place::open(from)?, execution, false)
+            tree::relocate(&Place::open(to)?, &Place::open(from)?, execution, resumed)
         }
     }
 }
