@@ -1,7 +1,7 @@
 //! Tool calls, as an agent makes them.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aios_proto::socket;
 use aios_proto::v1::CallRequest;
@@ -44,11 +44,6 @@ pub async fn measure(run: &Path) -> Result<Vec<Figure>> {
             "ms",
         ),
         Figure::new("durable mutating calls, 16 clients", rate, "/s"),
-        Figure::new(
-            "another call while one tool waits",
-            beside_a_slow_one(&client).await?,
-            "ms",
-        ),
     ])
 }
 
@@ -74,31 +69,6 @@ async fn writes_per_second(client: &ToolsClient<Channel>) -> Result<f64> {
         done??;
     }
     Ok((WRITERS * WRITES_EACH) as f64 / start.elapsed().as_secs_f64())
-}
-
-/// The slowest of some calls that are made while a tool waits for an answer
-/// that does not come.
-async fn beside_a_slow_one(client: &ToolsClient<Channel>) -> Result<f64> {
-    let slow = client.clone();
-    let waiting = tokio::spawn(async move {
-        // Nothing answers there: the container has no network but its loopback.
-        call(slow, "net.dns_lookup", json!({ "host": "nobody.invalid" })).await
-    });
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    let mut slowest = Duration::ZERO;
-    for _ in 0..50 {
-        let start = Instant::now();
-        call(
-            client.clone(),
-            "fs.stat",
-            json!({ "path": "/etc/hostname" }),
-        )
-        .await?;
-        slowest = slowest.max(start.elapsed());
-    }
-    anyhow::ensure!(!waiting.is_finished(), "the slow tool was not slow");
-    waiting.abort();
-    Ok(slowest.as_secs_f64() * 1000.0)
 }
 
 async fn call(
