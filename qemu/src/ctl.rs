@@ -66,12 +66,22 @@ impl Ctl {
     /// # Errors
     /// When no goal came back: the appliance is away, or refuses.
     pub fn goal(&self, text: &str) -> Result<Value> {
-        let output = self.output(&["goal", "run", text])?;
+        self.ended(&["goal", "run", text])
+    }
+
+    /// Has one tool called and waits for the end of the goal that this is.
+    ///
+    /// # Errors
+    /// As [`Ctl::goal`].
+    pub fn goal_of_call(&self, tool: &str, arguments: &str) -> Result<Value> {
+        self.ended(&["tools", "call", tool, arguments])
+    }
+
+    fn ended(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.output(arguments)?;
         last_document(&output.stdout).with_context(|| {
-            format!(
-                "no answer to {text:?}: {}",
-                String::from_utf8_lossy(&output.stderr)
-            )
+            let said = String::from_utf8_lossy(&output.stderr);
+            format!("no answer to {}: {said}", arguments.join(" "))
         })
     }
 }

@@ -194,8 +194,8 @@ impl Machine {
         }
     }
 
-    /// Waits until a machine that was told to power off has gone, and says
-    /// whether it went cleanly.
+    /// Waits until a machine that was told to power off, or to reboot where that
+    /// ends it, has gone, and says whether it went cleanly.
     ///
     /// # Errors
     /// When it is still there at the deadline.
@@ -206,7 +206,7 @@ impl Machine {
             let ended = self.has_ended()?;
             for said in self.news()? {
                 match said {
-                    Said::PoweredOff => clean = true,
+                    Said::PoweredOff | Said::Rebooting => clean = true,
                     Said::Panic(text) => bail!("{text}\n{}", self.console_tail()),
                     _ => {}
                 }

@@ -51,6 +51,7 @@ fn in_a_virtual_machine_goals_come_true() {
     );
     every_goal(&appliance);
     what_is_beyond_its_means_fails(&appliance);
+    undo_still_works_after_a_reboot(&mut appliance);
     assert!(
         appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(),
         "the power-off was not clean"
@@ -155,6 +156,25 @@ fn the_page_says_welcome(appliance: &Appliance) {
         .unwrap()
         .to_owned();
     assert!(text.contains("welcome"), "{text}");
+}
+
+fn undo_still_works_after_a_reboot(appliance: &mut Appliance) {
+    let made = appliance.succeeds("create the directory /srv/later");
+    appliance.machine.ctl().run(&["reboot"]).unwrap();
+    let clean = appliance.machine.wait_power_off(POWER_OFF_LIMIT).unwrap();
+    assert!(clean, "the reboot was not clean");
+    appliance.boot_again();
+    let ctl = appliance.machine.ctl();
+    let is_there = || {
+        let stat = ctl
+            .goal_of_call("fs.stat", r#"{"path":"/srv/later"}"#)
+            .unwrap();
+        stat["state"] == "succeeded"
+    };
+    assert!(is_there(), "the directory did not outlive the reboot");
+    ctl.run(&["undo", "--goal", made["id"].as_str().unwrap()])
+        .unwrap();
+    assert!(!is_there(), "the directory is still there");
 }
 
 fn restart_replaces_the_process(appliance: &Appliance, text: &str) {

@@ -4,6 +4,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -30,14 +31,20 @@ impl Boot {
             println!("SKIPPED: not root, so there can be no namespaces");
             return None;
         }
-        // Not below /tmp, over which PID 1 mounts its own.
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        // All that is run and read, the executable too, is not below /tmp, over
+        // which PID 1 mounts its own: the checkout may well be there.
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let executable = folder.path().join("aios-init");
+        std::fs::copy(EXECUTABLE, &executable).unwrap();
+        let searchable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), searchable).unwrap();
         write_manifests(folder.path(), services);
         // A state folder of the namespaces' own: the host's stays as it is.
         std::fs::create_dir_all(folder.path().join("state")).unwrap();
         let script = format!(
-            "mkdir -p /var/lib/aios && mount --bind {}/state /var/lib/aios; exec {EXECUTABLE}",
-            folder.path().display()
+            "mkdir -p /var/lib/aios && mount --bind {}/state /var/lib/aios; exec {}",
+            folder.path().display(),
+            executable.display()
         );
         let console = File::create(folder.path().join("console")).unwrap();
         let unshare = Command::new("unshare")
@@ -154,7 +161,9 @@ fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
     let etc = folder.join("etc/services");
     std::fs::create_dir_all(&etc).unwrap();
     let role = |name: &str, more: &str| {
-        format!("phase = 1\ncommand = [\"{EXECUTABLE}\", \"{name}\"]\n{more}")
+        let executable = folder.join("aios-init");
+        let executable = executable.display();
+        format!("phase = 1\ncommand = [\"{executable}\", \"{name}\"]\n{more}")
     };
     let own = [
         ("control", role("control", "")),
