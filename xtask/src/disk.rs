@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::kernel::Kernel;
 use crate::rootfs::Root;
@@ -196,7 +196,16 @@ fn make_ext(path: &Path, options: &[&str], mib: u64, content: Option<&Path>) -> 
 }
 
 fn create(path: &Path, length: u64, mode: u32) -> Result<File> {
-    drop(fs::remove_file(path)); // It may not be there.
+    // A device or a link named by mistake is not ours to remove.
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() => fs::remove_file(path)?,
+        Ok(_) => bail!(
+            "{} is no regular file; write the image to a file",
+            path.display()
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    }
     let file = File::options()
         .read(true)
         .write(true)
@@ -266,6 +275,17 @@ fn install_grub(disk: &File, work: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use crate::verity::Verity;
+
+    #[test]
+    fn what_is_no_regular_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        create(&file, 1, 0o600).unwrap();
+        create(&file, 2, 0o600).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(create(&link, 3, 0o600).is_err());
+        assert_eq!(fs::metadata(&link).unwrap().len(), 2);
+    }
 
     #[test]
     fn the_root_partition_is_named_by_its_root_hash() {
