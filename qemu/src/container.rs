@@ -79,7 +79,7 @@ impl Container {
         let data = options.folder.join("data");
         std::fs::create_dir_all(&bundle)?;
         std::fs::create_dir_all(&data)?;
-        let config = config(&artefacts.rootfs, &data, node)?;
+        let config = config(&artefacts.rootfs, &data, options, node)?;
         std::fs::write(
             bundle.join("config.json"),
             serde_json::to_vec_pretty(&config)?,
@@ -199,7 +199,7 @@ impl Drop for Container {
 }
 
 /// The bundle's `config.json` (OCI runtime specification 1.0).
-fn config(rootfs: &Path, data: &Path, node: &Path) -> Result<Value> {
+fn config(rootfs: &Path, data: &Path, options: &Options, node: &Path) -> Result<Value> {
     let capabilities = capabilities_here()?;
     let files = rustix::process::getrlimit(Resource::Nofile)
         .maximum
@@ -215,6 +215,42 @@ fn config(rootfs: &Path, data: &Path, node: &Path) -> Result<Value> {
         )
     };
     let namespaces = ["pid", "mount", "ipc", "uts", "network"].map(|kind| json!({ "type": kind }));
+    let mut mounts = vec![
+        mount("/proc", "proc", "proc", &["nosuid", "nodev", "noexec"]),
+        mount(
+            "/dev",
+            "tmpfs",
+            "tmpfs",
+            &["nosuid", "mode=755", "size=64k"],
+        ),
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666"],
+        ),
+        mount(
+            "/dev/shm",
+            "tmpfs",
+            "shm",
+            &["nosuid", "nodev", "noexec", "mode=1777"],
+        ),
+        mount(
+            "/sys",
+            "sysfs",
+            "sysfs",
+            &["nosuid", "nodev", "noexec", "ro"],
+        ),
+        mount("/run", "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]),
+        bind("/data", data, "rw"),
+    ];
+    if options.provisioned {
+        mounts.push(bind("/run/provision/node.toml", node, "ro"));
+    }
+    if options.config.is_some() {
+        let config = options.folder.join("config.toml");
+        mounts.push(bind("/run/provision/config.toml", &config, "ro"));
+    }
     Ok(json!({
         "ociVersion": "1.0.2",
         "hostname": "aios",
@@ -231,16 +267,7 @@ fn config(rootfs: &Path, data: &Path, node: &Path) -> Result<Value> {
                 "bounding": capabilities, "effective": capabilities, "permitted": capabilities
             }
         },
-        "mounts": [
-            mount("/proc", "proc", "proc", &["nosuid", "nodev", "noexec"]),
-            mount("/dev", "tmpfs", "tmpfs", &["nosuid", "mode=755", "size=64k"]),
-            mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666"]),
-            mount("/dev/shm", "tmpfs", "shm", &["nosuid", "nodev", "noexec", "mode=1777"]),
-            mount("/sys", "sysfs", "sysfs", &["nosuid", "nodev", "noexec", "ro"]),
-            mount("/run", "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=755"]),
-            bind("/data", data, "rw"),
-            bind("/run/provision/node.toml", node, "ro"),
-        ],
+        "mounts": mounts,
         "linux": {
             "namespaces": namespaces,
             "resources": { "devices": [{ "allow": false, "access": "rwm" }] }

@@ -15,6 +15,7 @@
     reason = "plain threads that wait; there is no executor here"
 )]
 
+mod arguments;
 pub mod artefacts;
 pub mod console;
 pub mod container;
@@ -22,9 +23,12 @@ pub mod credentials;
 pub mod ctl;
 pub mod former;
 pub mod forward;
+pub mod hardware;
 pub mod machine;
+pub mod qmp;
 pub mod vm;
 
 pub use artefacts::Artefacts;
 pub use ctl::Ctl;
+pub use hardware::{Bus, Firmware, Hardware};
 pub use machine::{Boot, Machine, Options, Way};

@@ -14,6 +14,8 @@ use crate::console::{Phase, Said, understand};
 use crate::credentials;
 use crate::ctl::Ctl;
 use crate::former::Note;
+use crate::hardware::Hardware;
+use crate::qmp::Qmp;
 use crate::{container, vm};
 
 /// How often the console is looked at.
@@ -46,6 +48,12 @@ pub struct Options {
     pub cpus: u32,
     /// A reboot starts the machine again, instead of ending it (not for containers).
     pub reboots: bool,
+    /// What the machine is made of (not for containers).
+    pub hardware: Hardware,
+    /// Text of a `config.toml` that is given beside the node's identity.
+    pub config: Option<String>,
+    /// Is the node told who it is? If not, it starts in maintenance mode.
+    pub provisioned: bool,
 }
 
 impl Options {
@@ -61,6 +69,9 @@ impl Options {
             memory_mib: 1024,
             cpus: 2,
             reboots: false,
+            hardware: Hardware::default(),
+            config: None,
+            provisioned: true,
         })
     }
 }
@@ -121,6 +132,9 @@ impl Machine {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
         let node = credentials::ensure(&artefacts.aiosctl, folder, options.port)?;
+        if let Some(config) = &options.config {
+            std::fs::write(folder.join("config.toml"), config)?;
+        }
         let console = folder.join("console.log");
         File::create(&console).with_context(|| format!("cannot write {}", console.display()))?;
         let guest = match options.way {
@@ -232,6 +246,43 @@ impl Machine {
     pub fn power_off(&mut self, limit: Duration) -> Result<bool> {
         self.ctl.run(&["shutdown"])?;
         self.wait_power_off(limit)
+    }
+
+    /// The machine's front panel: power button, reset, cables.
+    ///
+    /// # Errors
+    /// A container has none; or QEMU does not answer.
+    pub fn panel(&self) -> Result<Qmp> {
+        match &self.guest {
+            Guest::Vm(vm) => vm.panel(),
+            Guest::Container(_) => bail!("a container has no front panel"),
+        }
+    }
+
+    /// Everything that the console has shown since the start.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn console_text(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&std::fs::read(&self.console)?).into_owned())
+    }
+
+    /// Waits until the console has shown `text`, and gives back all that it has shown.
+    ///
+    /// # Errors
+    /// The deadline, with the end of the console.
+    pub fn wait_for_text(&self, text: &str, limit: Duration) -> Result<String> {
+        let end = Instant::now() + limit;
+        loop {
+            let shown = self.console_text()?;
+            if shown.contains(text) {
+                return Ok(shown);
+            }
+            if Instant::now() > end {
+                bail!("no {text:?} on the console\n{}", self.console_tail());
+            }
+            thread::sleep(CONSOLE_INTERVAL);
+        }
     }
 
     /// Pulls the plug: nothing in the machine gets to say goodbye.

@@ -1,19 +1,27 @@
 //! The appliance under QEMU.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::arguments;
 use crate::artefacts::Artefacts;
+use crate::hardware::{Firmware, OVMF};
 use crate::machine::{Options, Way};
+use crate::qmp::Qmp;
+
+/// How long QEMU may take to open its front panel.
+const PANEL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running QEMU; killed when dropped.
 pub struct Vm {
     child: Option<Child>,
+    /// The socket of its front panel.
+    panel: PathBuf,
 }
 
 impl Vm {
@@ -28,16 +36,50 @@ impl Vm {
         console: &Path,
     ) -> Result<Self> {
         let disk = ensure_disk(artefacts, options)?;
+        if options.hardware.firmware == Firmware::Uefi {
+            ensure_variables(&options.folder)?;
+        }
         let log = File::create(options.folder.join("qemu.log"))?;
         let child = Command::new("qemu-system-x86_64")
-            .args(arguments(artefacts, options, &disk, node, console))
+            .args(arguments::of(artefacts, options, &disk, node, console)?)
+            // Its sockets are named relative to it: their paths must be short.
+            .current_dir(&options.folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0)
             .spawn()
             .context("cannot start qemu-system-x86_64; `cargo xtask run` installs it")?;
-        Ok(Self { child: Some(child) })
+        let mut vm = Self {
+            child: Some(child),
+            panel: options.folder.join(arguments::PANEL),
+        };
+        if options.hardware.unplugged {
+            let mut panel = vm.wait_for_panel()?;
+            panel.plug_network(false)?;
+            panel.go()?;
+        }
+        Ok(vm)
+    }
+
+    /// Its front panel.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub(crate) fn panel(&self) -> Result<Qmp> {
+        Qmp::connect(&self.panel)
+    }
+
+    fn wait_for_panel(&mut self) -> Result<Qmp> {
+        let end = Instant::now() + PANEL_LIMIT;
+        loop {
+            match self.panel() {
+                Err(_) if Instant::now() < end && !self.has_ended()? => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// QEMU's process.
@@ -96,75 +138,12 @@ fn ensure_disk(artefacts: &Artefacts, options: &Options) -> Result<std::path::Pa
     Ok(disk)
 }
 
-/// QEMU's command line.
-fn arguments(
-    artefacts: &Artefacts,
-    options: &Options,
-    disk: &Path,
-    node: &Path,
-    console: &Path,
-) -> Vec<OsString> {
-    let mut all = Vec::new();
-    let mut put = |text: String| all.extend(text.split(' ').map(OsString::from));
-    put("-nodefaults -no-user-config -display none -machine q35".into());
-    // AVX makes emulated inference ten times slower: see docs/architecture.md.
-    put(if kvm_is_real() {
-        "-accel kvm -cpu host"
-    } else {
-        "-accel tcg,thread=multi -cpu qemu64"
+/// The firmware's variables: kept from before, or Debian's template.
+fn ensure_variables(folder: &Path) -> Result<()> {
+    let variables = folder.join(arguments::VARIABLES);
+    if !variables.exists() {
+        std::fs::copy(OVMF.1, &variables)
+            .with_context(|| format!("{}; `cargo xtask run` installs it", OVMF.1))?;
     }
-    .into());
-    put(format!("-smp {} -m {}", options.cpus, options.memory_mib));
-    put(format!(
-        "-netdev user,id=net0,hostfwd=tcp:127.0.0.1:{}-:9090 -device virtio-net-pci,netdev=net0,romfile=",
-        options.port
-    ));
-    put("-device virtio-rng-pci".into());
-    if !options.reboots {
-        put("-no-reboot".into());
-    }
-    let pair = |option: &str, value: String| [OsString::from(option), OsString::from(value)];
-    let drive = |file: &Path, id: &str, read_only: &str| {
-        format!(
-            "file={},if=virtio,format=raw,id={id},readonly={read_only}",
-            file.display()
-        )
-    };
-    // A person may attach to the socket; the log is written either way.
-    all.extend(pair(
-        "-chardev",
-        format!(
-            "socket,id=console,path={},server=on,wait=off,logfile={}",
-            options.folder.join("console.sock").display(),
-            console.display()
-        ),
-    ));
-    all.extend(pair("-serial", "chardev:console".into()));
-    all.extend(pair(
-        "-fw_cfg",
-        format!("name=opt/org.aios/node.toml,file={}", node.display()),
-    ));
-    if options.way == Way::Vm {
-        all.extend(pair("-kernel", artefacts.kernel.display().to_string()));
-        all.extend(pair("-append", artefacts.command_line.clone()));
-        all.extend(pair("-drive", drive(&artefacts.root, "root", "on")));
-    }
-    all.extend(pair("-drive", drive(disk, "data", "off")));
-    all
-}
-
-/// Can this processor run guests itself? `/dev/kvm` can be there and useless
-/// (nested, without hardware support): QEMU would hang.
-fn kvm_is_real() -> bool {
-    let virtualises = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| {
-        text.lines().any(|line| {
-            line.starts_with("flags") && line.split(' ').any(|flag| flag == "vmx" || flag == "svm")
-        })
-    });
-    virtualises
-        && File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/kvm")
-            .is_ok()
+    Ok(())
 }

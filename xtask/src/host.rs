@@ -61,7 +61,8 @@ pub const DISK: &[Need] = &[
 /// To boot what was built.
 pub const RUN: &[Need] = &[
     ("qemu-system-x86", "the virtual machine"),
-    ("seabios", "the virtual machine's firmware"),
+    ("seabios", "the virtual machine's firmware: BIOS"),
+    ("ovmf", "the virtual machine's firmware: UEFI"),
     ("runc", "runs the appliance as a container"),
 ];
 

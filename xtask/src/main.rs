@@ -55,7 +55,7 @@ enum Command {
     /// Boot the appliance, give it goals, and leave it running
     Run(run::RunArguments),
     /// Run all checks and tests, as CI does
-    Test,
+    Test(test::TestArguments),
     /// Measure, and print each figure beside its target
     Bench(bench::BenchArguments),
     /// Lead the port on standard input into a container's network (used by run)
@@ -101,7 +101,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Image => image::print(&image::build()?),
         Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
         Command::Run(arguments) => return run::run(&arguments),
-        Command::Test => test::run()?,
+        Command::Test(arguments) => test::run(&arguments)?,
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Forward { pid } => run::forward(pid)?,
     }

@@ -8,8 +8,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aios_qemu::machine::{Machine, free_port};
-use aios_qemu::{Artefacts, Boot, Ctl, Options, Way, credentials, former};
-use anyhow::{Context, Result, bail};
+use aios_qemu::{Artefacts, Boot, Ctl, Firmware, Options, Way, credentials, former};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -51,6 +51,9 @@ pub struct RunArguments {
     /// Processors of the machine
     #[arg(long, default_value_t = 2)]
     cpus: u32,
+    /// Start the disk image by UEFI instead of BIOS
+    #[arg(long)]
+    uefi: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -77,6 +80,10 @@ impl From<WayArgument> for Way {
 /// the end of its console.
 pub fn run(arguments: &RunArguments) -> Result<bool> {
     let way = Way::from(arguments.way);
+    ensure!(
+        !arguments.uefi || way == Way::Disk,
+        "--uefi is firmware, which only --way disk has"
+    );
     if way == Way::Container && !host::is_root() {
         return again_as_root();
     }
@@ -92,14 +99,14 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
     if !arguments.keep_data {
         forget_data(&folder)?;
     }
-    let options = Options {
-        way,
-        folder,
-        port: port()?,
-        memory_mib: arguments.memory,
-        cpus: arguments.cpus,
-        reboots: !arguments.power_off,
-    };
+    let mut options = Options::new(way, &folder)?;
+    options.port = port()?;
+    options.memory_mib = arguments.memory;
+    options.cpus = arguments.cpus;
+    options.reboots = !arguments.power_off;
+    if arguments.uefi {
+        options.hardware.firmware = Firmware::Uefi;
+    }
     eprintln!("booting ({}) …", name(way));
     let mut machine = Machine::start(&artefacts, &options)?;
     let boot = machine.wait_ready(READY_LIMIT, |phase| {

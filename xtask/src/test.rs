@@ -16,11 +16,22 @@ const TESTS: &[host::Need] = &[
 /// The package whose tests boot machines; run last, when the image is built.
 const MACHINES: &str = "aios-qemu";
 
+/// What `cargo xtask test` can be told.
+#[derive(clap::Args)]
+pub struct TestArguments {
+    /// Also what takes hours: the whole boot matrix, fifty power cuts, a million histories
+    #[arg(long)]
+    long: bool,
+}
+
+/// Tells tests that they have time.
+const LONG: &str = "AIOS_LONG_TESTS";
+
 /// Runs the checks in the order in which they fail soonest.
 ///
 /// # Errors
 /// At the first step that fails; its output is above.
-pub fn run() -> Result<()> {
+pub fn run(arguments: &TestArguments) -> Result<()> {
     host::ensure(&[host::BINARIES, host::RUN, TESTS])?;
     ensure_nextest()?;
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
@@ -38,9 +49,20 @@ pub fn run() -> Result<()> {
     // Without the models, the runtime's tests of them would pass by skipping.
     let mut tests = cargo(&["nextest", "run", "--workspace", "--exclude", MACHINES]);
     tests.env("AIOS_TEST_MODELS", models::build()?);
+    arguments.tell(&mut tests);
     step("unit and integration tests", tests)?;
     image::build()?;
-    step("machine tests", machine_tests())
+    let mut machines = machine_tests();
+    arguments.tell(&mut machines);
+    step("machine tests", machines)
+}
+
+impl TestArguments {
+    fn tell(&self, tests: &mut Command) {
+        if self.long {
+            tests.env(LONG, "1").args(["--profile", "long"]);
+        }
+    }
 }
 
 /// The container way needs root, for namespaces and mounts.

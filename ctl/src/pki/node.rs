@@ -29,6 +29,10 @@ pub struct Provisioning {
 pub struct Node {
     /// Its host name.
     pub name: String,
+    /// When its certificate was issued, Unix seconds: no clock of the node may be behind it,
+    /// or the certificates that it is to check would not be valid yet.
+    #[serde(default)]
+    pub issued: u64,
 }
 
 /// `[pki]`, all PEM.
@@ -73,6 +77,7 @@ pub fn provision(
     Ok(Provisioning {
         node: Node {
             name: name.to_owned(),
+            issued: u64::try_from(time::OffsetDateTime::now_utc().unix_timestamp()).unwrap_or(0),
         },
         pki: Pki {
             ca: authority.certificate().to_owned(),

@@ -29,6 +29,10 @@ pub struct Node {
 pub struct Name {
     /// Becomes the host name.
     pub name: String,
+    /// When the certificate was issued, Unix seconds; 0: not said. No clock of the node may
+    /// be behind it, or its operators' certificates would not be valid yet.
+    #[serde(default)]
+    pub issued: u64,
 }
 
 /// PEM texts.
@@ -58,6 +62,9 @@ pub struct Ssh {
     pub authorized_keys: Vec<String>,
 }
 
+/// No issue date after the year 2200 is believed, in Unix seconds.
+const ISSUED_MAX: u64 = 7_258_118_400;
+
 /// Finds a `node.toml` and installs it. Always 0: a node without one boots, and
 /// says what to do.
 pub fn run() -> std::process::ExitCode {
@@ -69,14 +76,34 @@ pub fn run() -> std::process::ExitCode {
              machine: aiosctl pki node; then give the node.toml by fw_cfg (opt/org.aios/node.toml), \
              as /run/provision/node.toml, or on a partition named AIOS-CONFIG, and boot again",
         ),
-        Some((source, text)) => match parse(&text)
-            .and_then(|node| install::install(&places, &node).map(|()| node.node.name))
-        {
-            Ok(name) => say(&format!("provisioned as {name} from {source}")),
-            Err(error) => say(&format!("NOT PROVISIONED: {source}: {error}")),
-        },
+        Some((source, text)) => {
+            match parse(&text).and_then(|node| install::install(&places, &node).map(|()| node)) {
+                Ok(node) => {
+                    catch_up(node.node.issued);
+                    say(&format!("provisioned as {} from {source}", node.node.name));
+                }
+                Err(error) => say(&format!("NOT PROVISIONED: {source}: {error}")),
+            }
+        }
     }
     std::process::ExitCode::SUCCESS
+}
+
+/// Moves the clock up to when the node was issued, if it is behind that: a machine whose
+/// battery is empty must serve TLS before it has asked a time server.
+fn catch_up(issued: u64) {
+    let floor = std::time::Duration::from_secs(issued.min(ISSUED_MAX));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    if now.is_ok_and(|now| now >= floor) {
+        return;
+    }
+    let time = nix::sys::time::TimeSpec::from_duration(floor);
+    match nix::time::clock_settime(nix::time::ClockId::CLOCK_REALTIME, time) {
+        Ok(()) => say("the clock was behind this node's certificate; moved up"),
+        // A container's clock is its host's.
+        Err(nix::errno::Errno::EPERM) => {}
+        Err(error) => say(&format!("cannot move the clock up: {error}")),
+    }
 }
 
 fn say(text: &str) {

@@ -1,6 +1,7 @@
 //! What the machine tests share: booting, giving goals, looking at answers.
 #![allow(
     dead_code,
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -8,7 +9,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aios_qemu::{Artefacts, Boot, Machine, Options, Way};
 use serde_json::Value;
@@ -23,6 +24,25 @@ pub const POWER_OFF_LIMIT: Duration = Duration::from_secs(90);
 pub fn artefacts() -> Artefacts {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/aios");
     Artefacts::read(&target).expect("the machine tests boot what `cargo xtask image` builds")
+}
+
+/// Has the run got hours (`cargo xtask test --long`)?
+pub fn is_long() -> bool {
+    std::env::var_os("AIOS_LONG_TESTS").is_some_and(|value| value == "1")
+}
+
+/// Tries until it works, or gives back the last error.
+pub fn eventually<T>(
+    limit: Duration,
+    mut attempt: impl FnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let end = Instant::now() + limit;
+    loop {
+        match attempt() {
+            Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(200)),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// A running appliance in a folder of its own.
