@@ -57,6 +57,8 @@ pub struct Manifest {
     pub output: Output,
     /// Only started in this way of running.
     pub only_on: Option<Way>,
+    /// Only started while this path exists; else it counts as done.
+    pub condition_path: Option<PathBuf>,
     /// Added to its environment.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -345,13 +347,17 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
             return refuse(format!("{name:?} is no capability"));
         }
     }
-    match manifest.state_dirs.iter().find(|dir| !is_plain_path(dir)) {
-        Some(dir) => refuse(format!(
-            "state_dirs: {} is not a plain absolute path",
-            dir.display()
-        )),
-        None => Ok(()),
+    let condition = manifest.condition_path.iter();
+    let paths = condition
+        .map(|path| ("condition_path", path))
+        .chain(manifest.state_dirs.iter().map(|path| ("state_dirs", path)));
+    for (key, path) in paths {
+        if !is_plain_path(path) {
+            let path = path.display();
+            return refuse(format!("{key}: {path} is not a plain absolute path"));
+        }
     }
+    Ok(())
 }
 
 fn is_name(name: &str) -> bool {

@@ -134,6 +134,8 @@ pub enum Event {
     Restart(Id),
     /// The process could not be made.
     SpawnFailed(Id),
+    /// No process was made, because what the service needs to be of use is not there.
+    Skipped(Id),
     /// The process runs its program.
     Executed(Id),
     /// `READY=1`.
@@ -155,7 +157,8 @@ pub enum Event {
 /// What the driver must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Make its process. Answer with [`Event::SpawnFailed`] if that fails.
+    /// Make its process. Answer with [`Event::SpawnFailed`] if that fails, with
+    /// [`Event::Skipped`] if there is nothing for it to do.
     Spawn(Id),
     /// SIGTERM to its processes.
     Terminate(Id),
@@ -199,6 +202,7 @@ impl Machine {
             }),
             Event::Restart(id) => self.restart(now, id, &mut actions),
             Event::SpawnFailed(id) => self.ended(now, id, Exit::NotStarted),
+            Event::Skipped(id) => self.skipped(now, id),
             Event::Executed(id) => self.with(id, |service| service.executed(now)),
             Event::Ready(id) => self.with(id, |service| service.notified(now)),
             Event::Alive(id) => self.with(id, |service| service.feed(now)),
@@ -237,7 +241,7 @@ impl Machine {
         Status {
             state: service.state,
             since: service.since,
-            restarts: service.restarts,
+            restarts: service.starts.saturating_sub(1),
             last_exit: service.last_exit,
             wanted: service.wanted,
         }
@@ -290,6 +294,12 @@ impl Machine {
         let shutting_down = self.shutdown.is_some();
         if let Some(service) = self.services.get_mut(id) {
             service.ended(now, exit, jitter, shutting_down);
+        }
+    }
+
+    fn skipped(&mut self, now: Millis, id: Id) {
+        if let Some(service) = self.services.get_mut(id) {
+            service.skipped(now);
         }
     }
 

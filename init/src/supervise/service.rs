@@ -20,14 +20,13 @@ pub(super) struct Service {
     pub deadline: Option<Millis>,
     /// Until when others wait for it; none while it was not started yet.
     pub patience: Option<Millis>,
-    pub restarts: u32,
+    /// Processes that it had.
+    pub starts: u32,
     pub last_exit: Option<Exit>,
     /// SIGKILL was sent.
     killed: bool,
     /// It was stopped to be started again, by request.
     again: bool,
-    /// It was started at least once.
-    started: bool,
     /// The last wait before a restart.
     delay: Millis,
     ready_at: Option<Millis>,
@@ -44,11 +43,10 @@ impl Service {
             running: false,
             deadline: None,
             patience: None,
-            restarts: 0,
+            starts: 0,
             last_exit: None,
             killed: false,
             again: false,
-            started: false,
             delay: 0,
             ready_at: None,
             failures: VecDeque::new(),
@@ -117,10 +115,20 @@ impl Service {
         self.running = true;
         self.killed = false;
         self.ready_at = None;
-        self.restarts += u32::from(std::mem::replace(&mut self.started, true));
+        self.starts = self.starts.saturating_add(1);
         let until = now + self.unit.start_timeout;
         self.patience.get_or_insert(until);
         self.enter(now, State::Starting, Some(until));
+    }
+
+    /// It was not started after all, and that is as it should be.
+    pub fn skipped(&mut self, now: Millis) {
+        if self.running && self.state == State::Starting {
+            self.running = false;
+            self.starts -= 1;
+            self.patience = None;
+            self.enter(now, State::Done, None);
+        }
     }
 
     pub fn executed(&mut self, now: Millis) {

@@ -1,6 +1,6 @@
 //! Random histories against a fake kernel, and the stories that matter one by one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 
@@ -31,32 +31,59 @@ struct FakeKernel {
     stubborn: BTreeSet<Id>,
     /// Were sent SIGKILL.
     doomed: BTreeSet<Id>,
+    /// Are not started when asked to be: what they need is not there.
+    pointless: BTreeSet<Id>,
     all_stopped: u32,
     spawns: Vec<(Millis, Id)>,
+    /// How each service came to its last process.
+    records: Vec<Record>,
+}
+
+/// What limits the next start of a service.
+#[derive(Clone, Default)]
+struct Record {
+    /// Somebody asked for it while it ran: its next start is not the machine's idea.
+    again: bool,
+    ready_at: Option<Millis>,
+    /// It failed young: no start of the machine's own before this.
+    not_before: Millis,
+    /// Starts since somebody asked.
+    starts: Vec<Millis>,
 }
 
 impl FakeKernel {
     fn new(units: Vec<Unit>) -> Self {
         Self {
             machine: Machine::new(units.clone(), 7),
+            records: vec![Record::default(); units.len()],
             units,
             now: 0,
             alive: BTreeSet::new(),
             immortal: BTreeSet::new(),
             stubborn: BTreeSet::new(),
             doomed: BTreeSet::new(),
+            pointless: BTreeSet::new(),
             all_stopped: 0,
             spawns: Vec::new(),
         }
     }
 
     fn tell(&mut self, event: Event) {
-        let before: Vec<Status> = self.statuses();
-        let actions = self.machine.handle(self.now, event);
-        for action in actions {
-            self.act(action, &before);
+        self.note_request(event);
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let before: Vec<Status> = self.statuses();
+            for action in self.machine.handle(self.now, event) {
+                match action {
+                    Action::Spawn(id) if self.pointless.contains(&id) => {
+                        events.push_back(Event::Skipped(id));
+                    }
+                    action => self.act(action, &before),
+                }
+            }
         }
         self.check();
+        self.note_readiness();
         for id in std::mem::take(&mut self.doomed) {
             if !self.immortal.contains(&id) {
                 self.die(id, Exit::Signal(9));
@@ -88,6 +115,7 @@ impl FakeKernel {
                     );
                 }
                 self.spawns.push((self.now, id));
+                self.check_moderation(id);
             }
             Action::Terminate(id) => {
                 assert!(self.alive.contains(&id), "SIGTERM to nobody");
@@ -125,6 +153,61 @@ impl FakeKernel {
         }
     }
 
+    /// Requests forgive: limits count from the last one.
+    fn note_request(&mut self, event: Event) {
+        let (Event::Start(id) | Event::Restart(id) | Event::Stop(id)) = event else {
+            return;
+        };
+        let state = self.machine.state(id);
+        let runs = matches!(state, State::Starting | State::Ready | State::Stopping);
+        let again = match event {
+            Event::Restart(_) => runs,
+            Event::Start(_) => self.records[id].again || state == State::Stopping,
+            _ => false,
+        };
+        let ready_at = self.records[id].ready_at;
+        self.records[id] = Record {
+            again,
+            ready_at,
+            ..Record::default()
+        };
+    }
+
+    fn note_readiness(&mut self) {
+        for (id, record) in self.records.iter_mut().enumerate() {
+            if self.machine.state(id) == State::Ready {
+                record.ready_at.get_or_insert(self.now);
+            }
+        }
+    }
+
+    fn note_end(&mut self, id: Id) {
+        let record = &mut self.records[id];
+        let was_stable = record
+            .ready_at
+            .take()
+            .is_some_and(|at| self.now >= at + STABLE);
+        record.not_before = if std::mem::take(&mut record.again) || was_stable {
+            0
+        } else {
+            self.now + BACKOFF_FIRST * 3 / 4
+        };
+    }
+
+    /// Is this start of a service neither too soon nor one too many?
+    fn check_moderation(&mut self, id: Id) {
+        let (now, record) = (self.now, &mut self.records[id]);
+        assert!(now >= record.not_before, "{id} is started without a pause");
+        record.ready_at = None;
+        record.starts.push(now);
+        let recent = |&&at: &&Millis| at + INTENSITY_SPAN >= now;
+        let many = record.starts.iter().filter(recent).count();
+        assert!(
+            many <= INTENSITY,
+            "{id} is started {many} times in a minute"
+        );
+    }
+
     /// What holds at every moment.
     fn check(&self) {
         let next = self.machine.next_deadline(self.now);
@@ -160,6 +243,7 @@ impl FakeKernel {
     fn die(&mut self, id: Id, exit: Exit) {
         if self.alive.remove(&id) {
             self.immortal.remove(&id);
+            self.note_end(id);
             self.tell(Event::Exited(id, exit));
         }
     }
@@ -183,6 +267,8 @@ enum Step {
     Advance(Millis),
     BecomeImmortal(Id),
     BecomeStubborn(Id),
+    BecomePointless(Id),
+    BecomeUseful(Id),
 }
 
 const SERVICES: usize = 6;
@@ -234,7 +320,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         8 => (id.clone(), exit).prop_map(|(id, exit)| Step::Die(id, exit)),
         6 => (0..4_000_u64).prop_map(Step::Advance),
         1 => id.clone().prop_map(Step::BecomeImmortal),
-        1 => id.prop_map(Step::BecomeStubborn),
+        1 => id.clone().prop_map(Step::BecomeStubborn),
+        1 => id.clone().prop_map(Step::BecomePointless),
+        1 => id.prop_map(Step::BecomeUseful),
     ]
 }
 
@@ -263,6 +351,8 @@ fn run_history(mut units: Vec<Unit>, steps: Vec<Step>) {
             Step::Advance(limit) => kernel.advance(limit),
             Step::BecomeImmortal(id) => drop(kernel.immortal.insert(id)),
             Step::BecomeStubborn(id) => drop(kernel.stubborn.insert(id)),
+            Step::BecomePointless(id) => drop(kernel.pointless.insert(id)),
+            Step::BecomeUseful(id) => drop(kernel.pointless.remove(&id)),
         }
     }
     shutdown_ends(&mut kernel);
@@ -362,6 +452,24 @@ fn a_broken_service_holds_those_after_it_no_longer_than_its_start_timeout() {
     kernel.advance(60_000);
     assert_eq!(kernel.now, 1_000);
     assert_eq!(kernel.machine.state(1), State::Starting);
+}
+
+#[test]
+fn what_has_nothing_to_do_is_done_and_holds_nobody() {
+    let second = Unit {
+        after: vec![0],
+        ..unit()
+    };
+    let mut kernel = FakeKernel::new(vec![unit(), second]);
+    kernel.pointless.insert(0);
+    kernel.tell(Event::Boot);
+    let first = kernel.machine.status(0);
+    assert_eq!((first.state, first.restarts), (State::Done, 0));
+    assert_eq!(kernel.machine.state(1), State::Starting);
+    kernel.pointless.clear();
+    kernel.tell(Event::Start(0));
+    let first = kernel.machine.status(0);
+    assert_eq!((first.state, first.restarts), (State::Starting, 0));
 }
 
 #[test]
