@@ -9,11 +9,13 @@
 //!    connect with a deadline.
 //! 4. [`logging`] is the one line format that all daemons write.
 //! 5. [`manifest`] is what an agent may do, as the operator wrote it.
-//! 6. [`retry`] is how a caller outlives the restart of a daemon.
+//! 6. [`retry`] is how a caller outlives the restart of a daemon; [`kept`] is how a
+//!    daemon's clients do not even notice it.
 //!
 //! What must not live here: anything that only one part uses.
 
 pub mod identity;
+pub mod kept;
 pub mod logging;
 pub mod manifest;
 pub mod retry;

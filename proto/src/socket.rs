@@ -1,13 +1,16 @@
 //! Where each daemon listens, how to serve there, and how to connect.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Channel, Endpoint};
+
+use crate::kept;
 
 /// Overrides the folder of the sockets; for tests only.
 pub const RUN_DIR_VARIABLE: &str = "AIOS_RUN_DIR";
@@ -43,12 +46,33 @@ pub fn channel(path: &Path) -> Result<Channel, tonic::transport::Error> {
     Ok(endpoint.connect_timeout(CONNECT_TIMEOUT).connect_lazy())
 }
 
-/// Listens on a Unix socket that the group `aios` may connect to, in place of
-/// whatever a former process left there.
+/// Listens on a Unix socket that the group `aios` may connect to: on the one that
+/// this daemon's former process had if PID 1 kept it ([`kept`]), else on a new
+/// one in place of whatever is there.
 ///
 /// # Errors
 /// When the socket cannot be removed, bound or given its mode.
 pub fn listen(path: &Path) -> io::Result<UnixListenerStream> {
+    let name = path.to_string_lossy();
+    let listener = match kept::find(&name) {
+        Some(former) if is_socket(path) => former.into(),
+        _ => {
+            kept::forget(&name);
+            let new = bind(path)?;
+            kept::keep(&name, &new);
+            new
+        }
+    };
+    listener.set_nonblocking(true)?;
+    Ok(UnixListenerStream::new(UnixListener::from_std(listener)?))
+}
+
+fn is_socket(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|found| found.file_type().is_socket())
+}
+
+fn bind(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -56,7 +80,34 @@ pub fn listen(path: &Path) -> io::Result<UnixListenerStream> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(UnixListenerStream::new(listener))
+    Ok(listener)
+}
+
+/// Listens on a TCP address, with the former process's listener if PID 1 kept it.
+///
+/// # Errors
+/// When the address cannot be bound. If it is in use, what PID 1 kept for other
+/// addresses is let go of, in case it was that: another try may succeed.
+pub fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    // Names must not hold a colon.
+    let name = format!("tcp/{address}").replace(':', "+");
+    let listener = match kept::find(&name) {
+        Some(former) => former.into(),
+        None => {
+            let new = std::net::TcpListener::bind(address).inspect_err(|error| {
+                if error.kind() == io::ErrorKind::AddrInUse {
+                    let other = kept::names()
+                        .into_iter()
+                        .filter(|name| name.starts_with("tcp/"));
+                    other.for_each(|name| kept::forget(&name));
+                }
+            })?;
+            kept::keep(&name, &new);
+            new
+        }
+    };
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }

@@ -20,6 +20,7 @@ mod rights;
 mod sandbox;
 mod services;
 mod spawn;
+mod store;
 mod supervisor;
 mod timeline;
 

@@ -2,17 +2,25 @@
 //! only for the service whose main process sent it.
 
 use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
-    bind, recvmsg, setsockopt, socket, sockopt::PassCred,
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt::PassCred,
 };
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use super::store::let_go;
 
 /// The longest message that is read; the rest is cut off.
 const MESSAGE_MAX: usize = 2048;
+/// The most descriptors that a message can have (`SCM_MAX_FD` of the kernel).
+/// All are taken: those that did not fit, the kernel would close in our name.
+const DESCRIPTORS_MAX: usize = 253;
+/// The longest name of a stored socket.
+const NAME_MAX: usize = 255;
 
 /// One assignment of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +35,32 @@ pub enum Said {
     Extend(u64),
     /// `STATUS=`
     Status(String),
+    /// `MAINPID=`: the process that does the work, where it is not the sender.
+    MainPid(u32),
+    /// `FDSTORE=1`, under the name of `FDNAME=`.
+    Store(String),
+    /// `FDSTOREREMOVE=1`, of this `FDNAME=`.
+    Forget(String),
     /// `AIOS_PHASE=5`
     Phase5,
+}
+
+/// A message.
+#[derive(Debug, Default)]
+pub struct Message {
+    /// The pid of who sent it; 0 if the kernel does not say.
+    pub sender: i32,
+    /// What it says.
+    pub said: Vec<Said>,
+    /// What was attached.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl Message {
+    /// Closes what was attached and not taken.
+    pub fn refuse(self) {
+        self.descriptors.into_iter().for_each(let_go);
+    }
 }
 
 /// Makes the socket in place of what is there.
@@ -49,37 +81,55 @@ pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     Ok(listener)
 }
 
-/// The next message: the sender's pid and what it said. `None`: there is none.
+/// The next message. `None`: there is none.
 ///
 /// # Errors
 /// When a message cannot be taken (it is gone then).
-pub fn receive(listener: &OwnedFd) -> io::Result<Option<(i32, Vec<Said>)>> {
+pub fn receive(listener: &OwnedFd) -> io::Result<Option<Message>> {
     let mut bytes = [0; MESSAGE_MAX];
-    // Room for the credentials and nothing else: descriptors that somebody
-    // attaches never reach us, the kernel drops them.
-    let mut control = nix::cmsg_space!(UnixCredentials);
+    let mut space =
+        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX), ScmCredentials(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(&mut bytes)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-    let received = match recvmsg::<()>(listener.as_raw_fd(), &mut parts, Some(&mut control), flags)
-    {
-        Ok(received) => received,
-        Err(nix::errno::Errno::EAGAIN) => return Ok(None),
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+    let length = match recvmsg(listener, &mut parts, &mut control, flags) {
+        Ok(received) => received.bytes,
+        Err(rustix::io::Errno::AGAIN) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let length = received.bytes;
-    let sender = received.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
-        _ => None,
-    });
-    let said = parse(bytes.get(..length).unwrap_or_default());
-    Ok(Some((sender.unwrap_or(0), said)))
+    let mut message = Message::default();
+    for part in control.drain() {
+        match part {
+            RecvAncillaryMessage::ScmCredentials(who) => {
+                message.sender = who.pid.as_raw_nonzero().get();
+            }
+            RecvAncillaryMessage::ScmRights(descriptors) => message.descriptors.extend(descriptors),
+            _ => {}
+        }
+    }
+    message.said = parse(bytes.get(..length).unwrap_or_default());
+    Ok(Some(message))
 }
 
 fn parse(message: &[u8]) -> Vec<Said> {
-    String::from_utf8_lossy(message)
-        .lines()
-        .filter_map(parse_line)
-        .collect()
+    let text = String::from_utf8_lossy(message);
+    let mut said: Vec<Said> = text.lines().filter_map(parse_line).collect();
+    let name = text.lines().find_map(|line| line.strip_prefix("FDNAME="));
+    let name = name.filter(|name| is_name(name)).unwrap_or("stored");
+    for line in text.lines() {
+        match line {
+            "FDSTORE=1" => said.push(Said::Store(name.to_owned())),
+            "FDSTOREREMOVE=1" => said.push(Said::Forget(name.to_owned())),
+            _ => {}
+        }
+    }
+    said
+}
+
+/// As sd_pid_notify_with_fds(3) has it; `:` parts the names in `LISTEN_FDNAMES`.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii() && !byte.is_ascii_control() && byte != b':';
+    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 fn parse_line(line: &str) -> Option<Said> {
@@ -88,6 +138,7 @@ fn parse_line(line: &str) -> Option<Said> {
         ("STOPPING", "1") => Some(Said::Stopping),
         ("WATCHDOG", "1") => Some(Said::Alive),
         ("EXTEND_TIMEOUT_USEC", value) => Some(Said::Extend(value.parse::<u64>().ok()? / 1000)),
+        ("MAINPID", value) => Some(Said::MainPid(value.parse().ok()?)),
         ("AIOS_PHASE", "5") => Some(Said::Phase5),
         ("STATUS", text) => {
             let safe = text.chars().filter(|c| !c.is_control()).take(200);
@@ -113,6 +164,12 @@ mod tests {
             "AIOS_PHASE=5\nWATCHDOG=1\nSTOPPING=1",
             vec![Said::Phase5, Said::Alive, Said::Stopping],
         );
+        check("MAINPID=17\nMAINPID=-1", vec![Said::MainPid(17)]);
+        check("FDNAME=a b\nFDSTORE=1", vec![Said::Store("a b".to_owned())]);
+        check(
+            "FDSTOREREMOVE=1\nFDNAME=a:b",
+            vec![Said::Forget("stored".to_owned())],
+        );
         assert_eq!(parse(&[0xff, b'=', 0]), vec![]);
     }
 
@@ -121,12 +178,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let listener = listen(&path).unwrap();
-        assert_eq!(receive(&listener).unwrap(), None);
-        UnixDatagram::unbound()
-            .unwrap()
-            .send_to(b"READY=1\nMAINPID=1", &path)
-            .unwrap();
-        let own = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(receive(&listener).unwrap(), Some((own, vec![Said::Ready])));
+        assert!(receive(&listener).unwrap().is_none());
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.send_to(b"READY=1\nMAINPID=x", &path).unwrap();
+        let message = receive(&listener).unwrap().unwrap();
+        assert_eq!(message.sender, i32::try_from(std::process::id()).unwrap());
+        assert_eq!(message.said, vec![Said::Ready]);
+        assert!(message.descriptors.is_empty());
     }
 }

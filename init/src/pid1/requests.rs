@@ -76,8 +76,8 @@ impl Supervisor {
             state: wire::state_number(status.state),
             phase: manifest.phase,
             pid: process
-                .pid
-                .and_then(|pid| u32::try_from(pid.as_raw()).ok())
+                .worker
+                .or_else(|| u32::try_from(process.pid?.as_raw()).ok())
                 .unwrap_or(0),
             restarts: status.restarts,
             since: self.clock.as_boottime(status.since),

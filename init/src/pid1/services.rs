@@ -7,6 +7,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::store::Store;
 use crate::accounts::{self, Account};
 use crate::manifest::{Manifest, Output, Start};
 use crate::supervise::{Id, Unit, break_cycles};
@@ -25,6 +26,10 @@ pub struct Process {
     pub executed: Option<OwnedFd>,
     /// What it last said of itself.
     pub status: String,
+    /// The process that does the work, if it said that this is another than its main one.
+    pub worker: Option<u32>,
+    /// Sockets that it wants kept for its next process.
+    pub store: Store,
     /// Its output: made once and kept, so that neither the service's nor the
     /// logger's end loses what is in it.
     pipe: Option<Pipe>,
@@ -45,6 +50,8 @@ impl Process {
             pidfd: None,
             executed: None,
             status: String::new(),
+            worker: None,
+            store: Store::default(),
             pipe: None,
         }
     }

@@ -24,6 +24,8 @@ pub struct Plan<'a> {
     pub output: BorrowedFd<'a>,
     /// stdin: PID 1's end of a conversation; `/dev/null` without one.
     pub link: Option<BorrowedFd<'a>>,
+    /// Its predecessor's sockets, with their names.
+    pub stored: &'a [(String, OwnedFd)],
     /// Where to say READY.
     pub notify: &'a Path,
     /// The cgroup to join.
@@ -45,7 +47,7 @@ pub struct Spawned {
 /// the service's log, and the child ends with status 127.
 pub fn spawn(plan: &Plan<'_>) -> io::Result<Spawned> {
     let program = Program::new(plan)?;
-    let (executed, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    let (executed, mut report) = nix::unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     // SAFETY: PID 1 has one thread, so the child finds every lock free and may
     // do all that the parent may. Needed: only fork can run set-up code of ours
     // (namespaces, capabilities) between a process's creation and its program.
@@ -57,7 +59,7 @@ pub fn spawn(plan: &Plan<'_>) -> io::Result<Spawned> {
             executed,
         }),
         ForkResult::Child => {
-            let (what, error) = become_service(plan, &program);
+            let (what, error) = become_service(plan, program, &mut report);
             let name = &plan.manifest.name;
             let text = format!("<3>{name} cannot be started: cannot {what}: {error}\n");
             // Nothing is left to tell if telling fails.
@@ -66,6 +68,24 @@ pub fn spawn(plan: &Plan<'_>) -> io::Result<Spawned> {
             std::process::exit(127)
         }
     }
+}
+
+/// The kernel's flag of a process that was forked and has not executed anything
+/// (`PF_FORKNOEXEC`, include/linux/sched.h).
+const FORKED_ONLY: u64 = 0x40;
+
+/// Does the process run its program, or did it before it ended? Only for one
+/// that was not reaped yet.
+pub fn has_executed(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    flags(&stat).is_some_and(|flags| flags & FORKED_ONLY == 0)
+}
+
+/// The flags in a `/proc/PID/stat` (proc_pid_stat(5), the ninth field). The
+/// program's name, in parentheses, may hold anything.
+fn flags(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(6)?.parse().ok()
 }
 
 /// What `execve` takes, made before the fork.
@@ -121,12 +141,24 @@ fn environment(plan: &Plan<'_>) -> Vec<(String, String)> {
         }
     }
     all.extend(plan.manifest.environment.clone());
+    if !plan.stored.is_empty() {
+        let names: Vec<&str> = plan.stored.iter().map(|(name, _)| name.as_str()).collect();
+        all.push(pair("LISTEN_FDS", &names.len().to_string()));
+        all.push(pair("LISTEN_FDNAMES", &names.join(":")));
+    }
     all
 }
 
 /// In the child. Returns only what failed.
-fn become_service(plan: &Plan<'_>, program: &Program) -> (&'static str, String) {
-    if let Err(failed) = prepare(plan).and_then(|()| close_others()) {
+fn become_service(
+    plan: &Plan<'_>,
+    mut program: Program,
+    report: &mut OwnedFd,
+) -> (&'static str, String) {
+    let ready = prepare(plan)
+        .and_then(|()| close_others())
+        .and_then(|()| give_back(plan.stored, &mut program, report));
+    if let Err(failed) = ready {
         return failed;
     }
     let error = nix::unistd::execve(&program.path, &program.arguments, &program.environment);
@@ -134,6 +166,40 @@ fn become_service(plan: &Plan<'_>, program: &Program) -> (&'static str, String) 
         "execute its program",
         error.map_or_else(|error| error.to_string(), |never| match never {}),
     )
+}
+
+/// Puts the stored sockets where sd_listen_fds(3) looks for them: from 3 on, and
+/// not close-on-exec. What else is there has been used by now, except the report.
+fn give_back(
+    stored: &[(String, OwnedFd)],
+    program: &mut Program,
+    report: &mut OwnedFd,
+) -> Result<(), (&'static str, String)> {
+    const FIRST: i32 = 3;
+    if stored.is_empty() {
+        return Ok(());
+    }
+    let failed = |error: rustix::io::Errno| ("get its sockets back", error.to_string());
+    let beyond = FIRST + i32::try_from(stored.len()).unwrap_or(i32::MAX);
+    // First out of the way of each other.
+    *report = rustix::io::fcntl_dupfd_cloexec(&*report, beyond).map_err(failed)?;
+    let moved: Vec<OwnedFd> = stored
+        .iter()
+        .map(|(_, socket)| rustix::io::fcntl_dupfd_cloexec(socket, beyond))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    for (socket, place) in moved.iter().zip(FIRST..) {
+        // SAFETY: this process ends by exec or exit without running the
+        // destructor of anything that had this number. Needed: the places are
+        // given by the protocol, whoever holds them now.
+        #[allow(unsafe_code)]
+        let placed = unsafe { nix::unistd::dup2_raw(socket, place) };
+        let owned = placed.map_err(|error| ("get its sockets back", error.to_string()))?;
+        std::mem::forget(owned); // open until the program closes it
+    }
+    let pid = format!("LISTEN_PID={}", std::process::id());
+    program.environment.extend(CString::new(pid));
+    Ok(())
 }
 
 fn prepare(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
@@ -199,4 +265,34 @@ fn reset_signals() -> nix::Result<()> {
         }
     }
     nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_not_executed_is_not_taken_for_one_that_has() {
+        let stat = |flags: u64| format!("7 (a) b) S 1 7 7 0 -1 {flags} 100 0");
+        let check = |text: &str, expected| assert_eq!(flags(text), expected, "{text}");
+        check(&stat(4_194_368), Some(4_194_368));
+        check("", None);
+        check("7 (a", None);
+        // SAFETY: the child only ends, which needs no lock of another thread.
+        #[allow(unsafe_code)]
+        match unsafe { nix::unistd::fork() }.unwrap() {
+            ForkResult::Child => {
+                // SAFETY: as above; nothing of this process is run or freed.
+                #[allow(unsafe_code)]
+                unsafe {
+                    nix::libc::_exit(0)
+                }
+            }
+            ForkResult::Parent { child } => {
+                assert!(!has_executed(child), "it is a copy of us, or its remains");
+                nix::sys::wait::waitpid(child, None).unwrap();
+            }
+        }
+        assert!(has_executed(Pid::this()));
+    }
 }

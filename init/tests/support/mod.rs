@@ -127,6 +127,18 @@ impl Boot {
             .find(|pid| command_line(*pid).ends_with(command))
     }
 
+    /// PID 1's own children: the services' main processes, and orphans.
+    pub fn children(&self) -> Vec<u32> {
+        children(self.pid)
+    }
+
+    /// As [`Self::kill`], for one that may have ended meanwhile.
+    pub fn kill_if_there(&self, pid: u32) {
+        if self.children().contains(&pid) {
+            self.kill(pid);
+        }
+    }
+
     pub fn kill(&self, pid: u32) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aios_proto::v1::management_server::ManagementServer;
-use tokio::net::TcpListener;
 use tonic::transport::Server;
 
 use crate::record::Recorder;
@@ -81,7 +80,7 @@ async fn serve_once(
     bound: &tokio::sync::watch::Sender<Option<SocketAddr>>,
 ) -> anyhow::Result<()> {
     let acceptor = tls::acceptor(&endpoint.pki)?;
-    let listener = TcpListener::bind(endpoint.listen).await?;
+    let listener = aios_proto::socket::listen_tcp(endpoint.listen)?;
     let address = listener.local_addr()?;
     tracing::info!("management API on {address}");
     bound.send_replace(Some(address));

@@ -1,0 +1,60 @@
+//! What the boot timeline has to know of the services.
+
+use super::super::timeline::{Facts, Line};
+use super::{ORCHESTRATOR, Supervisor};
+use crate::supervise::{Millis, State};
+
+impl Supervisor {
+    pub(super) fn update_timeline(&mut self) {
+        if self.timeline.ready.is_some() || self.machine.is_shutting_down() {
+            return;
+        }
+        let now = self.clock.now();
+        let facts = self.facts(now);
+        for line in self.timeline.update(now, &facts) {
+            self.console.announce(&line.to_string());
+            if let Line::Ready(at, missing) = &line
+                && !missing.is_empty()
+            {
+                self.remember(*at, format!("degraded: {}", missing.join(", ")));
+            }
+        }
+        if self.timeline.ready.is_some() {
+            super::super::memory::release();
+        }
+    }
+
+    fn facts(&self, now: Millis) -> Facts {
+        let mut facts = Facts {
+            settled: [true; 4],
+            missing: self.missing.clone(),
+            ..Facts::default()
+        };
+        for (id, process) in self.processes.iter().enumerate() {
+            let place = usize::from(process.manifest.phase) - 1;
+            let status = self.machine.status(id);
+            let untouched = matches!(status.state, State::Inactive | State::Waiting);
+            facts.started[place] |= !untouched;
+            // An agent that nobody has asked for yet is still to come.
+            let to_come = place == 3 && !status.wanted;
+            facts.settled[place] &= self.machine.is_settled(now, id) && !to_come;
+            let here = matches!(status.state, State::Ready | State::Done);
+            if status.wanted && !here {
+                facts.missing.push(process.manifest.name.clone());
+            }
+        }
+        let orchestrator = self
+            .processes
+            .iter()
+            .position(|process| process.manifest.name == ORCHESTRATOR);
+        facts.orchestrator_gone = orchestrator.is_none_or(|id| {
+            let ready = self.machine.state(id) == State::Ready;
+            !ready && self.machine.is_settled(now, id)
+        });
+        facts.autonomous = self.autonomous;
+        if !facts.autonomous {
+            facts.missing.push("autonomy loop".to_owned());
+        }
+        facts
+    }
+}

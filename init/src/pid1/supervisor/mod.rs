@@ -1,0 +1,280 @@
+//! The event loop: what the kernel says becomes events of the state machine,
+//! its actions become system calls.
+
+mod facts;
+mod reap;
+mod start;
+mod talk;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::cgroup::Cgroups;
+use super::clock::Clock;
+use super::console::{Console, Severity};
+use super::notify;
+use super::services::{self, Process};
+use super::timeline::Timeline;
+use crate::manifest::{Manifest, Way};
+use crate::places;
+use crate::shutdown::End;
+use crate::supervise::{Action, Event, Exit, Id, Machine, Millis, State};
+
+/// The service that talks gRPC for PID 1.
+pub const CONTROL: &str = "control";
+/// The service that reads the others' output.
+pub const LOGGER: &str = "logger";
+const ORCHESTRATOR: &str = "orchestrator";
+
+/// Kept of what happened, for `aiosctl boot`.
+const HAPPENINGS_MAX: usize = 64;
+/// Without a logger, PID 1 empties the pipes this often. 500 ms: a service that
+/// fills its pipe (64 KiB) faster than that is slowed down, not stopped.
+const DRAIN_EVERY: Millis = 500;
+/// Packets and messages taken per turn from one source, so that none can keep
+/// the loop for itself.
+const TURN_MAX: usize = 64;
+
+const SIGNALS: u64 = 0;
+const NOTIFY: u64 = 1;
+const LINK: u64 = 2;
+const EXECUTED: u64 = 3; // plus the service's place
+
+/// PID 1's state.
+pub struct Supervisor {
+    pub(super) way: Way,
+    pub(super) clock: Clock,
+    console: Console,
+    pub(super) machine: Machine,
+    pub(super) processes: Vec<Process>,
+    pub(super) timeline: Timeline,
+    pub(super) happenings: Vec<(Millis, String)>,
+    cgroups: Option<Cgroups>,
+    epoll: Epoll,
+    signals: SignalFd,
+    notify: OwnedFd,
+    notify_path: PathBuf,
+    control: Option<OwnedFd>,
+    logger: Option<OwnedFd>,
+    autonomous: bool,
+    missing: Vec<String>,
+    end: Option<End>,
+    all_stopped: bool,
+}
+
+impl Supervisor {
+    /// Ready to run.
+    ///
+    /// # Errors
+    /// When the kernel gives no descriptors for the loop; the console comes back.
+    pub fn new(
+        way: Way,
+        clock: Clock,
+        console: Console,
+        manifests: Vec<Manifest>,
+    ) -> Result<Self, (Console, String)> {
+        let (processes, units, mistakes) = services::list(manifests);
+        for mistake in mistakes {
+            console.log(Severity::Warning, &mistake);
+        }
+        let cgroups = Cgroups::prepare()
+            .map_err(|why| console.log(Severity::Warning, &format!("no cgroup limits: {why}")))
+            .ok();
+        let notify_path = places::run_dir().join("notify");
+        let (epoll, signals, notify) = match Self::sources(&notify_path) {
+            Ok(sources) => sources,
+            Err(error) => return Err((console, error.to_string())),
+        };
+        let machine = Machine::new(units, clock.now() ^ u64::from(std::process::id()));
+        Ok(Self {
+            way,
+            clock,
+            console,
+            machine,
+            processes,
+            timeline: Timeline::default(),
+            happenings: Vec::new(),
+            cgroups,
+            epoll,
+            signals,
+            notify,
+            notify_path,
+            control: None,
+            logger: None,
+            autonomous: false,
+            missing: Vec::new(),
+            end: None,
+            all_stopped: false,
+        })
+    }
+
+    fn sources(notify_path: &std::path::Path) -> io::Result<(Epoll, SignalFd, OwnedFd)> {
+        let mask = SigSet::all();
+        mask.thread_set_mask()?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let notify = notify::listen(notify_path)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
+        epoll.add(&notify, EpollEvent::new(EpollFlags::EPOLLIN, NOTIFY))?;
+        Ok((epoll, signals, notify))
+    }
+
+    /// What the system lacks beside services.
+    pub fn note_missing(&mut self, missing: impl Iterator<Item = String>) {
+        self.missing.extend(missing);
+        self.missing.dedup();
+    }
+
+    /// The loop. Ends when everything was stopped; what was not clean about it.
+    pub fn run(&mut self) -> (End, Vec<String>) {
+        self.tell(Event::Boot);
+        super::memory::release();
+        loop {
+            self.update_timeline();
+            if self.all_stopped
+                && let Some(end) = self.end.take()
+            {
+                return (end, self.lost());
+            }
+            let mut events = [EpollEvent::empty(); 16];
+            match self.epoll.wait(&mut events, self.timeout()) {
+                Ok(count) => {
+                    for event in events.iter().take(count) {
+                        self.serve(event.data());
+                    }
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => {
+                    self.log(Severity::Error, &format!("epoll: {error}"));
+                    super::pause(100);
+                }
+            }
+            self.drain_without_logger();
+            self.tell(Event::Tick);
+        }
+    }
+
+    fn timeout(&self) -> EpollTimeout {
+        let now = self.clock.now();
+        let drain = self.logger.is_none().then_some(now + DRAIN_EVERY);
+        let next = [
+            self.machine.next_deadline(now),
+            self.timeline.autonomy_deadline(),
+            drain,
+        ];
+        let wait = next
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|next| next.saturating_sub(now));
+        match wait {
+            // One more, because both clocks were rounded down.
+            Some(wait) => {
+                EpollTimeout::try_from(wait.min(3_600_000) + 1).unwrap_or(EpollTimeout::ZERO)
+            }
+            None => EpollTimeout::NONE,
+        }
+    }
+
+    fn serve(&mut self, source: u64) {
+        match source {
+            SIGNALS => self.take_signals(),
+            NOTIFY => self.take_notifications(),
+            LINK => self.take_requests(),
+            place => self.take_executed(usize::try_from(place - EXECUTED).unwrap_or(usize::MAX)),
+        }
+    }
+
+    fn take_signals(&mut self) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+            match Signal::try_from(number) {
+                Ok(Signal::SIGCHLD) => self.reap(),
+                Ok(Signal::SIGTERM) => self.shut_down(End::Off, "SIGTERM"),
+                Ok(Signal::SIGINT) => self.shut_down(End::Reboot, "ctrl-alt-del"),
+                Ok(Signal::SIGPWR) => self.shut_down(End::Off, "power failure"),
+                // SIGRTMIN+3, systemd's "halt", by which containers are stopped too.
+                Err(_) if number == nix::libc::SIGRTMIN() + 3 => {
+                    self.shut_down(End::Off, "SIGRTMIN+3");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Begins the end. The first reason counts.
+    pub(super) fn shut_down(&mut self, end: End, reason: &str) {
+        if self.end.is_none() {
+            let reason: String = reason
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(200)
+                .collect();
+            self.console.announce(&format!("shutting down ({reason})"));
+            self.end = Some(end);
+            self.tell(Event::Shutdown);
+        }
+    }
+
+    /// The services that outlived SIGKILL.
+    fn lost(&self) -> Vec<String> {
+        let lost = |id: &Id| self.machine.status(*id).last_exit == Some(Exit::Lost);
+        let name = |id: Id| format!("{} did not stop", self.processes[id].manifest.name);
+        (0..self.processes.len()).filter(lost).map(name).collect()
+    }
+
+    /// Feeds the machine and does what it says.
+    pub(super) fn tell(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for action in self.machine.handle(self.clock.now(), event) {
+                match action {
+                    Action::Spawn(id) => events.extend(self.start(id)),
+                    Action::Terminate(id) => self.processes[id].signal(Signal::SIGTERM),
+                    Action::Kill(id) => {
+                        self.processes[id].signal(Signal::SIGKILL);
+                        self.kill_cgroup(id);
+                    }
+                    Action::AllStopped => self.all_stopped = true,
+                }
+            }
+        }
+        self.empty_stores();
+    }
+
+    /// What nobody will start again by itself has no use for kept sockets: its
+    /// clients must hear that nobody is there.
+    fn empty_stores(&mut self) {
+        for (id, process) in self.processes.iter_mut().enumerate() {
+            let over = matches!(
+                self.machine.state(id),
+                State::Inactive | State::Done | State::Degraded
+            );
+            if over && !process.store.entries().is_empty() {
+                process.store.clear();
+            }
+        }
+    }
+
+    fn log(&self, severity: Severity, text: &str) {
+        self.console.log(severity, text);
+    }
+
+    /// Logs it and keeps it for `aiosctl boot`.
+    fn happened(&mut self, severity: Severity, text: &str) {
+        self.log(severity, text);
+        self.remember(self.clock.now(), text.to_owned());
+    }
+
+    fn remember(&mut self, at: Millis, text: String) {
+        if self.happenings.len() < HAPPENINGS_MAX {
+            self.happenings.push((at, text));
+        }
+    }
+}
