@@ -3,8 +3,11 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "agent",
+        "config",
+        "emergency",
         "goal",
         "init",
+        "maintenance",
         "management",
         "memory",
         "runtime",

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{audit, completions, config, goal, logs, pki, power, services, tools, undo};
+use crate::commands::{
+    audit, completions, config, emergency, goal, logs, pki, power, services, tools, undo,
+};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done or goal succeeded, 1 failed, 2 wrong use or configuration,
@@ -74,6 +76,8 @@ pub enum Command {
     Audit(audit::Arguments),
     /// Undo an execution, or all of a goal
     Undo(undo::Arguments),
+    /// Stop all agents at once (manual mode), or let them go on
+    Emergency(emergency::Arguments),
     /// What services and the kernel logged
     Logs(logs::Arguments),
     /// The services and their state
@@ -122,6 +126,9 @@ mod tests {
             "aiosctl services",
             "aiosctl services restart memory",
             "aiosctl shutdown --wait",
+            "aiosctl emergency stop --reason fire",
+            "aiosctl emergency resume --cancel-goals",
+            "aiosctl emergency status",
             "aiosctl pki operator ann --role viewer --days 3",
             "aiosctl config set endpoint node:9090",
             "aiosctl completions bash",

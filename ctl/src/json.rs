@@ -2,8 +2,8 @@
 //! enumerations as lower-case words, embedded JSON as JSON.
 
 use aios_proto::v1::{
-    AgentInfo, AuditEntry, BootTimeline, Execution, Goal, GoalState, Level, LogLine, Model,
-    Service, SystemStatus, Task, TaskState, Tool,
+    AgentInfo, AuditEntry, BootTimeline, EmergencyState, Execution, Goal, GoalState, Level,
+    LogLine, Model, Service, SystemStatus, Task, TaskState, Tool,
 };
 use serde_json::{Value, json};
 
@@ -134,6 +134,16 @@ pub fn status(status: &SystemStatus) -> Value {
         "memory_total_bytes": status.memory_total_bytes,
         "memory_available_bytes": status.memory_available_bytes,
         "you": status.you,
+        "emergency": status.emergency.as_ref().map(emergency),
+    })
+}
+
+/// The emergency stop.
+pub fn emergency(state: &EmergencyState) -> Value {
+    json!({
+        "stopped": state.stopped, "by": state.by, "reason": state.reason,
+        "since_ms": state.since_ms, "goals_suspended": state.goals_suspended,
+        "remarks": state.remarks,
     })
 }
 

@@ -106,6 +106,25 @@ impl Agents {
         self.missing()
     }
 
+    /// Has init stop every agent, at once, each within `limit`. Returns which did not, and why.
+    pub async fn stop(&self, limit: Duration) -> Vec<String> {
+        let stops = self.known.keys().map(|name| async move {
+            let name = format!("agent-{name}");
+            let mut init = self.init.clone();
+            let request = ServiceRequest { name: name.clone() };
+            match timeout(limit, init.stop_service(request)).await {
+                Ok(Ok(_)) => None,
+                Ok(Err(status)) => Some(format!("{name} was not stopped: {}", status.message())),
+                Err(_) => Some(format!("{name} was not stopped in time")),
+            }
+        });
+        let failures = join_all(stops).await.into_iter().flatten().collect();
+        for known in self.known.values() {
+            known.connected.store(false, Ordering::Relaxed);
+        }
+        failures
+    }
+
     /// Those that are not connected, as far as is known.
     pub fn missing(&self) -> Vec<String> {
         let away = |known: &&Known| !known.connected.load(Ordering::Relaxed);

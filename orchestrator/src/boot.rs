@@ -15,6 +15,7 @@ use crate::agents::Agents;
 use crate::api::{self, Endpoint, service::Management};
 use crate::clients::Clients;
 use crate::config::Config;
+use crate::emergency::{self, Emergency};
 use crate::goals::{Goals, Parts};
 use crate::plan::Planner;
 use crate::plan::operator::{OperatorModel, Understand};
@@ -112,11 +113,19 @@ impl Orchestrator {
         let recorder = Recorder::start(self.clients.tools.clone());
         let registry = Registry::new(self.clients.tools.clone(), self.skills, limits.patience);
         let init = self.clients.init.clone();
+        let emergency = Emergency::open(emergency::Parts {
+            file: self.config.state.join("emergency.toml"),
+            shown: self.config.run.join("manual-mode"),
+            tools: self.clients.emergency.clone(),
+            agents: self.agents.clone(),
+            recorder: recorder.clone(),
+        });
         let goals = Goals::new(Parts {
             store: Store::new(self.clients.memory.clone(), limits.patience),
             planner: Planner::new(registry, init, self.model, limits.patience),
             agents: self.agents.clone(),
             recorder: recorder.clone(),
+            emergency: emergency.clone(),
             limits,
         });
         let management = Management {
@@ -124,6 +133,7 @@ impl Orchestrator {
             agents: self.agents.clone(),
             clients: self.clients,
             recorder: recorder.clone(),
+            emergency: emergency.clone(),
         };
         let endpoint = Endpoint {
             listen: self.config.listen,
@@ -132,7 +142,12 @@ impl Orchestrator {
         let (bound, api) = watch::channel(None);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(api::serve(endpoint, management, recorder, bound));
-        tasks.spawn(come_up(self.agents.clone(), goals.clone(), limits.agents));
+        tasks.spawn(come_up(
+            self.agents.clone(),
+            goals.clone(),
+            emergency,
+            limits.agents,
+        ));
         Running {
             goals,
             agents: self.agents,
@@ -143,10 +158,15 @@ impl Orchestrator {
 }
 
 /// Agents, unfinished goals, phase 5; then agents that are away are brought back, for ever.
-async fn come_up(agents: Arc<Agents>, goals: Goals, patience: Duration) {
+async fn come_up(agents: Arc<Agents>, goals: Goals, emergency: Emergency, patience: Duration) {
     let end = Instant::now() + patience;
-    let missing = agents.start(end).await;
-    if !missing.is_empty() {
+    let (missing, ()) = tokio::join!(
+        bring_back(&agents, &emergency, end),
+        emergency.agree(patience)
+    );
+    if let Some(stop) = emergency.stopped() {
+        tracing::warn!("manual mode: {stop}");
+    } else if !missing.is_empty() {
         tracing::error!("agents are away: {}; the others work", missing.join(", "));
     }
     let resumed = tokio::time::timeout_at(end.max(Instant::now() + RESUME_AGAIN), resume(&goals));
@@ -167,8 +187,17 @@ async fn come_up(agents: Arc<Agents>, goals: Goals, patience: Duration) {
             more = resume(&goals).await > 0; // older ones, that did not fit the first list
         }
         if !agents.missing().is_empty() {
-            agents.start(Instant::now() + patience).await;
+            bring_back(&agents, &emergency, Instant::now() + patience).await;
         }
+    }
+}
+
+/// Starts the agents unless, and until, there is an emergency stop. Returns who is away.
+async fn bring_back(agents: &Agents, emergency: &Emergency, end: Instant) -> Vec<String> {
+    tokio::select! {
+        biased;
+        () = emergency.happens() => agents.missing(),
+        missing = agents.start(end) => missing,
     }
 }
 

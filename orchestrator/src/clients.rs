@@ -4,6 +4,8 @@ use std::path::Path;
 
 use aios_proto::socket;
 use aios_proto::v1::agent_client::AgentClient;
+use aios_proto::v1::config_client::ConfigClient;
+use aios_proto::v1::emergency_client::EmergencyClient;
 use aios_proto::v1::init_client::InitClient;
 use aios_proto::v1::memory_client::MemoryClient;
 use aios_proto::v1::runtime_client::RuntimeClient;
@@ -17,10 +19,14 @@ pub struct Clients {
     pub init: InitClient<Channel>,
     /// The model server.
     pub runtime: RuntimeClient<Channel>,
+    /// The configuration daemon, started when needed.
+    pub config: ConfigClient<Channel>,
     /// Goals and recall.
     pub memory: MemoryClient<Channel>,
     /// The tool registry.
     pub tools: ToolsClient<Channel>,
+    /// The emergency stop of the tool registry.
+    pub emergency: EmergencyClient<Channel>,
 }
 
 impl Clients {
@@ -37,6 +43,8 @@ impl Clients {
             memory: MemoryClient::new(to("memory")?)
                 .max_decoding_message_size(limit)
                 .max_encoding_message_size(limit),
+            config: ConfigClient::new(to("config")?),
+            emergency: EmergencyClient::new(to("tools")?),
             tools: ToolsClient::new(to("tools")?)
                 .max_decoding_message_size(limit)
                 .max_encoding_message_size(limit),

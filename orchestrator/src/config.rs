@@ -23,6 +23,8 @@ pub struct Config {
     pub lib: PathBuf,
     /// `/run/aios`.
     pub run: PathBuf,
+    /// `/var/lib/aios/orchestrator`.
+    pub state: PathBuf,
     /// How patient, and how much at once.
     pub limits: Limits,
 }
@@ -81,6 +83,7 @@ impl Config {
             listen: listen(&etc.join("config.toml"))?,
             lib: folder("AIOS_LIB_DIR", "/usr/lib/aios"),
             run: aios_proto::socket::run_dir(),
+            state: folder("AIOS_STATE_DIR", "/var/lib/aios").join("orchestrator"),
             limits: Limits::default(),
             etc,
         })

@@ -16,6 +16,8 @@
 //! 6. What is missing (an agent, the model, the certificates) makes the system
 //!    degraded, never stuck: it is tried again in the background.
 //!
+//! 7. **While the emergency stop holds nothing is planned and nothing is run** ([`emergency`]).
+//!
 //! What must not live here: anything that touches the system (that is `aios-tools`),
 //! and anything that must last (that is `aios-memory`).
 
@@ -24,6 +26,7 @@ pub mod api;
 pub mod boot;
 pub mod clients;
 pub mod config;
+pub mod emergency;
 pub mod engine;
 pub mod goals;
 pub mod plan;

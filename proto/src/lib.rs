@@ -11,9 +11,11 @@
 //! 5. [`manifest`] is what an agent may do, as the operator wrote it.
 //! 6. [`retry`] is how a caller outlives the restart of a daemon; [`kept`] is how a
 //!    daemon's clients do not even notice it.
+//! 7. [`emergency`] is the emergency stop on disk.
 //!
 //! What must not live here: anything that only one part uses.
 
+pub mod emergency;
 pub mod identity;
 pub mod kept;
 pub mod logging;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aios_ledger::Ledger;
+use aios_proto::emergency::Stop;
 use aios_proto::v1::init_client::InitClient;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use crate::error::ToolError;
@@ -34,6 +36,8 @@ pub struct Context {
     execution: String,
     deadline: Instant,
     resumed: bool,
+    /// The emergency stop, of an act that ends with it.
+    stop: Option<watch::Receiver<Option<Stop>>>,
 }
 
 impl Context {
@@ -44,6 +48,7 @@ impl Context {
             execution: execution.to_owned(),
             deadline,
             resumed: false,
+            stop: None,
         }
     }
 
@@ -51,6 +56,14 @@ impl Context {
     pub fn resumed(self) -> Self {
         Self {
             resumed: true,
+            ..self
+        }
+    }
+
+    /// The same, of an act whose time is over as soon as there is a stop.
+    pub fn until_stopped(self, stop: watch::Receiver<Option<Stop>>) -> Self {
+        Self {
+            stop: Some(stop),
             ..self
         }
     }
@@ -85,8 +98,18 @@ impl Context {
         self.shared.owner
     }
 
-    /// The time that is left.
+    /// Is there an emergency stop that this act is to end with?
+    pub fn is_stopped(&self) -> bool {
+        self.stop
+            .as_ref()
+            .is_some_and(|stop| stop.borrow().is_some())
+    }
+
+    /// The time that is left: none once there is an emergency stop.
     pub fn remaining(&self) -> Duration {
+        if self.is_stopped() {
+            return Duration::ZERO;
+        }
         self.deadline.saturating_duration_since(Instant::now())
     }
 
@@ -99,10 +122,15 @@ impl Context {
         operation: impl Future<Output = Result<T, E>>,
     ) -> Result<T, ToolError> {
         let limit = self.remaining();
+        let stop = self.stop.clone();
         self.shared.runtime.block_on(async {
-            match tokio::time::timeout(limit, operation).await {
-                Ok(answer) => answer.map_err(Into::into),
-                Err(_) => Err(ToolError::Deadline("no answer came in time".into())),
+            tokio::select! {
+                biased;
+                () = stopped(stop) => Err(ToolError::Unavailable("given up: emergency stop".into())),
+                answer = tokio::time::timeout(limit, operation) => match answer {
+                    Ok(answer) => answer.map_err(Into::into),
+                    Err(_) => Err(ToolError::Deadline("no answer came in time".into())),
+                },
             }
         })
     }
@@ -118,4 +146,14 @@ impl Context {
             .map_err(|error| ToolError::Failed(format!("{}: {error}", socket.display())))?;
         Ok(InitClient::new(channel))
     }
+}
+
+/// Ready once there is a stop; never without one to wait for.
+async fn stopped(stop: Option<watch::Receiver<Option<Stop>>>) {
+    if let Some(mut stop) = stop
+        && stop.wait_for(Option::is_some).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }

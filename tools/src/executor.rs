@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -12,6 +12,9 @@ use crate::confine;
 use crate::context::Context;
 use crate::error::ToolError;
 use crate::tool::{Done, ErasedTool};
+
+/// How often a waiter looks whether it should give up.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An act under way.
 #[derive(Debug)]
@@ -61,12 +64,19 @@ pub fn start(
 }
 
 impl Running {
-    /// Waits, at most so long.
-    pub fn wait(self, limit: Duration) -> Waited {
-        match self.result.recv_timeout(limit) {
-            Ok(ended) => Waited::Ended(ended),
-            Err(RecvTimeoutError::Timeout) => Waited::Late(self),
-            Err(RecvTimeoutError::Disconnected) => Waited::Ended(self.crashed()),
+    /// Waits, at most so long, and not after `give_up` says so.
+    pub fn wait(self, limit: Duration, give_up: impl Fn() -> bool) -> Waited {
+        let end = Instant::now() + limit;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.result.recv_timeout(left.min(LOOK_EVERY)) {
+                Ok(ended) => return Waited::Ended(ended),
+                Err(RecvTimeoutError::Disconnected) => return Waited::Ended(self.crashed()),
+                Err(RecvTimeoutError::Timeout) if left <= LOOK_EVERY || give_up() => {
+                    return Waited::Late(self);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
         }
     }
 

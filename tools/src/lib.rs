@@ -9,12 +9,15 @@
 //! 4. A reversible execution can be undone after a restart, byte for byte, or the undo says why not.
 //! 5. Each act has its own thread, confined and under a deadline: a tool that hangs costs only its caller.
 //!
+//! 6. While the emergency stop holds ([`emergency`]), no agent has anything done, whoever asks.
+//!
 //! What must not live here: planning, and knowledge about goals.
 
 pub mod capability;
 pub mod config;
 pub mod confine;
 pub mod context;
+pub mod emergency;
 pub mod error;
 pub mod executor;
 pub mod export;

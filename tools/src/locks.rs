@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How often a waiter looks whether it should give up.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// All keys held now.
 #[derive(Debug, Default)]
 pub struct Locks {
@@ -21,17 +24,27 @@ pub struct Held {
 
 impl Locks {
     /// Takes all keys at once, when they are free; `None` when they were not within the limit.
-    pub fn take(self: &Arc<Self>, mut keys: Vec<String>, limit: Duration) -> Option<Held> {
+    pub fn take(self: &Arc<Self>, keys: Vec<String>, limit: Duration) -> Option<Held> {
+        self.take_unless(keys, limit, || false)
+    }
+
+    /// The same; `None` too soon after `give_up` says so.
+    pub fn take_unless(
+        self: &Arc<Self>,
+        mut keys: Vec<String>,
+        limit: Duration,
+        give_up: impl Fn() -> bool,
+    ) -> Option<Held> {
         let deadline = Instant::now() + limit;
         keys.sort();
         keys.dedup();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         while keys.iter().any(|key| held.contains(key)) {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || give_up() {
                 return None;
             }
-            let waited = self.freed.wait_timeout(held, left);
+            let waited = self.freed.wait_timeout(held, left.min(LOOK_EVERY));
             held = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         held.extend(keys.iter().cloned());

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use aios_proto::identity::Principal;
 use aios_proto::socket;
+use aios_proto::v1::emergency_server::EmergencyServer;
 use aios_proto::v1::tools_server::ToolsServer;
 use aios_tools::capability::Grants;
 use aios_tools::config::Config;
 use aios_tools::grpc::Service;
 use aios_tools::pipeline::Pipeline;
 use aios_tools::registry::Registry;
-use aios_tools::{confine, grpc};
+use aios_tools::{confine, emergency, grpc};
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,8 +63,10 @@ async fn run(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
         .max_decoding_message_size(socket::MESSAGE_MAX)
         .max_encoding_message_size(socket::MESSAGE_MAX);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let emergency = emergency::Service::new(Arc::clone(&pipeline), identify(), Arc::new(abort));
     let server = Server::builder()
         .add_service(service)
+        .add_service(EmergencyServer::new(emergency))
         .serve_with_incoming_shutdown(listener, async {
             drop(stopped.await);
         });
@@ -85,6 +88,11 @@ async fn run(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
     pipeline.ledger().sync().context("the ledger's last sync")?;
     tracing::info!("stopped");
     std::process::exit(0) // does not wait for acts that hang; they are settled at the next start
+}
+
+/// Ends acts that cannot be ended otherwise. PID 1 starts this daemon again, which settles them.
+fn abort() {
+    std::process::exit(1)
 }
 
 /// Who calls is what the kernel says.

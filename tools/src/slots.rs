@@ -28,6 +28,13 @@ impl Slots {
         }
     }
 
+    /// How many calls are under way of callers of this kind.
+    pub fn count(&self, of: impl Fn(&str) -> bool) -> usize {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = taken.iter().filter(|(caller, _)| of(caller));
+        counts.map(|(_, count)| count).sum()
+    }
+
     /// Takes one.
     ///
     /// # Errors

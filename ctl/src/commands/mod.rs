@@ -5,6 +5,7 @@ pub mod audit;
 pub mod boot;
 pub mod completions;
 pub mod config;
+pub mod emergency;
 pub mod goal;
 pub mod logs;
 pub mod models;
@@ -39,6 +40,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Logs(arguments) => logs::run(&connect(&global).await?, output, arguments).await,
         Command::Services(arguments) => {
             services::run(&connect(&global).await?, output, arguments).await
+        }
+        Command::Emergency(arguments) => {
+            emergency::run(&connect(&global).await?, output, arguments).await
         }
         Command::Status => status::run(&connect(&global).await?, output).await,
         Command::Boot => boot::run(&connect(&global).await?, output).await,

@@ -50,6 +50,10 @@ fn text(status: &SystemStatus) -> String {
         ("memory", memory),
         ("you", status.you.clone()),
     ];
+    if let Some(stop) = status.emergency.as_ref().filter(|stop| stop.stopped) {
+        let text = format!("emergency stop by {}: {}", stop.by, stop.reason);
+        rows.push(("manual", text));
+    }
     rows.extend(
         status
             .degraded

@@ -192,6 +192,12 @@ impl Management for Double {
         stop_service(ServiceRequest) -> Service;
         restart_service(ServiceRequest) -> Service;
         power(PowerRequest) -> PowerResponse;
+        emergency_stop(EmergencyRequest) -> EmergencyState;
+        emergency_resume(EmergencyRequest) -> EmergencyState;
+        get_config(GetConfigRequest) -> ConfigState;
+        validate_config(ValidateConfigRequest) -> ConfigCheck;
+        apply_config(ApplyConfigRequest) -> ConfigCheck;
+        confirm_config(ConfirmConfigRequest) -> ConfigState;
     }
 }
 

@@ -36,7 +36,7 @@ impl fmt::Display for Role {
 }
 
 /// The least role for each method of `aios.v1.Management`.
-const TABLE: [(&str, Role); 22] = [
+const TABLE: &[(&str, Role)] = &[
     ("GetStatus", Role::Viewer),
     ("GetBoot", Role::Viewer),
     ("SubmitGoal", Role::Operator),
@@ -59,6 +59,12 @@ const TABLE: [(&str, Role); 22] = [
     ("StopService", Role::Admin),
     ("RestartService", Role::Admin),
     ("Power", Role::Admin),
+    ("EmergencyStop", Role::Operator),
+    ("EmergencyResume", Role::Admin),
+    ("GetConfig", Role::Viewer),
+    ("ValidateConfig", Role::Admin),
+    ("ApplyConfig", Role::Admin),
+    ("ConfirmConfig", Role::Admin),
 ];
 
 /// The least role for the method at this HTTP path; admin for any that is not listed.

@@ -13,6 +13,7 @@ use super::peer::Peer;
 use super::status;
 use crate::agents::Agents;
 use crate::clients::Clients;
+use crate::emergency::Emergency;
 use crate::engine;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
@@ -24,6 +25,8 @@ const LISTED_MAX: u32 = 500;
 
 /// How long a daemon may take to answer a passed-on request.
 const PASSED_ON: Duration = Duration::from_secs(60);
+/// The configuration daemon.
+const CONFIG: &str = "config";
 /// The service without which nothing can be put on record.
 const RECORD_KEEPER: &str = "tools";
 
@@ -38,6 +41,8 @@ pub struct Management {
     pub clients: Clients,
     /// What goes on record.
     pub recorder: Recorder,
+    /// The emergency stop.
+    pub emergency: Emergency,
 }
 
 /// What a daemon says, within [`PASSED_ON`].
@@ -219,6 +224,7 @@ impl ManagementService for Management {
     }
 
     async fn start_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        self.not_an_agent_in_manual_mode(request.get_ref())?;
         let request = self.service_order("service.start", request).await?;
         within(self.clients.init.clone().start_service(request)).await
     }
@@ -229,6 +235,7 @@ impl ManagementService for Management {
     }
 
     async fn restart_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        self.not_an_agent_in_manual_mode(request.get_ref())?;
         let request = self.service_order("service.restart", request).await?;
         within(self.clients.init.clone().restart_service(request)).await
     }
@@ -241,9 +248,92 @@ impl ManagementService for Management {
         self.recorder.note("power", &by, &detail, "");
         within(self.clients.init.clone().power(request)).await
     }
+
+    async fn get_config(&self, request: Request<GetConfigRequest>) -> Answer<ConfigState> {
+        self.awake(CONFIG).await?;
+        within(self.clients.config.clone().get_config(request.into_inner())).await
+    }
+
+    async fn validate_config(
+        &self,
+        request: Request<ValidateConfigRequest>,
+    ) -> Answer<ConfigCheck> {
+        self.awake(CONFIG).await?;
+        let mut config = self.clients.config.clone();
+        within(config.validate_config(request.into_inner())).await
+    }
+
+    async fn apply_config(&self, request: Request<ApplyConfigRequest>) -> Answer<ConfigCheck> {
+        let by = Peer::of(&request)?.name();
+        let mut request = request.into_inner();
+        self.awake(CONFIG).await?;
+        let mut config = self.clients.config.clone();
+        let toml = request.toml.clone();
+        let check = within(config.validate_config(ValidateConfigRequest { toml })).await?;
+        let check = check.into_inner();
+        let detail = match request.try_seconds {
+            0 => format!("{}: {}", check.sha256, check.changes.join(", ")),
+            tried => format!(
+                "{} for {tried} s: {}",
+                check.sha256,
+                check.changes.join(", ")
+            ),
+        };
+        self.recorder.order("config.apply", &by, &detail).await?;
+        request.on_behalf_of = by;
+        within(config.apply_config(request)).await
+    }
+
+    async fn confirm_config(&self, request: Request<ConfirmConfigRequest>) -> Answer<ConfigState> {
+        let by = Peer::of(&request)?.name();
+        let mut request = request.into_inner();
+        self.awake(CONFIG).await?;
+        self.recorder
+            .order("config.confirm", &by, &request.trial)
+            .await?;
+        request.on_behalf_of = by;
+        within(self.clients.config.clone().confirm_config(request)).await
+    }
+
+    async fn emergency_stop(&self, request: Request<EmergencyRequest>) -> Answer<EmergencyState> {
+        let by = Peer::of(&request)?.name();
+        let mut state = self.emergency.stop(&by, &request.into_inner().reason).await;
+        state.goals_suspended = u32::try_from(self.goals.unfinished()).unwrap_or(u32::MAX);
+        Ok(Response::new(state))
+    }
+
+    async fn emergency_resume(&self, request: Request<EmergencyRequest>) -> Answer<EmergencyState> {
+        let by = Peer::of(&request)?.name();
+        let request = request.into_inner();
+        if request.cancel_goals && self.emergency.stopped().is_some() {
+            self.goals.cancel_all(&by);
+        }
+        let state = self.emergency.resume(&by, &request.reason).await?;
+        Ok(Response::new(state))
+    }
 }
 
 impl Management {
+    /// Has init start a daemon that leaves when it is idle.
+    async fn awake(&self, name: &str) -> Result<(), Status> {
+        let name = name.to_owned();
+        let mut init = self.clients.init.clone();
+        match tokio::time::timeout(PASSED_ON, init.start_service(ServiceRequest { name })).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(status)) => Err(status),
+            Err(_) => Err(Status::deadline_exceeded("init did not answer in time")),
+        }
+    }
+
+    /// # Errors
+    /// `FAILED_PRECONDITION`: agents stay down until the resume.
+    fn not_an_agent_in_manual_mode(&self, request: &ServiceRequest) -> Result<(), Status> {
+        match request.name.starts_with("agent-") {
+            true => self.emergency.check(),
+            false => Ok(()),
+        }
+    }
+
     /// The order, once it is on record who gave it. That which keeps the record
     /// can be repaired without it.
     async fn service_order(

@@ -40,7 +40,14 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         }
         Some(_) => {}
     }
-    let away = agents.iter().filter(|agent| !agent.connected);
+    let mut emergency = management.emergency.state(Vec::new());
+    emergency.goals_suspended = match emergency.stopped {
+        true => u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX),
+        false => 0,
+    };
+    let away = agents
+        .iter()
+        .filter(|agent| !agent.connected && !emergency.stopped);
     degraded
         .extend(away.map(|agent| format!("agent {} is away: {}", agent.name, agent.description)));
     let services = services.unwrap_or_default().services;
@@ -51,7 +58,10 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
             .nodename()
             .to_string_lossy()
             .into_owned(),
-        state: state(boot.ready_ms, &degraded).into(),
+        state: match emergency.stopped {
+            true => "manual".into(),
+            false => state(boot.ready_ms, &degraded).into(),
+        },
         uptime_ms: uptime_ms(),
         ready_ms: boot.ready_ms,
         services_ready: count(services.iter().filter(|service| is_well(service))),
@@ -66,6 +76,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
             None => peer.name(),
         },
         degraded,
+        emergency: Some(emergency),
     }
 }
 

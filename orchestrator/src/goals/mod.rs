@@ -15,6 +15,7 @@ use tonic::Status;
 
 use crate::agents::Agents;
 use crate::config::Limits;
+use crate::emergency::Emergency;
 use crate::engine;
 use crate::plan::Planner;
 use crate::record::Recorder;
@@ -39,6 +40,8 @@ pub struct Parts {
     pub agents: Arc<Agents>,
     /// What goes on record.
     pub recorder: Recorder,
+    /// While it holds, no goal is taken or goes on.
+    pub emergency: Emergency,
     /// How much, how long.
     pub limits: Limits,
 }
@@ -83,6 +86,7 @@ impl Goals {
     /// when the memory is away.
     pub async fn submit(&self, wish: Wish) -> Result<Goal, Status> {
         wish.check()?;
+        self.0.parts.emergency.check()?;
         let id = wish.goal_id();
         let _one_at_a_time = self.0.submitting.lock().await;
         if !wish.request_id.is_empty()
@@ -157,6 +161,15 @@ impl Goals {
             }
             None => (self.get(&goal.id).await?, None),
         })
+    }
+
+    /// Calls all unfinished goals off. Returns how many.
+    pub fn cancel_all(&self, by: &str) -> usize {
+        let all: Vec<Arc<Live>> = self.0.live().values().cloned().collect();
+        for live in &all {
+            live.cancel(by);
+        }
+        all.len()
     }
 
     /// Calls a goal off; a tool call that is under way may still have its effect.

@@ -30,7 +30,13 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
         deadline: Instant::now() + inner.parts.limits.goal,
         interruption: None,
     };
-    let permit = work.unless_interrupted(inner.permits.acquire()).await;
+    let permit = loop {
+        work.hold().await;
+        let permit = work.unless_interrupted(inner.permits.acquire()).await;
+        if permit.is_some() || work.interruption.is_some() {
+            break permit;
+        }
+    };
     if let Err(status) = work.carry_on(&mut goal).await {
         let reason = format!("its progress cannot be written: {}", status.message());
         engine::finish(&mut goal, End::Failed { reason });
@@ -63,11 +69,12 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn carry_on(&mut self, goal: &mut Goal) -> Result<(), Status> {
-        if goal.state() == GoalState::Pending {
+        if goal.state() == GoalState::Pending && self.interruption.is_none() {
             goal.state = GoalState::Running.into();
             self.save(goal).await?;
         }
         loop {
+            self.hold().await;
             match engine::next(goal, self.interruption.as_ref()) {
                 Step::Rest => return Ok(()),
                 Step::Finish(end) => engine::finish(goal, end),
@@ -77,10 +84,25 @@ impl Work<'_> {
         }
     }
 
-    /// The future's value, or nothing if the goal is called off or too late before.
+    /// Waits while the emergency stop holds; that time is not the goal's.
+    async fn hold(&mut self) {
+        let emergency = &self.inner.parts.emergency;
+        if emergency.stopped().is_none() || self.interruption.is_some() {
+            return;
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        tokio::select! {
+            biased;
+            by = self.live.cancelled() => self.interruption = Some(Interruption::Cancelled { by }),
+            () = emergency.ends() => self.deadline = Instant::now() + left,
+        }
+    }
+
+    /// The future's value, or nothing if the goal is called off, too late or stopped before.
     async fn unless_interrupted<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
+            () = self.inner.parts.emergency.happens() => {} // held before the next step
             by = self.live.cancelled() => self.interruption = Some(Interruption::Cancelled { by }),
             () = tokio::time::sleep_until(self.deadline) => {
                 let after_s = self.inner.parts.limits.goal.as_secs();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aios_brain::{Act, Argument, Proposal, Source};
 use aios_orchestrator::plan::operator::Understand;
+use aios_proto::v1::emergency_server::Emergency;
 use aios_proto::v1::init_server::Init;
 use aios_proto::v1::memory_server::Memory;
 use aios_proto::v1::tools_server::Tools;
@@ -216,10 +217,46 @@ impl Tools for ToolsDouble {
     }
 }
 
+/// The tools' emergency stop.
+#[derive(Clone, Default)]
+pub struct EmergencyDouble {
+    pub stop: Arc<Mutex<Option<EmergencyRequest>>>,
+}
+
+impl EmergencyDouble {
+    fn state(&self) -> Answer<EmergencyState> {
+        let stop = self.stop.lock().unwrap().clone();
+        Ok(Response::new(EmergencyState {
+            stopped: stop.is_some(),
+            by: stop.unwrap_or_default().on_behalf_of,
+            ..EmergencyState::default()
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl Emergency for EmergencyDouble {
+    async fn stop(&self, request: Request<EmergencyRequest>) -> Answer<EmergencyState> {
+        self.stop
+            .lock()
+            .unwrap()
+            .get_or_insert(request.into_inner());
+        self.state()
+    }
+    async fn resume(&self, _: Request<EmergencyRequest>) -> Answer<EmergencyState> {
+        self.stop.lock().unwrap().take();
+        self.state()
+    }
+    async fn get_state(&self, _: Request<GetEmergencyRequest>) -> Answer<EmergencyState> {
+        self.state()
+    }
+}
+
 /// Init with a few services; keeps which were asked to start.
 #[derive(Clone, Default)]
 pub struct InitDouble {
     pub started: Arc<Mutex<Vec<String>>>,
+    pub stopped: Arc<Mutex<Vec<String>>>,
     pub power: Arc<Mutex<Vec<PowerRequest>>>,
 }
 
@@ -266,8 +303,9 @@ impl Init for InitDouble {
     async fn get_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
         absent()
     }
-    async fn stop_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
-        absent()
+    async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        self.stopped.lock().unwrap().push(request.into_inner().name);
+        Ok(Response::new(Service::default()))
     }
     async fn restart_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
         absent()

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot set itself up should stop
 
 mod doubles;
+mod emergency;
 mod goals;
 mod mtls;
 mod node;

@@ -10,6 +10,7 @@ use aios_orchestrator::boot::Orchestrator;
 use aios_orchestrator::config::{Config, Limits};
 use aios_orchestrator::goals::{Goals, Wish};
 use aios_proto::identity::Principal;
+use aios_proto::v1::emergency_server::EmergencyServer;
 use aios_proto::v1::init_server::InitServer;
 use aios_proto::v1::management_client::ManagementClient;
 use aios_proto::v1::memory_server::MemoryServer;
@@ -19,7 +20,7 @@ use aios_proto::{manifest, socket};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server};
 
-use crate::doubles::{InitDouble, MemoryDouble, ModelDouble, ToolsDouble};
+use crate::doubles::{EmergencyDouble, InitDouble, MemoryDouble, ModelDouble, ToolsDouble};
 use crate::pki::Authority;
 
 pub struct Node {
@@ -27,6 +28,7 @@ pub struct Node {
     pub memory: MemoryDouble,
     pub tools: ToolsDouble,
     pub init: InitDouble,
+    pub emergency: EmergencyDouble,
     pub authority: Authority,
 }
 
@@ -63,6 +65,7 @@ impl Node {
         let node = Self {
             authority: Authority::new("test authority"),
             init: InitDouble::default(),
+            emergency: EmergencyDouble::default(),
             folder,
             memory,
             tools,
@@ -94,7 +97,9 @@ impl Node {
         let memory = MemoryServer::new(self.memory.clone());
         let server = Server::builder().add_service(memory);
         tokio::spawn(server.serve_with_incoming(listen("memory.sock")));
-        let server = Server::builder().add_service(ToolsServer::new(self.tools.clone()));
+        let server = Server::builder()
+            .add_service(ToolsServer::new(self.tools.clone()))
+            .add_service(EmergencyServer::new(self.emergency.clone()));
         tokio::spawn(server.serve_with_incoming(listen("tools.sock")));
         let server = Server::builder().add_service(InitServer::new(self.init.clone()));
         tokio::spawn(server.serve_with_incoming(listen("init.sock")));
@@ -129,10 +134,12 @@ impl Node {
             let entry = entry.unwrap();
             std::fs::copy(entry.path(), lib.join("skills").join(entry.file_name())).unwrap();
         }
+        std::fs::create_dir_all(self.folder.path().join("state")).unwrap();
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             etc: self.etc(),
             run: self.folder.path().to_owned(),
+            state: self.folder.path().join("state"),
             lib,
             limits,
         };

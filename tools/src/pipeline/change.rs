@@ -27,7 +27,10 @@ impl Pipeline {
         let limit = Duration::from_millis(allowed.tool.spec().timeout_ms.into());
         let mut keys = allowed.prepared.needs.clone();
         keys.push(format!("call:{id}"));
-        let Some(held) = self.locks.take(keys, limit) else {
+        let Some(held) = self
+            .locks
+            .take_unless(keys, limit, || self.given_up(&allowed.call))
+        else {
             let busy = "another call changes the same thing and does not end";
             return Err(self.refuse(&allowed.call, ToolError::Deadline(busy.into())));
         };
@@ -37,6 +40,10 @@ impl Pipeline {
             .map_err(|error| self.refuse(&allowed.call, error))?;
         if let Some(outcome) = self.recorded(&id, &allowed.call)? {
             return answer(outcome, true); // it was under way a moment ago, or is settled now
+        }
+        if self.given_up(&allowed.call) {
+            let stopped = ToolError::Unavailable("not begun: emergency stop".into());
+            return Err(self.refuse(&allowed.call, stopped));
         }
         let pending = match resumed {
             Some(pending) => pending, // its original capture stands
@@ -107,16 +114,20 @@ impl Pipeline {
         let held: Arc<dyn std::any::Any + Send + Sync> = Arc::<_>::clone(guards) as _;
         let input = pending.input.clone();
         let running = executor::start(&allowed.tool, input, &pending.needs, context, held);
-        let result = match running.map(|running| running.wait(limit)) {
-            Ok(Waited::Ended(result)) => result,
-            Ok(Waited::Late(running)) => {
-                let late = late(spec.timeout_ms, spec.name);
-                let noted = self.note_open(&pending, &late.to_string());
-                self.watch(pending, running, guards);
-                return Err(noted.err().unwrap_or(late));
-            }
-            Err(error) => Err(error),
-        };
+        let result =
+            match running.map(|running| running.wait(limit, || self.given_up(&pending.call))) {
+                Ok(Waited::Ended(result)) => result,
+                Ok(Waited::Late(running)) => {
+                    let late = match self.given_up(&pending.call) {
+                        true => ToolError::Unavailable("given up: emergency stop".into()),
+                        false => late(spec.timeout_ms, spec.name),
+                    };
+                    let noted = self.note_open(&pending, &late.to_string());
+                    self.watch(pending, running, guards);
+                    return Err(noted.err().unwrap_or(late));
+                }
+                Err(error) => Err(error),
+            };
         answer(self.complete(pending, result, "")?, false)
     }
 
@@ -155,6 +166,11 @@ impl Pipeline {
         result: Result<Done, ToolError>,
         note: &str,
     ) -> Result<Outcome, ToolError> {
+        let result = result.map_err(|error| match self.given_up(&pending.call) {
+            // Whatever it says: it was not let to its end, so its effect is looked for later.
+            true => ToolError::Unavailable(format!("given up for the emergency stop: {error}")),
+            false => error,
+        });
         if let Err(error @ ToolError::Unavailable(_)) = result {
             self.note_open(&pending, &error.to_string())?;
             return Err(error);

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::capability::Grants;
 use crate::config::Config;
 use crate::context::{Context, Surroundings};
+use crate::emergency::{self, Emergency};
 use crate::error::ToolError;
 use crate::executor::{self, Waited};
 use crate::locks::Locks;
@@ -83,6 +84,7 @@ pub struct Pipeline {
     locks: Arc<Locks>,
     slots: Arc<Slots>,
     surroundings: Arc<Surroundings>,
+    emergency: Emergency,
 }
 
 /// A call that was allowed.
@@ -119,6 +121,7 @@ impl Pipeline {
             store,
             locks: Arc::default(),
             slots: Arc::new(Slots::new(config.tools.calls_per_caller_max)),
+            emergency: Emergency::open(state.join("tools/emergency.toml")),
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
@@ -139,6 +142,21 @@ impl Pipeline {
         &self.surroundings.ledger
     }
 
+    /// The emergency stop.
+    pub fn emergency(&self) -> &Emergency {
+        &self.emergency
+    }
+
+    /// How many calls of agents are under way, those counted whose callers wait no more.
+    pub fn agents_under_way(&self) -> usize {
+        self.slots.count(is_agent)
+    }
+
+    /// Is this call to be given up?
+    fn given_up(&self, call: &Call) -> bool {
+        is_agent(&call.actor) && self.emergency.stopped().is_some()
+    }
+
     /// One call. Whatever becomes of it is in the ledger when this returns.
     ///
     /// # Errors
@@ -149,14 +167,25 @@ impl Pipeline {
         request: Request,
     ) -> Result<Answer, ToolError> {
         let mut call = audit::call_of(caller, &request);
-        let allowed = self
-            .slots
-            .take(&call.actor)
-            .and_then(|slot| Ok((self.allow(caller, &request, &mut call)?, slot)));
-        match allowed {
+        let allowed = self.slots.take(&call.actor).and_then(|slot| {
+            // After the slot was taken: a stop waits for those that hold one, so that
+            // nothing is begun behind its back.
+            self.emergency.check(caller)?;
+            Ok((self.allow(caller, &request, &mut call)?, slot))
+        });
+        let answer = match allowed {
             Ok((allowed, slot)) if allowed.tool.spec().mutating => self.change(allowed, slot),
             Ok((allowed, slot)) => self.look(allowed, slot),
             Err(error) => Err(self.refuse(&call, error)),
+        };
+        match (answer, self.emergency.stopped()) {
+            // Not "try again": nobody would be served.
+            (Err(ToolError::Unavailable(_) | ToolError::Deadline(_)), Some(stop))
+                if matches!(caller, Principal::Agent(_)) =>
+            {
+                Err(emergency::refusal(&stop))
+            }
+            (answer, _) => answer,
         }
     }
 
@@ -183,7 +212,10 @@ impl Pipeline {
             false => Uuid::now_v7().to_string(),
         };
         let limit = Duration::from_millis(spec.timeout_ms.into());
-        let context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+        let mut context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+        if matches!(caller, Principal::Agent(_)) {
+            context = context.until_stopped(self.emergency.subscribe());
+        }
         let prepared = tool.prepare(&arguments, &context)?;
         let held = self.grants.decide(caller, &prepared.needs)?;
         call.decision = format!("{held}; {}", self.approval.decide(spec)?);
@@ -207,9 +239,11 @@ impl Pipeline {
             allowed.context,
             Arc::new(slot),
         );
-        let result = running.and_then(|running| match running.wait(limit) {
-            Waited::Ended(result) => result,
-            Waited::Late(_) => Err(late(tool.spec().timeout_ms, tool.spec().name)),
+        let result = running.and_then(|running| {
+            match running.wait(limit, || self.given_up(&allowed.call)) {
+                Waited::Ended(result) => result,
+                Waited::Late(_) => Err(late(tool.spec().timeout_ms, tool.spec().name)),
+            }
         });
         self.record_look(&id, &allowed.call, &result)?;
         let Done { output, summary } = result?;
@@ -221,6 +255,11 @@ impl Pipeline {
             replayed: false,
         })
     }
+}
+
+/// Is the caller of this name an agent? By how principals are written.
+fn is_agent(actor: &str) -> bool {
+    actor.starts_with("agent:")
 }
 
 fn late(timeout_ms: u32, tool: &str) -> ToolError {
