@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::mounts;
+use super::{mounts, partuuid};
 
 /// How long a disk may take to appear.
 const DEVICE_PATIENCE_MS: u64 = 10_000;
 /// How often it is looked for meanwhile.
 const DEVICE_POLL_MS: u64 = 20;
 
+const BLOCK_DEVICES: &str = "/sys/class/block";
 const DATA: &str = "/data";
 /// Where the new root is put together; an empty folder of the root file system.
 const NEW_ROOT: &str = "/mnt";
@@ -36,6 +37,7 @@ pub enum Keeps {
 enum Source {
     Device(PathBuf),
     PartitionLabel(String),
+    PartitionUuid(String),
 }
 
 /// On a machine: mounts the data disk (or, loudly, memory instead).
@@ -63,8 +65,10 @@ fn parse(command_line: &str) -> Option<Source> {
         .split_whitespace()
         .rev()
         .find_map(|word| word.strip_prefix("aios.data="))?;
-    match value.strip_prefix("PARTLABEL=") {
-        Some(label) if !label.is_empty() => Some(Source::PartitionLabel(label.to_owned())),
+    match value.split_once('=') {
+        Some((_, "")) => None,
+        Some(("PARTLABEL", label)) => Some(Source::PartitionLabel(label.to_owned())),
+        Some(("PARTUUID", uuid)) => Some(Source::PartitionUuid(uuid.to_owned())),
         None if value.starts_with("/dev/") => Some(Source::Device(PathBuf::from(value))),
         _ => None,
     }
@@ -74,7 +78,10 @@ fn wait_for(source: &Source) -> Result<PathBuf, String> {
     for _ in 0..DEVICE_PATIENCE_MS / DEVICE_POLL_MS {
         let found = match source {
             Source::Device(path) => path.exists().then(|| path.clone()),
-            Source::PartitionLabel(label) => by_label(Path::new("/sys/class/block"), label),
+            Source::PartitionLabel(label) => by_label(Path::new(BLOCK_DEVICES), label),
+            Source::PartitionUuid(uuid) => {
+                partuuid::find(Path::new(BLOCK_DEVICES), Path::new("/dev"), uuid)
+            }
         };
         if let Some(device) = found {
             return Ok(device);
@@ -213,7 +220,13 @@ mod tests {
         check("ro quiet aios.data=/dev/vdb", device("/dev/vdb"));
         check("aios.data=PARTLABEL=AIOS-DATA ro", label("AIOS-DATA"));
         check("aios.data=/dev/vda aios.data=/dev/vdb", device("/dev/vdb"));
+        check(
+            "aios.data=PARTUUID=01-ab",
+            Some(Source::PartitionUuid("01-ab".to_owned())),
+        );
         check("aios.data=PARTLABEL=", None);
+        check("aios.data=PARTUUID=", None);
+        check("aios.data=UUID=01", None);
         check("aios.data=vdb", None);
         check("quiet", None);
     }

@@ -15,6 +15,7 @@ mod link;
 mod memory;
 pub mod mounts;
 mod notify;
+mod partuuid;
 mod requests;
 mod rights;
 mod sandbox;
