@@ -1,5 +1,6 @@
-//! The disk image: GPT, GRUB for BIOS, boot, root and data partitions. Made as a
-//! plain file: no loop devices, no mounts, no root.
+//! The disk image: GPT, GRUB for BIOS and UEFI, two slots of boot and root, and data.
+//! Made as a plain file: no loop devices, no mounts, no root. The same inputs give the
+//! same bytes.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -9,43 +10,38 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::grub::Firmware;
 use crate::kernel::Kernel;
+use crate::layout::{self, MIB, Partition};
 use crate::rootfs::Root;
-use crate::{exec, grub, host, image};
+use crate::{esp, ext, grub, host, image};
 
-const MIB: u64 = 1 << 20;
 const SECTOR: u64 = 512;
 
-/// Sizes in MiB. Data is what an appliance needs to start with.
-const BIOS_MIB: u64 = 1;
-const BOOT_MIB: u64 = 32;
-const DATA_MIB: u64 = 1024;
-const CONFIG_MIB: u64 = 4;
+/// The boot loader's environment on a new disk: the first slot, three tries.
+const NEW: [(&str, &str); 5] = [
+    ("first", "a"),
+    ("tries_a", "3"),
+    ("ok_a", "0"),
+    ("tries_b", "0"),
+    ("ok_b", "0"),
+];
 
-/// Where the first partition starts, and room for the second table at the end (MiB).
-const EDGE_MIB: u64 = 1;
-
-// Partition types: the UEFI specification and the Discoverable Partitions Specification.
-const TYPE_BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
-const TYPE_LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
-const TYPE_ROOT: &str = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709";
-
-/// The file system label by which GRUB finds the kernel.
-const BOOT_LABEL: &str = "aios-boot";
-/// The partition labels by which PID 1 finds data and provisioning.
-const DATA_LABEL: &str = "aios-data";
-const CONFIG_LABEL: &str = "AIOS-CONFIG";
+/// What decides at boot; part of what an image is made from.
+pub const BOOT_LOADER: &str = grub::CONFIGURATION;
 
 /// What a disk image is made of.
 pub struct Parts<'a> {
-    /// The kernel.
-    pub kernel: &'a Kernel,
+    /// The boot partition's content: kernel and its command line.
+    pub boot: &'a Path,
     /// The sealed root file system.
     pub root: &'a Root,
     /// An empty data file system.
     pub data: &'a Path,
     /// A provisioning file (`node.toml`), with the node's private key in it.
     pub node: Option<&'a Path>,
+    /// Does it install itself to another disk when it is booted?
+    pub installer: bool,
 }
 
 /// Makes an empty data file system.
@@ -54,12 +50,30 @@ pub struct Parts<'a> {
 /// When mke2fs fails.
 pub fn data(path: &Path) -> Result<()> {
     host::ensure(&[host::DISK])?;
-    make_ext(
-        path,
-        &["-t", "ext4", "-m", "1", "-L", DATA_LABEL],
-        DATA_MIB,
-        None,
-    )
+    let options = ["-t", "ext4", "-m", "1", "-L", "aios-data"];
+    let uuid = uuid("aios-data");
+    ext::make(path, layout::DATA_MIB * MIB, &options, &uuid, &[])
+}
+
+/// Makes the content of a boot partition: kernel, and how to start it on `root`.
+///
+/// # Errors
+/// When a tool fails or the kernel is too big.
+pub fn boot(path: &Path, kernel: &Kernel, root: &Root) -> Result<()> {
+    host::ensure(&[host::DISK])?;
+    let work = tempfile::tempdir()?;
+    let config = work.path().join("slot.cfg");
+    fs::write(
+        &config,
+        grub::slot_config(&image::command_line_for_disk(root)),
+    )?;
+    let files = [
+        ("bzImage", kernel.image.as_path()),
+        ("slot.cfg", config.as_path()),
+    ];
+    let options = ["-t", "ext2", "-L", "aios-boot"];
+    let length = layout::BOOT_MIB * MIB;
+    ext::make(path, length, &options, &uuid("boot-a"), &files)
 }
 
 /// Makes a disk image.
@@ -69,130 +83,66 @@ pub fn data(path: &Path) -> Result<()> {
 pub fn build(path: &Path, parts: &Parts) -> Result<()> {
     host::ensure(&[host::DISK])?;
     let work = tempfile::tempdir()?;
-    let boot = boot_partition(work.path(), parts)?;
-    let mut sources = vec![
-        ("bios", TYPE_BIOS_BOOT, None, BIOS_MIB),
-        ("aios-boot", TYPE_LINUX, Some(boot), BOOT_MIB),
-        (
-            "root-a",
-            TYPE_ROOT,
-            Some(parts.root.image.clone()),
-            mib_of(&parts.root.image)?,
-        ),
-        (
-            DATA_LABEL,
-            TYPE_LINUX,
-            Some(parts.data.to_owned()),
-            mib_of(parts.data)?,
-        ),
-    ];
-    if let Some(node) = parts.node {
-        let config = config_partition(work.path(), node)?;
-        // Before the data, which is the last so that it can grow.
-        sources.insert(3, (CONFIG_LABEL, TYPE_LINUX, Some(config), CONFIG_MIB));
-    }
-    let total = sources.iter().map(|source| source.3).sum::<u64>() + 2 * EDGE_MIB;
-    let disk = create(
-        path,
-        total * MIB,
-        if parts.node.is_some() { 0o600 } else { 0o644 },
-    )?;
-    let table = sources.iter().map(|&(name, kind, _, mib)| {
-        let uuid = if name == "root-a" {
-            partuuid(parts.root)
-        } else {
-            String::new()
-        };
-        table_line(name, kind, mib, &uuid)
-    });
-    partition(
-        path,
-        &format!("label: gpt\nfirst-lba: 2048\n{}", table.collect::<String>()),
-    )?;
-    let mut at = EDGE_MIB * MIB;
-    for (_, _, source, mib) in &sources {
-        if let Some(source) = source {
-            copy_sparse(source, &disk, at)?;
+    let (placed, total) = layout::place(parts.node.is_some());
+    let mode = if parts.node.is_some() { 0o600 } else { 0o644 };
+    let disk = create(path, total * MIB, mode)?;
+    partition(path, &layout::script(&placed))?;
+    for (partition, at) in &placed {
+        if let Some(source) = content(work.path(), partition, parts)? {
+            fill(&disk, &source, partition, *at)?;
         }
-        at += mib * MIB;
     }
     install_grub(&disk, work.path())?;
     Ok(disk.sync_all()?)
 }
 
-/// The root partition's identity: from the root hash, so that a kernel command
-/// line can only find the root that it vouches for.
-pub fn partuuid(root: &Root) -> String {
-    let hash = &root.verity.root_hash;
-    [
-        &hash[..8],
-        &hash[8..12],
-        &hash[12..16],
-        &hash[16..20],
-        &hash[20..32],
-    ]
-    .join("-")
-}
-
-fn table_line(name: &str, kind: &str, mib: u64, uuid: &str) -> String {
-    let uuid = if uuid.is_empty() {
-        String::new()
-    } else {
-        format!(", uuid={uuid}")
-    };
-    format!(
-        "size={}, type={kind}, name=\"{name}\"{uuid}\n",
-        mib * MIB / SECTOR
-    )
-}
-
-fn boot_partition(work: &Path, parts: &Parts) -> Result<PathBuf> {
-    let folder = work.join("boot");
-    fs::create_dir_all(folder.join("grub"))?;
-    fs::copy(&parts.kernel.image, folder.join("bzImage"))?;
-    let command_line = image::command_line_for_disk(parts.root);
-    fs::write(folder.join("grub/grub.cfg"), grub::config(&command_line))?;
-    let path = work.join("boot.img");
-    make_ext(
-        &path,
-        &["-t", "ext2", "-L", BOOT_LABEL],
-        BOOT_MIB,
-        Some(&folder),
-    )?;
-    Ok(path)
-}
-
-fn config_partition(work: &Path, node: &Path) -> Result<PathBuf> {
-    let folder = work.join("config");
-    fs::create_dir_all(&folder)?;
-    let to = folder.join("node.toml");
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(to)?;
-    file.write_all(&fs::read(node).with_context(|| node.display().to_string())?)?;
-    let path = work.join("config.img");
-    make_ext(
-        &path,
-        &["-t", "ext4", "-O", "^has_journal", "-L", CONFIG_LABEL],
-        CONFIG_MIB,
-        Some(&folder),
-    )?;
-    Ok(path)
-}
-
-/// Makes an ext file system in a new sparse file; everything in it is root's.
-fn make_ext(path: &Path, options: &[&str], mib: u64, content: Option<&Path>) -> Result<()> {
-    create(path, mib * MIB, 0o600)?;
-    let mut command = Command::new("/sbin/mke2fs");
-    command
-        .args(["-q", "-F", "-E", "root_owner=0:0"])
-        .args(options);
-    if let Some(folder) = content {
-        command.arg("-d").arg(folder);
+/// The file that goes into a partition; none for those that start empty.
+fn content(work: &Path, partition: &Partition, parts: &Parts) -> Result<Option<PathBuf>> {
+    let file = work.join(partition.name);
+    match partition.name {
+        "esp" => {
+            let boot_loader = grub::core(work, Firmware::Uefi)?;
+            esp::make(&file, partition.mib * MIB, &boot_loader)?;
+        }
+        "grubenv" => {
+            let mut variables = NEW.to_vec();
+            if parts.installer {
+                variables.push(("install", "1"));
+            }
+            fs::write(&file, grub::environment(&variables)?)?;
+        }
+        layout::CONFIG => {
+            let node = parts.node.context("nothing to provision with")?;
+            let options = ["-t", "ext4", "-O", "^has_journal", "-L", layout::CONFIG];
+            let files = [("node.toml", node)];
+            let length = partition.mib * MIB;
+            ext::make(&file, length, &options, &partition.uuid(), &files)?;
+        }
+        "boot-a" => return Ok(Some(parts.boot.to_owned())),
+        "root-a" => return Ok(Some(parts.root.image.clone())),
+        "aios-data" => return Ok(Some(parts.data.to_owned())),
+        _ => return Ok(None),
     }
-    exec::run("disk: file system", command.arg(path))
+    Ok(Some(file))
+}
+
+fn fill(disk: &File, source: &Path, partition: &Partition, at: u64) -> Result<()> {
+    let length = fs::metadata(source)
+        .with_context(|| source.display().to_string())?
+        .len();
+    ensure!(
+        length <= partition.mib * MIB,
+        "{} has {length} bytes, the partition {} {} MiB",
+        source.display(),
+        partition.name,
+        partition.mib
+    );
+    copy_sparse(source, disk, at * MIB)
+}
+
+fn uuid(name: &str) -> String {
+    let found = layout::TABLE.iter().find(|entry| entry.name == name);
+    found.map_or_else(|| layout::DISK_UUID.to_owned(), Partition::uuid)
 }
 
 fn create(path: &Path, length: u64, mode: u32) -> Result<File> {
@@ -215,13 +165,6 @@ fn create(path: &Path, length: u64, mode: u32) -> Result<File> {
         .with_context(|| path.display().to_string())?;
     file.set_len(length)?;
     Ok(file)
-}
-
-fn mib_of(path: &Path) -> Result<u64> {
-    let length = fs::metadata(path)
-        .with_context(|| path.display().to_string())?
-        .len();
-    Ok(length.div_ceil(MIB))
 }
 
 fn partition(disk: &Path, table: &str) -> Result<()> {
@@ -258,10 +201,10 @@ fn copy_sparse(source: &Path, disk: &File, mut at: u64) -> Result<()> {
 }
 
 fn install_grub(disk: &File, work: &Path) -> Result<()> {
-    let core_at = EDGE_MIB * MIB;
-    let mut core = grub::core(work, BOOT_LABEL)?;
+    let core_at = layout::EDGE_MIB * MIB;
+    let mut core = grub::core(work, Firmware::Bios)?;
     ensure!(
-        core.len() as u64 <= BIOS_MIB * MIB,
+        core.len() as u64 <= layout::TABLE[0].mib * MIB,
         "GRUB does not fit into its partition"
     );
     let mut first = [0; SECTOR as usize];
@@ -287,17 +230,76 @@ mod tests {
         assert_eq!(fs::metadata(&link).unwrap().len(), 2);
     }
 
+    /// What `sfdisk --dump` says: number, start, size, type, uuid and name of each.
+    fn dump(disk: &Path) -> Vec<String> {
+        let mut sfdisk = Command::new("/sbin/sfdisk");
+        let text = crate::exec::output(sfdisk.arg("--dump").arg(disk)).unwrap();
+        let lines = text.lines().filter(|line| line.contains(" start="));
+        let prefix = disk.display().to_string();
+        lines
+            .map(|line| line.replace(&prefix, "").replace(' ', ""))
+            .collect()
+    }
+
     #[test]
-    fn the_root_partition_is_named_by_its_root_hash() {
-        let verity = Verity {
-            root_hash: "0123456789abcdef".repeat(4),
-            data_blocks: 1,
+    fn the_disk_is_as_documented_and_the_same_bytes_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            path
         };
         let root = Root {
-            image: PathBuf::new(),
-            verity,
+            image: file("root", "ROOT"),
+            verity: Verity {
+                root_hash: "ab".repeat(32),
+                data_blocks: 1,
+            },
         };
-        assert_eq!(partuuid(&root), "01234567-89ab-cdef-0123-456789abcdef");
+        let kernel = Kernel {
+            image: file("bzImage", "KERNEL"),
+            version: "0".into(),
+        };
+        let (data_image, node) = (file("data", "DATA"), file("node.toml", "[node]"));
+        let build = |name: &str, node: Option<&Path>| {
+            let boot_image = folder.path().join("boot.img");
+            boot(&boot_image, &kernel, &root).unwrap();
+            let path = folder.path().join(name);
+            let parts = Parts {
+                boot: &boot_image,
+                root: &root,
+                data: &data_image,
+                node,
+                installer: false,
+            };
+            super::build(&path, &parts).unwrap();
+            path
+        };
+        let (first, second) = (build("one", Some(&node)), build("two", Some(&node)));
+        assert_eq!(
+            crate::cache::sha256(&first).unwrap(),
+            crate::cache::sha256(&second).unwrap()
+        );
+        let table = dump(&first);
+        assert_eq!(table.len(), 9, "{table:?}");
+        let mut expected: Vec<String> = layout::place(true)
+            .0
+            .iter()
+            .map(|(partition, at)| {
+                format!(
+                    "{}:start={},size={},type={},uuid={},name=\"{}\"",
+                    partition.number,
+                    at * MIB / SECTOR,
+                    partition.mib * MIB / SECTOR,
+                    partition.kind,
+                    partition.uuid().to_uppercase(),
+                    partition.name
+                )
+            })
+            .collect();
+        expected.sort();
+        assert_eq!(table, expected);
+        assert_eq!(dump(&build("three", None)).len(), 8);
     }
 
     #[test]

@@ -1,33 +1,71 @@
-//! GRUB for BIOS, put into a disk image without `grub-install` (which wants a
-//! mounted disk): the boot sector reads the core image from a partition of its own.
+//! GRUB for BIOS and UEFI, put into a disk image without `grub-install` (which wants a
+//! mounted disk). Its whole configuration (`image/grub/disk.cfg`) is embedded in the core
+//! images, so that both firmwares take the same decisions and no file on the disk can
+//! change them.
 
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::exec;
+use crate::{exec, tar};
 
-/// Where Debian keeps GRUB's parts for BIOS.
-const PARTS: &str = "/usr/lib/grub/i386-pc";
+/// The configuration, and where GRUB looks for it in its memory disk.
+pub const CONFIGURATION: &str = include_str!("../../image/grub/disk.cfg");
+const CONFIGURATION_PATH: &str = "boot/grub/grub.cfg";
 
-/// What the core image must be able to do: find the boot partition on any BIOS
-/// disk, read it, load Linux, and talk on screen and serial line.
-const MODULES: [&str; 13] = [
-    "biosdisk",
-    "part_gpt",
+/// What a core image must be able to do: read its configuration, count tries, read a boot
+/// partition, load Linux, and talk on screen and serial line.
+const MODULES: [&str; 17] = [
+    "configfile", // `source`
+    "echo",
     "ext2",
     "linux",
+    "loadenv",
+    "memdisk",
     "normal",
-    "configfile",
-    "search",
-    "search_label",
-    "serial",
-    "terminal",
-    "echo",
+    "part_gpt",
+    "probe",
     "reboot",
-    "halt",
+    "regexp",
+    "serial",
+    "sleep",
+    "tar",
+    "terminal",
+    "test",
+    "true",
 ];
+
+/// A firmware that GRUB can be started by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// Boot sector and core image.
+    Bios,
+    /// One EFI program. Not signed: Secure Boot must be off.
+    Uefi,
+}
+
+impl Firmware {
+    fn format(self) -> &'static str {
+        match self {
+            Self::Bios => "i386-pc",
+            Self::Uefi => "x86_64-efi",
+        }
+    }
+
+    /// Where Debian keeps GRUB's parts.
+    fn parts(self) -> String {
+        format!("/usr/lib/grub/{}", self.format())
+    }
+
+    fn own_modules(self) -> &'static [&'static str] {
+        match self {
+            Self::Bios => &["biosdisk"],
+            // So that Linux inherits a screen.
+            Self::Uefi => &["efi_gop", "efi_uga"],
+        }
+    }
+}
 
 const SECTOR: usize = 512;
 
@@ -39,27 +77,51 @@ const BLOCK_LIST: usize = 0x1f4;
 /// Segment at which the second sector of the core image is loaded.
 const SECOND_SEGMENT: u16 = 0x820;
 
-/// Makes the core image, which looks for its configuration on the file system
-/// labelled `label`.
+/// Makes the core image, which needs no file from a disk to take its decisions.
 ///
 /// # Errors
 /// When grub-mkimage fails.
-pub fn core(folder: &Path, label: &str) -> Result<Vec<u8>> {
-    let (early, image) = (folder.join("early.cfg"), folder.join("core.img"));
+pub fn core(folder: &Path, firmware: Firmware) -> Result<Vec<u8>> {
+    let (memory_disk, image) = (folder.join("memdisk.tar"), folder.join("core.img"));
     std::fs::write(
-        &early,
-        format!("search --no-floppy --label --set=root {label}\nset prefix=($root)/grub\n"),
+        &memory_disk,
+        tar::archive(&[(CONFIGURATION_PATH, CONFIGURATION.as_bytes())])?,
     )?;
     exec::run(
         "disk: boot loader",
         Command::new("grub-mkimage")
-            .args(["-O", "i386-pc", "-d", PARTS, "-p", "/grub", "-c"])
-            .arg(&early)
+            .args(["-O", firmware.format(), "-d", &firmware.parts()])
+            .args(["-p", "(memdisk)/boot/grub", "-m"])
+            .arg(&memory_disk)
             .arg("-o")
             .arg(&image)
-            .args(MODULES),
+            .args(MODULES)
+            .args(firmware.own_modules()),
     )?;
     Ok(std::fs::read(image)?)
+}
+
+/// The content of the partition `grubenv`: a tar archive, which is the smallest file
+/// system that GRUB can write a file of in place. The environment is at byte
+/// [`tar::BLOCK`]; its variables fit into one sector, so that writing it is atomic.
+///
+/// # Errors
+/// When it is longer than an environment can be.
+pub fn environment(variables: &[(&str, &str)]) -> Result<Vec<u8>> {
+    const LENGTH: usize = 1024;
+    let mut block = b"# GRUB Environment Block\n".to_vec();
+    for (name, value) in variables {
+        block.extend_from_slice(format!("{name}={value}\n").as_bytes());
+    }
+    ensure!(block.len() <= SECTOR, "the environment is too long");
+    block.resize(LENGTH, b'#');
+    tar::archive(&[("grubenv", &block)])
+}
+
+/// A slot's own part of the configuration: loads its kernel with these words, in which
+/// GRUB fills in `$root_uuid`, and the words that GRUB adds.
+pub fn slot_config(command_line: &str) -> String {
+    format!("if linux \"$boot/bzImage\" {command_line} $words; then set loaded=1; fi\n")
 }
 
 /// Debian's boot sector.
@@ -67,7 +129,7 @@ pub fn core(folder: &Path, label: &str) -> Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be read.
 pub fn boot_sector() -> Result<Vec<u8>> {
-    let path = format!("{PARTS}/boot.img");
+    let path = format!("{}/boot.img", Firmware::Bios.parts());
     std::fs::read(&path).context(path)
 }
 
@@ -97,17 +159,6 @@ pub fn link(first: &[u8], boot: &[u8], core: &mut Vec<u8>, core_at: u64) -> Resu
     Ok(sector)
 }
 
-/// The boot loader's configuration: starts Linux at once.
-pub fn config(command_line: &str) -> String {
-    format!(
-        "serial --unit=0 --speed=115200\n\
-         terminal_input serial console\n\
-         terminal_output serial console\n\
-         linux /bzImage {command_line}\n\
-         boot\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +177,29 @@ mod tests {
         assert_eq!(core.len(), 3 * SECTOR);
         assert_eq!(core[BLOCK_LIST..BLOCK_LIST + 8], 2049u64.to_le_bytes());
         assert_eq!(core[BLOCK_LIST + 8..BLOCK_LIST + 10], 2u16.to_le_bytes());
+    }
+
+    #[test]
+    fn the_configuration_is_a_script_that_grub_understands() {
+        let slot = slot_config("ro \"dm-mod.create=vroot,,,ro,0 8 PARTUUID=$root_uuid\"");
+        for text in [CONFIGURATION, &slot] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            let checked = Command::new("grub-script-check").arg(file.path()).output();
+            let checked = checked.unwrap();
+            let said = String::from_utf8_lossy(&checked.stderr);
+            assert!(checked.status.success(), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_at_one_place_and_in_one_sector() {
+        let content = environment(&[("first", "a"), ("tries_a", "3")]).unwrap();
+        let block = &content[tar::BLOCK..][..1024];
+        let expected = b"# GRUB Environment Block\nfirst=a\ntries_a=3\n";
+        assert!(block.starts_with(expected));
+        assert!(block[expected.len()..].iter().all(|byte| *byte == b'#'));
+        assert!(environment(&[("first", &"a".repeat(500))]).is_err());
     }
 
     #[test]

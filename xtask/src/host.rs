@@ -56,6 +56,7 @@ pub const DISK: &[Need] = &[
     ("e2fsprogs", "makes the data file system"),
     ("grub-common", "grub-mkimage: makes the boot loader"),
     ("grub-pc-bin", "the boot loader's parts for BIOS"),
+    ("grub-efi-amd64-bin", "the boot loader's parts for UEFI"),
 ];
 
 /// To boot what was built.

@@ -14,11 +14,12 @@ use crate::rootfs::Root;
 use crate::{binaries, cache, disk, exec, kernel, paths, rootfs};
 
 /// Raise when this module's or [`disk`]'s steps change what they make.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// The artefacts, as they are called in `target/aios/`.
 const KERNEL: &str = "bzImage";
 const ROOT: &str = "root.squashfs";
+const BOOT: &str = "boot.img";
 const DATA: &str = "data.img";
 const DISK: &str = "disk.img";
 const MANIFEST: &str = "manifest.json";
@@ -59,7 +60,7 @@ pub fn build() -> Result<Artefacts> {
     Ok(make()?.0)
 }
 
-fn make() -> Result<(Artefacts, Kernel, Root)> {
+fn make() -> Result<(Artefacts, Root)> {
     let kernel = kernel::build()?;
     let binaries = binaries::build()?;
     let root = rootfs::build(&binaries)?;
@@ -67,7 +68,8 @@ fn make() -> Result<(Artefacts, Kernel, Root)> {
         .text("version", env!("CARGO_PKG_VERSION"))
         .text("kernel", &kernel.image.to_string_lossy())
         .text("command line", &command_line_for_disk(&root))
-        .text("root", &root.verity.root_hash);
+        .text("root", &root.verity.root_hash)
+        .text("boot loader", disk::BOOT_LOADER);
     let built = cache::entry("image", &key, |folder| assemble(folder, &kernel, &root))?;
     let folder = paths::artefacts();
     publish(&built, &folder)?;
@@ -82,7 +84,7 @@ fn make() -> Result<(Artefacts, Kernel, Root)> {
         aiosctl: aiosctl.context("there is no aiosctl")?.path.clone(),
     };
     artefacts.write(&folder)?;
-    Ok((artefacts, kernel, root))
+    Ok((artefacts, root))
 }
 
 /// Says where everything is.
@@ -104,12 +106,13 @@ pub fn print(artefacts: &Artefacts) {
 /// # Errors
 /// When an artefact cannot be built, or the file cannot be read.
 pub fn provisioned(node: &Path, out: &Path) -> Result<()> {
-    let (artefacts, kernel, root) = make()?;
+    let (artefacts, root) = make()?;
     let parts = disk::Parts {
-        kernel: &kernel,
+        boot: &paths::artefacts().join(BOOT),
         root: &root,
         data: &artefacts.data,
         node: Some(node),
+        installer: false,
     };
     disk::build(out, &parts)
 }
@@ -120,13 +123,14 @@ pub fn command_line_for_vm(root: &Root) -> String {
     format!("console=ttyS0 {COMMON} \"dm-mod.create={table}\" aios.data=/dev/vdb")
 }
 
-/// Root and data wherever the disk turns up.
+/// Root and data on the disk that the boot loader came from: it fills in the GUID of the
+/// slot's root partition, and adds the slot and the GUID of the data partition.
 pub fn command_line_for_disk(root: &Root) -> String {
-    let device = format!("PARTUUID={}", disk::partuuid(root));
-    let table = root.verity.device_table(&device);
+    let device = "PARTUUID=$root_uuid";
+    let table = root.verity.device_table(device);
     format!(
         "console=tty0 console=ttyS0,115200 {COMMON} dm-mod.waitfor={device} \
-         \"dm-mod.create={table}\" aios.data=PARTLABEL=aios-data"
+         \"dm-mod.create={table}\""
     )
 }
 
@@ -135,15 +139,18 @@ fn assemble(folder: &Path, kernel: &Kernel, root: &Root) -> Result<()> {
     fs::copy(&root.image, folder.join(ROOT))?;
     let data = folder.join(DATA);
     disk::data(&data)?;
+    let boot = folder.join(BOOT);
+    disk::boot(&boot, kernel, root)?;
     let parts = disk::Parts {
-        kernel,
+        boot: &boot,
         root,
         data: &data,
         node: None,
+        installer: false,
     };
     disk::build(&folder.join(DISK), &parts)?;
     let mut files = BTreeMap::new();
-    for name in [KERNEL, ROOT, DATA, DISK] {
+    for name in [KERNEL, ROOT, BOOT, DATA, DISK] {
         let path = folder.join(name);
         let entry = FileEntry {
             size: fs::metadata(&path)?.len(),
@@ -228,7 +235,7 @@ mod tests {
             assert!(line.len() < 2048, "the kernel cuts it off");
         }
         assert!(vm.ends_with(" aios.data=/dev/vdb"), "{vm}");
-        assert!(disk.ends_with(" aios.data=PARTLABEL=aios-data"), "{disk}");
+        assert_eq!(disk.matches("PARTUUID=$root_uuid").count(), 3, "{disk}");
     }
 
     #[test]
