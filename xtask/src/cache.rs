@@ -121,11 +121,15 @@ fn entry_in(
 ) -> Result<PathBuf> {
     let all = cache.join(kind);
     fs::create_dir_all(&all).with_context(|| all.display().to_string())?;
-    let lock = File::create(cache.join(format!("{kind}.lock")))?;
-    flock(&lock, FlockOperation::LockExclusive)?;
     let finished = all.join(key.name());
+    // Before the lock: who makes another one of this kind may take minutes.
     if finished.exists() {
         touch(&finished)?;
+        return Ok(finished);
+    }
+    let lock = File::create(cache.join(format!("{kind}.lock")))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    if finished.exists() {
         return Ok(finished);
     }
     let partial = all.join("partial");
