@@ -44,7 +44,13 @@ fn number_or(path: &Path, default: u32) -> u32 {
 fn guid(disk: &File, block: u64, number: u32) -> Option<String> {
     let mut header = [0; 92];
     disk.read_exact_at(&mut header, block).ok()?;
-    let word = |at: usize| header.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
+    let word = |at: usize| {
+        header
+            .get(at..at + 4)?
+            .try_into()
+            .ok()
+            .map(u32::from_le_bytes)
+    };
     let entries = u64::from_le_bytes(header.get(72..80)?.try_into().ok()?);
     let (count, size) = (word(80)?, word(84)?);
     if !header.starts_with(SIGNATURE) || number == 0 || number > count || size > ENTRY_SIZE_MAX {
