@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "memory",
         "runtime",
         "tools",
+        "update",
     ]
     .map(|name| format!("aios/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=aios/v1");
