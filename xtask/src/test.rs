@@ -9,6 +9,10 @@ use crate::{exec, host, image, models, paths};
 
 /// Only the tests need these; building and running do not.
 const TESTS: &[host::Need] = &[
+    (
+        "e2fsprogs",
+        "mke2fs: makes boot images for the updates' tests",
+    ),
     ("openssl", "plays a client without a certificate"),
     ("procps", "kill: ends daemons from outside"),
 ];

@@ -1,0 +1,83 @@
+//! `aios-update`: started when it is asked for; ends when nobody has called for a minute.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aios_proto::identity::{AIOS_GID, Principal};
+use aios_proto::socket;
+use aios_proto::v1::update_server::UpdateServer;
+use aios_update::install::{Site, own_release};
+use aios_update::place::Machine;
+use aios_update::service::{Activity, Identify, Service};
+use aios_update::{disk, keys};
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::Status;
+use tonic::transport::Server;
+use tonic::transport::server::UdsConnectInfo;
+
+/// So long without a call, and it ends; whoever wants it again has it started.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How often to look whether it is idle.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Where a bundle is kept while it is verified.
+const STAGING: &str = "/var/lib/aios/update";
+
+/// The release of the running root: Unix time of the last commit in it.
+const OWN_RELEASE: &str = "/usr/lib/aios/build-time";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    aios_proto::logging::init();
+    let service = Service::new(Machine::this().place().map(site), identify());
+    let path = socket::of("update");
+    let listener = socket::listen(&path).with_context(|| path.display().to_string())?;
+    // A socket of root's own group would be closed to the orchestrator.
+    std::os::unix::fs::chown(&path, None, Some(AIOS_GID))
+        .with_context(|| path.display().to_string())?;
+    let activity = service.activity();
+    let server = UpdateServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);
+    let mut terminate = signal(SignalKind::terminate())?;
+    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready])); // Err: started by hand.
+    tokio::select! {
+        ended = Server::builder().add_service(server).serve_with_incoming(listener) => ended?,
+        () = idle(&activity) => tracing::info!("nobody has called for a minute"),
+        _ = terminate.recv() => {}
+    }
+    std::process::exit(0) // an update under way is left as by a power cut
+}
+
+fn site(place: aios_update::place::Place) -> Site {
+    let site = Site {
+        place,
+        staging: PathBuf::from(STAGING),
+        trusted: PathBuf::from(keys::TRUSTED),
+        own: (
+            own_release(OWN_RELEASE.as_ref()),
+            env!("CARGO_PKG_VERSION").to_owned(),
+        ),
+        free: disk::free,
+    };
+    site.clear();
+    site
+}
+
+async fn idle(activity: &Activity) {
+    while activity.idle() < IDLE {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Who calls is what the kernel says.
+fn identify() -> Identify {
+    Arc::new(|extensions| {
+        extensions
+            .get::<UdsConnectInfo>()
+            .and_then(|info| info.peer_cred)
+            .map(|credentials| Principal::from_uid(credentials.uid()))
+            .ok_or_else(|| Status::unauthenticated("the connection carries no peer credentials"))
+    })
+}
