@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, completions, config, emergency, goal, logs, pki, power, services, tools, undo,
+    audit, completions, config, emergency, goal, logs, pki, power, services, tools, undo, update,
 };
 
 const AFTER_HELP: &str = "\
@@ -86,6 +86,12 @@ pub enum Command {
     Reboot(power::Arguments),
     /// Power the machine off in good order
     Shutdown(power::Arguments),
+    /// Install a signed update into the slot that does not run, and restart into it
+    Update(update::Update),
+    /// Go back to the other slot, and restart into it
+    Rollback(update::Rollback),
+    /// The two slots: what runs, what boots next, what is proven
+    Slots,
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }
@@ -129,6 +135,9 @@ mod tests {
             "aiosctl emergency stop --reason fire",
             "aiosctl emergency resume --cancel-goals",
             "aiosctl emergency status",
+            "aiosctl update --image x.bundle --no-reboot",
+            "aiosctl rollback",
+            "aiosctl slots",
             "aiosctl pki operator ann --role viewer --days 3",
             "aiosctl config set endpoint node:9090",
             "aiosctl completions bash",
@@ -138,6 +147,7 @@ mod tests {
         check("aiosctl undo", false);
         check("aiosctl undo x --goal y", false);
         check("aiosctl goal run", false);
+        check("aiosctl update x.bundle", false);
         check("aiosctl pki operator ann --role root", false);
         check("aiosctl status --timeout -1", false);
     }

@@ -56,6 +56,14 @@ impl Client {
         })
     }
 
+    /// Connects anew, to an appliance that may have restarted.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn again(&self, limit: Duration) -> Result<Self, Failure> {
+        Self::connect(&self.context, Some(limit)).await
+    }
+
     /// The management API.
     pub fn management(&self) -> ManagementClient<Channel> {
         ManagementClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_MAX)

@@ -3,7 +3,7 @@
 
 use aios_proto::v1::{
     AgentInfo, AuditEntry, BootTimeline, EmergencyState, Execution, Goal, GoalState, Level,
-    LogLine, Model, Service, SystemStatus, Task, TaskState, Tool,
+    LogLine, Model, Service, Slots, SystemStatus, Task, TaskState, Tool,
 };
 use serde_json::{Value, json};
 
@@ -50,6 +50,26 @@ pub fn log_level(line: &LogLine) -> String {
 /// `available`, `loading`, `ready`, `failed`.
 pub fn model_state(model: &Model) -> String {
     word(model.state().as_str_name(), "MODEL_STATE_")
+}
+
+/// The slots.
+pub fn slots(slots: &Slots) -> Value {
+    let slot = |slot: &aios_proto::v1::Slot| {
+        json!({
+            "name": slot.name,
+            "release": slot.release,
+            "version": slot.version,
+            "good": slot.good,
+            "tries": slot.tries,
+        })
+    };
+    json!({
+        "running": slots.running,
+        "first": slots.first,
+        "floor": slots.floor,
+        "boot_id": slots.boot_id,
+        "slots": slots.slots.iter().map(slot).collect::<Vec<_>>(),
+    })
 }
 
 /// Text that should be JSON, as JSON; as a string when it is not.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aios_brain::skills::Skill;
 use aios_proto::manifest;
+use aios_update::place::Machine;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,11 +18,13 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::emergency::{self, Emergency};
 use crate::goals::{Goals, Parts};
+use crate::good;
 use crate::plan::Planner;
 use crate::plan::operator::{OperatorModel, Understand};
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::store::Store;
+use crate::update::Updates;
 
 /// Between two tries to bring back agents that are away.
 const AGENTS_AGAIN: Duration = Duration::from_secs(10);
@@ -128,12 +131,15 @@ impl Orchestrator {
             emergency: emergency.clone(),
             limits,
         });
+        let updates = Updates::new(&self.clients, recorder.clone());
+        let health = good::Health::of(&self.clients);
         let management = Management {
             goals: goals.clone(),
             agents: self.agents.clone(),
             clients: self.clients,
             recorder: recorder.clone(),
             emergency: emergency.clone(),
+            updates: updates.clone(),
         };
         let endpoint = Endpoint {
             listen: self.config.listen,
@@ -148,6 +154,9 @@ impl Orchestrator {
             emergency,
             limits.agents,
         ));
+        if Machine::this().running().is_some() {
+            tasks.spawn(good::watch(health, api.clone(), updates, limits.healthy));
+        }
         Running {
             goals,
             agents: self.agents,

@@ -10,6 +10,7 @@ use aios_proto::v1::init_client::InitClient;
 use aios_proto::v1::memory_client::MemoryClient;
 use aios_proto::v1::runtime_client::RuntimeClient;
 use aios_proto::v1::tools_client::ToolsClient;
+use aios_proto::v1::update_client::UpdateClient;
 use tonic::transport::{Channel, Error};
 
 /// A client of each daemon; cloning is cheap.
@@ -27,6 +28,8 @@ pub struct Clients {
     pub tools: ToolsClient<Channel>,
     /// The emergency stop of the tool registry.
     pub emergency: EmergencyClient<Channel>,
+    /// The slots; runs only while it is used.
+    pub update: UpdateClient<Channel>,
 }
 
 impl Clients {
@@ -48,6 +51,7 @@ impl Clients {
             tools: ToolsClient::new(to("tools")?)
                 .max_decoding_message_size(limit)
                 .max_encoding_message_size(limit),
+            update: UpdateClient::new(to("update")?).max_decoding_message_size(limit),
         })
     }
 }

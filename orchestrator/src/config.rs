@@ -12,6 +12,12 @@ use crate::boot::Orchestrator;
 /// Where the management API listens when nothing else is configured.
 const LISTEN: &str = "0.0.0.0:9090";
 
+/// How long everything must be healthy, seconds, when nothing else is configured.
+const HEALTHY_S: u64 = 60;
+
+/// What may be configured instead: less says nothing, more leaves a good slot unproven.
+const HEALTHY_RANGE: std::ops::RangeInclusive<u64> = 5..=600;
+
 /// What the orchestrator needs to know to start.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -42,6 +48,8 @@ pub struct Limits {
     pub at_once: usize,
     /// Goals that may be unfinished; more are refused.
     pub unfinished: usize,
+    /// How long everything must be healthy before the running slot is marked good.
+    pub healthy: Duration,
 }
 
 impl Default for Limits {
@@ -52,6 +60,7 @@ impl Default for Limits {
             agents: Duration::from_secs(90),
             at_once: 8,
             unfinished: 256,
+            healthy: Duration::from_secs(HEALTHY_S),
         }
     }
 }
@@ -61,12 +70,20 @@ impl Default for Limits {
 struct File {
     #[serde(default)]
     management: Management,
+    #[serde(default)]
+    update: Update,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Management {
     listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    healthy_s: Option<u64>,
 }
 
 impl Config {
@@ -79,12 +96,16 @@ impl Config {
             std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
         };
         let etc = folder("AIOS_ETC_DIR", "/etc/aios");
+        let (listen, healthy) = read(&etc.join("config.toml"))?;
         Ok(Self {
-            listen: listen(&etc.join("config.toml"))?,
+            listen,
             lib: folder("AIOS_LIB_DIR", "/usr/lib/aios"),
             run: aios_proto::socket::run_dir(),
             state: folder("AIOS_STATE_DIR", "/var/lib/aios").join("orchestrator"),
-            limits: Limits::default(),
+            limits: Limits {
+                healthy,
+                ..Limits::default()
+            },
             etc,
         })
     }
@@ -98,17 +119,24 @@ impl Config {
     }
 }
 
-fn listen(path: &Path) -> anyhow::Result<SocketAddr> {
+fn read(path: &Path) -> anyhow::Result<(SocketAddr, Duration)> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         text => text.with_context(|| format!("cannot read {}", path.display()))?,
     };
     let file: File =
         toml::from_str(&text).with_context(|| format!("{} is not right", path.display()))?;
-    match file.management.listen {
-        Some(listen) => Ok(listen),
-        None => Ok(LISTEN.parse()?),
-    }
+    let healthy = file.update.healthy_s.unwrap_or(HEALTHY_S);
+    anyhow::ensure!(
+        HEALTHY_RANGE.contains(&healthy),
+        "{}: [update] healthy_s is {healthy}; it must be 5 to 600",
+        path.display()
+    );
+    let listen = match file.management.listen {
+        Some(listen) => listen,
+        None => LISTEN.parse()?,
+    };
+    Ok((listen, Duration::from_secs(healthy)))
 }
 
 #[cfg(test)]
@@ -121,15 +149,19 @@ mod tests {
         let path = folder.path().join("config.toml");
         let check = |text: &str, expected: Option<&str>| {
             std::fs::write(&path, text).unwrap();
-            let found = listen(&path).ok().map(|address| address.to_string());
+            let found = read(&path).ok();
+            let found = found.map(|(listen, healthy)| format!("{listen} {}", healthy.as_secs()));
             assert_eq!(found.as_deref(), expected, "{text}");
         };
-        check("", Some("0.0.0.0:9090"));
-        check("[approval]\nhigh = \"ask\"\n", Some("0.0.0.0:9090"));
+        check("", Some("0.0.0.0:9090 60"));
+        check("[approval]\nhigh = \"ask\"\n", Some("0.0.0.0:9090 60"));
         check(
             "[management]\nlisten = \"127.0.0.1:1\"\n",
-            Some("127.0.0.1:1"),
+            Some("127.0.0.1:1 60"),
         );
+        check("[update]\nhealthy_s = 5\n", Some("0.0.0.0:9090 5"));
+        check("[update]\nhealthy_s = 4\n", None);
+        check("[update]\nhealthy = 60\n", None);
         check("[management]\nlisten = \"nowhere\"\n", None);
         check("[management]\nlissten = \"127.0.0.1:1\"\n", None);
     }

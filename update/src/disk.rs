@@ -57,7 +57,7 @@ pub fn write(
     goes_on: &mut dyn FnMut(u64) -> bool,
 ) -> Result<(), Failure> {
     let file = exclusive(target, false)?;
-    each_piece(length, &mut |offset, piece| {
+    each_piece(length, |offset, piece| {
         source
             .read_exact_at(piece, at + offset)
             .map_err(Failure::io("read the staged copy for", target))?;
@@ -86,7 +86,7 @@ pub fn check(
     rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)
         .map_err(|error| Failure::io("reread", target)(error.into()))?;
     let mut hash = Sha256::new();
-    each_piece(part.length, &mut |offset, piece| {
+    each_piece(part.length, |offset, piece| {
         file.read_exact_at(piece, offset)
             .map_err(Failure::io("read back", target))?;
         hash.update(&*piece);
@@ -133,7 +133,7 @@ fn exclusive(path: &Path, read_only: bool) -> Result<File, Failure> {
 
 fn each_piece(
     length: u64,
-    act: &mut dyn FnMut(u64, &mut [u8]) -> Result<(), Failure>,
+    mut act: impl FnMut(u64, &mut [u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut buffer = vec![0; PIECE];
     let mut offset = 0;

@@ -15,6 +15,7 @@ pub mod services;
 pub mod status;
 pub mod tools;
 pub mod undo;
+pub mod update;
 
 use crate::cli::{Cli, Command, Global};
 use crate::client::Client;
@@ -51,6 +52,13 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Reboot(arguments) => {
             power::reboot(&connect(&global).await?, output, arguments).await
         }
+        Command::Update(arguments) => {
+            update::update(&connect(&global).await?, output, arguments).await
+        }
+        Command::Rollback(arguments) => {
+            update::rollback(&connect(&global).await?, output, arguments).await
+        }
+        Command::Slots => update::slots(&connect(&global).await?, output).await,
         Command::Shutdown(arguments) => {
             power::shutdown(&connect(&global).await?, output, arguments).await
         }

@@ -87,6 +87,7 @@ impl Management for Double {
     type WatchGoalStream = Stream<Goal>;
     type ExportAuditStream = Stream<ExportAuditResponse>;
     type LogsStream = Stream<LogLine>;
+    type InstallUpdateStream = Stream<InstallProgress>;
 
     async fn get_status(
         &self,
@@ -198,6 +199,9 @@ impl Management for Double {
         validate_config(ValidateConfigRequest) -> ConfigCheck;
         apply_config(ApplyConfigRequest) -> ConfigCheck;
         confirm_config(ConfirmConfigRequest) -> ConfigState;
+        get_slots(GetSlotsRequest) -> Slots;
+        rollback(RollbackRequest) -> Slots;
+        install_update(tonic::Streaming<InstallRequest>) -> Stream<InstallProgress>;
     }
 }
 

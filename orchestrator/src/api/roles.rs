@@ -65,6 +65,9 @@ const TABLE: &[(&str, Role)] = &[
     ("ValidateConfig", Role::Admin),
     ("ApplyConfig", Role::Admin),
     ("ConfirmConfig", Role::Admin),
+    ("GetSlots", Role::Viewer),
+    ("InstallUpdate", Role::Admin),
+    ("Rollback", Role::Admin),
 ];
 
 /// The least role for the method at this HTTP path; admin for any that is not listed.

@@ -17,6 +17,7 @@ use crate::emergency::Emergency;
 use crate::engine;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
+use crate::update::Updates;
 
 /// Goals listed when the client does not say how many, and at most.
 const LISTED: u32 = 50;
@@ -43,6 +44,8 @@ pub struct Management {
     pub recorder: Recorder,
     /// The emergency stop.
     pub emergency: Emergency,
+    /// The slots.
+    pub updates: Updates,
 }
 
 /// What a daemon says, within [`PASSED_ON`].
@@ -64,6 +67,7 @@ impl ManagementService for Management {
     type WatchGoalStream = ReceiverStream<Result<Goal, Status>>;
     type ExportAuditStream = Streaming<ExportAuditResponse>;
     type LogsStream = Streaming<LogLine>;
+    type InstallUpdateStream = ReceiverStream<Result<InstallProgress, Status>>;
 
     async fn get_status(&self, request: Request<GetStatusRequest>) -> Answer<SystemStatus> {
         let peer = Peer::of(&request)?;
@@ -310,6 +314,24 @@ impl ManagementService for Management {
         }
         let state = self.emergency.resume(&by, &request.reason).await?;
         Ok(Response::new(state))
+    }
+
+    async fn get_slots(&self, _: Request<GetSlotsRequest>) -> Answer<Slots> {
+        self.updates.slots().await.map(Response::new)
+    }
+
+    async fn install_update(
+        &self,
+        request: Request<Streaming<InstallRequest>>,
+    ) -> Answer<Self::InstallUpdateStream> {
+        let by = Peer::of(&request)?.name();
+        let progress = self.updates.install(&by, request.into_inner()).await?;
+        Ok(Response::new(progress))
+    }
+
+    async fn rollback(&self, request: Request<RollbackRequest>) -> Answer<Slots> {
+        let by = Peer::of(&request)?.name();
+        self.updates.roll_back(&by).await.map(Response::new)
     }
 }
 

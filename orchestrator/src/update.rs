@@ -1,0 +1,196 @@
+//! Updates are passed on to `aios-update`, which runs only while it is used, and put on record.
+
+use aios_proto::retry;
+use aios_proto::v1::init_client::InitClient;
+use aios_proto::v1::update_client::UpdateClient;
+use aios_proto::v1::{
+    GetSlotsRequest, InstallProgress, InstallRequest, InstallStage, MarkGoodRequest,
+    RollbackRequest, ServiceRequest, Slots,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::{Response, Status, Streaming};
+
+use crate::clients::Clients;
+use crate::record::Recorder;
+
+/// The service's name in init.
+const SERVICE: &str = "update";
+
+/// How often a call is tried that finds the daemon just ended for want of calls.
+const TRIES: u32 = 3;
+
+/// Pieces of a bundle on their way: the client goes no faster than the disk.
+const PIECES: usize = 4;
+
+/// What updates need; cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Updates {
+    update: UpdateClient<Channel>,
+    init: InitClient<Channel>,
+    recorder: Recorder,
+}
+
+type Progress = ReceiverStream<Result<InstallProgress, Status>>;
+
+impl Updates {
+    /// Over these clients.
+    pub fn new(clients: &Clients, recorder: Recorder) -> Self {
+        Self {
+            update: clients.update.clone(),
+            init: clients.init.clone(),
+            recorder,
+        }
+    }
+
+    /// How the slots are.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be read.
+    pub async fn slots(&self) -> Result<Slots, Status> {
+        self.ask(async |mut update| update.get_slots(GetSlotsRequest {}).await)
+            .await
+    }
+
+    /// Makes the other slot the one that boots next.
+    ///
+    /// # Errors
+    /// When it cannot be put on record, or there is nothing to go back to.
+    pub async fn roll_back(&self, by: &str) -> Result<Slots, Status> {
+        self.slots().await?;
+        self.recorder
+            .order("update.rollback", by, "the other slot boots next")
+            .await?;
+        let done = self
+            .ask(async |mut update| update.rollback(RollbackRequest {}).await)
+            .await;
+        if let Err(status) = &done {
+            self.recorder
+                .note("update.refused", by, status.message(), "");
+        }
+        done
+    }
+
+    /// The running slot works.
+    ///
+    /// # Errors
+    /// When that cannot be written.
+    pub async fn mark_good(&self) -> Result<Slots, Status> {
+        let slots = self
+            .ask(async |mut update| update.mark_good(MarkGoodRequest {}).await)
+            .await?;
+        self.recorder.note(
+            "update.marked_good",
+            "aios-orchestrator",
+            &told(&slots, &slots.running),
+            "",
+        );
+        Ok(slots)
+    }
+
+    /// Installs what comes; what becomes of it comes back.
+    ///
+    /// # Errors
+    /// When there are no slots, or it cannot be put on record.
+    pub async fn install(
+        &self,
+        by: &str,
+        incoming: Streaming<InstallRequest>,
+    ) -> Result<Progress, Status> {
+        self.slots().await?;
+        self.recorder
+            .order("update.begun", by, "a bundle is being received")
+            .await?;
+        let (pieces, waiting) = mpsc::channel(PIECES);
+        tokio::spawn(feed(incoming, pieces));
+        let begun = self
+            .update
+            .clone()
+            .install(ReceiverStream::new(waiting))
+            .await;
+        let progress = begun.inspect_err(|status| self.refused(by, status))?;
+        let (sender, outgoing) = mpsc::channel(PIECES);
+        let (this, by) = (self.clone(), by.to_owned());
+        tokio::spawn(async move { this.relay(&by, progress.into_inner(), sender).await });
+        Ok(ReceiverStream::new(outgoing))
+    }
+
+    /// Leads progress to the client. When that is gone, so is the stream from
+    /// aios-update, which gives the update up.
+    async fn relay(
+        &self,
+        by: &str,
+        mut progress: Streaming<InstallProgress>,
+        client: mpsc::Sender<Result<InstallProgress, Status>>,
+    ) {
+        loop {
+            let next = tokio::select! {
+                next = progress.message() => next,
+                () = client.closed() => return self.refused(by, &Status::cancelled("the client went away")),
+            };
+            let message = match next {
+                Ok(None) => return,
+                Ok(Some(message)) => Ok(message),
+                Err(status) => Err(status),
+            };
+            match &message {
+                Ok(message) if message.stage() == InstallStage::Done => {
+                    let slots = message.slots.clone().unwrap_or_default();
+                    self.recorder
+                        .note("update.installed", by, &told(&slots, &slots.first), "");
+                }
+                Ok(_) => {}
+                Err(status) => self.refused(by, status),
+            }
+            let last = message.is_err();
+            // Err: the client is gone, as seen above.
+            drop(client.send(message).await);
+            if last {
+                return;
+            }
+        }
+    }
+
+    fn refused(&self, by: &str, status: &Status) {
+        tracing::warn!("update by {by:?} was not installed: {}", status.message());
+        self.recorder
+            .note("update.refused", by, status.message(), "");
+    }
+
+    /// Has the daemon started and asks it; again when it ended in between.
+    async fn ask<T>(
+        &self,
+        call: impl AsyncFn(UpdateClient<Channel>) -> Result<Response<T>, Status>,
+    ) -> Result<T, Status> {
+        for left in (0..TRIES).rev() {
+            let request = ServiceRequest {
+                name: SERVICE.to_owned(),
+            };
+            self.init.clone().start_service(request).await?;
+            match call(self.update.clone()).await {
+                Err(status) if left > 0 && retry::is_transient(&status) => {}
+                answer => return answer.map(Response::into_inner),
+            }
+        }
+        Err(Status::unavailable("aios-update does not stay up"))
+    }
+}
+
+async fn feed(mut incoming: Streaming<InstallRequest>, pieces: mpsc::Sender<InstallRequest>) {
+    // A client that is gone ends the stream: aios-update sees a bundle cut short.
+    while let Ok(Some(piece)) = incoming.message().await {
+        if pieces.send(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn told(slots: &Slots, name: &str) -> String {
+    let release = slots
+        .slots
+        .iter()
+        .find(|slot| slot.name == name)
+        .map_or(0, |slot| slot.release);
+    format!("slot {name}, release {release}")
+}
