@@ -5,12 +5,16 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+pub use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
-use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, VerifyingKey};
 
 /// Where the keys are that the running system takes bundles by.
 pub const TRUSTED: &str = "/usr/lib/aios/update.pub";
+
+/// Names the builder's private key, instead of the usual place.
+const VARIABLE: &str = "AIOS_UPDATE_KEY";
 
 /// How each key in a file of trusted keys ends.
 const PEM_END: &str = "-----END PUBLIC KEY-----";
@@ -90,6 +94,19 @@ impl Keys {
             .iter()
             .any(|key| key.verify_strict(message, &signature).is_ok())
     }
+}
+
+/// Where a builder's private key is: `$AIOS_UPDATE_KEY`, else
+/// `~/.config/aios/keys/update.key` (`XDG_CONFIG_HOME` is respected). Not in the
+/// checkout: it must outlive that, and never be committed.
+pub fn builders() -> Option<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let config = || variable("XDG_CONFIG_HOME").or_else(|| Some(variable("HOME")?.join(".config")));
+    variable(VARIABLE).or_else(|| Some(config()?.join("aios/keys/update.key")))
 }
 
 /// Reads a private key (PKCS#8, PEM).

@@ -9,13 +9,14 @@ use serde::Deserialize;
 use crate::{exec, host, paths};
 
 /// The packages, and where each one's executable goes on the appliance.
-const PRODUCTS: [(&str, &str, &str); 7] = [
+const PRODUCTS: [(&str, &str, &str); 8] = [
     ("aios-init", "aios-init", "usr/lib/aios"),
     ("aios-runtime", "aios-runtime", "usr/lib/aios"),
     ("aios-memory", "aios-memory", "usr/lib/aios"),
     ("aios-tools", "aios-tools", "usr/lib/aios"),
     ("aios-orchestrator", "aios-orchestrator", "usr/lib/aios"),
     ("aios-agents", "aios-agent", "usr/lib/aios"),
+    ("aios-update", "aios-update", "usr/lib/aios"),
     ("aiosctl", "aiosctl", "usr/bin"),
 ];
 

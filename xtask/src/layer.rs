@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::binaries::{self, Binary};
-use crate::{cache, exec, paths};
+use crate::{cache, exec, keys, paths};
 
 /// The group of everything of aiOS's.
 const AIOS_GID: u32 = 900;
@@ -79,12 +79,14 @@ pub fn key(key: cache::Key, binaries: &[Binary], models: &Path) -> Result<cache:
     for binary in binaries {
         key = key.file(binary.name, &binary.path)?;
     }
-    Ok(key.text("build time", &build_time()))
+    Ok(key
+        .text("build time", &build_time())
+        .text("update key", &keys::public()?))
 }
 
 /// Unix seconds of the last commit: no clock of the appliance may be behind it.
 /// Empty outside a git checkout.
-fn build_time() -> String {
+pub(crate) fn build_time() -> String {
     let mut git = Command::new("git");
     git.current_dir(paths::repository())
         .args(["log", "-1", "--format=%ct"]);
@@ -104,6 +106,8 @@ pub fn apply(root: &Path, binaries: &[Binary], models: &Path) -> Result<()> {
         fs::set_permissions(root.join(folder), Permissions::from_mode(0o1777))?;
     }
     write(&root.join("usr/lib/aios/build-time"), &build_time(), 0o644)?;
+    let trusted = root.join("usr/lib/aios/update.pub");
+    write(&trusted, &keys::public()?, 0o644)?;
     // Certificates are for everyone; provisioning gives the key to its owner alone.
     fs::set_permissions(root.join("etc/aios/pki"), Permissions::from_mode(0o755))?;
     for (path, content) in FILES {

@@ -11,6 +11,7 @@
 
 mod bench;
 mod binaries;
+mod bundle;
 mod cache;
 mod disk;
 mod esp;
@@ -20,6 +21,7 @@ mod grub;
 mod host;
 mod image;
 mod kernel;
+mod keys;
 mod layer;
 mod layout;
 mod models;
@@ -56,6 +58,10 @@ enum Command {
     Rootfs,
     /// Build everything: kernel, root, data and disk images, in target/aios/
     Image,
+    /// Make the key that signs updates, unless there is one; print where it is
+    Keys,
+    /// Build everything and make a signed update of it
+    Bundle(bundle::Arguments),
     /// Boot the appliance, give it goals, and leave it running
     Run(run::RunArguments),
     /// Run all checks and tests, as CI does
@@ -106,6 +112,11 @@ fn run(command: Command) -> Result<bool> {
         Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
         Command::Run(arguments) => return run::run(&arguments),
         Command::Test(arguments) => test::run(&arguments)?,
+        Command::Keys => {
+            println!("{}", keys::path()?.display());
+            print!("{}", keys::public()?);
+        }
+        Command::Bundle(arguments) => println!("{}", bundle::build(&arguments)?.display()),
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Forward { pid } => run::forward(pid)?,
     }
