@@ -38,6 +38,28 @@ pub fn find(name: &str) -> Option<Account> {
     table.lines().find_map(|line| parse(line, name))
 }
 
+/// The groups that list this account, beside its own (`/etc/group`).
+pub fn groups_of(user: &str) -> Vec<u32> {
+    let table = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let lists = |(_, _, members): &(&str, u32, &str)| members.split(',').any(|name| name == user);
+    let all = table.lines().filter_map(parse_group);
+    all.filter(lists).map(|(_, gid, _)| gid).collect()
+}
+
+/// The number of a group, by name or number.
+pub fn find_group(name: &str) -> Option<u32> {
+    let table = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    let mut all = table.lines().filter_map(parse_group);
+    let found = all.find(|(own, _, _)| *own == name);
+    found.map(|(_, gid, _)| gid).or_else(|| name.parse().ok())
+}
+
+fn parse_group(line: &str) -> Option<(&str, u32, &str)> {
+    let mut fields = line.split(':');
+    let (name, gid) = (fields.next()?, fields.nth(1)?);
+    Some((name, gid.parse().ok()?, fields.next().unwrap_or_default()))
+}
+
 fn parse(line: &str, wanted: &str) -> Option<Account> {
     let mut fields = line.split(':');
     let name = fields.next()?;
@@ -67,6 +89,12 @@ fn parse(line: &str, wanted: &str) -> Option<Account> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_have_numbers_and_members() {
+        assert_eq!(parse_group("shadow:x:42:a,b"), Some(("shadow", 42, "a,b")));
+        assert_eq!(parse_group("shadow:x:many:"), None);
+    }
 
     #[test]
     fn only_the_exact_name_is_found() {

@@ -10,7 +10,8 @@
 //! 3. `logger` ([`logger`]) reads what services write, into bounded files.
 //! 4. `provision` ([`provision`]) installs the node's name and certificates.
 //! 5. `dhcp` ([`network`]) becomes the DHCP client of the first interface.
-//! 6. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
+//! 6. `unit-run` ([`units`]) runs a service that one of Debian's unit files describes.
+//! 7. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
 //!    everything and ends the machine.
 //!
 //! What a service is, is said by its manifest ([`manifest`]; keys in README.md).
@@ -26,6 +27,7 @@ mod places;
 mod provision;
 mod shutdown;
 mod supervise;
+mod units;
 mod wire;
 
 use std::process::ExitCode;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Some("control") => report(control::run()),
         Some("logger") => report(logger::run()),
         Some("provision") => provision::run(),
+        Some("unit-run") => units::run::run(arguments.get(1)),
         Some("dhcp") => report(network::dhcp().map(|never| match never {})),
         _ => usage(),
     }

@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::pid1::is_deniable;
+
 /// One service. The keys are documented in `init/README.md`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +45,15 @@ pub struct Manifest {
     /// Whether it is started again after it ended by itself.
     #[serde(default)]
     pub restart: Restart,
+    /// Not started again sooner than this after a failure. Milliseconds.
+    #[serde(default)]
+    pub restart_after_ms: u64,
+    /// It is run by `aios-init unit-run`, from a unit file.
+    #[serde(skip)]
+    pub unit: bool,
+    /// What is left of it when its main process has ended is left alone.
+    #[serde(skip)]
+    pub spares_rest: bool,
     /// Not ready after this: stopped, and tried again. Milliseconds.
     #[serde(default = "default_start_timeout")]
     pub start_timeout_ms: u64,
@@ -71,6 +82,43 @@ pub struct Manifest {
     /// What it cannot see.
     #[serde(default)]
     pub sandbox: Sandbox,
+}
+
+impl Manifest {
+    /// Of a service that a unit file describes: run by this executable, as root,
+    /// which gives up what the unit does not grant.
+    pub fn unit(name: String, executable: &Path, files_max: Option<u64>) -> Self {
+        let program = executable.to_string_lossy().into_owned();
+        Self {
+            command: vec![program, "unit-run".to_owned(), name.clone()],
+            name,
+            description: String::new(),
+            without: String::new(),
+            phase: 3,
+            start: Start::Demand,
+            user: "root".to_owned(),
+            capabilities: None,
+            after: Vec::new(),
+            ready: Ready::Notify,
+            restart: Restart::Never,
+            restart_after_ms: 0,
+            unit: true,
+            spares_rest: false,
+            start_timeout_ms: default_start_timeout(),
+            stop_timeout_ms: default_stop_timeout(),
+            watchdog_ms: 0,
+            output: Output::Log,
+            only_on: None,
+            condition_path: None,
+            environment: BTreeMap::new(),
+            state_dirs: Vec::new(),
+            limits: Limits {
+                files_max,
+                ..Limits::default()
+            },
+            sandbox: Sandbox::default(),
+        }
+    }
 }
 
 /// When a service is first started.
@@ -153,6 +201,37 @@ pub struct Sandbox {
     /// A mount namespace of its own: private folders hidden, the rest read-only.
     #[serde(default)]
     pub private_files: bool,
+    /// Which system calls it may make. Absent: all.
+    pub syscalls: Option<Syscalls>,
+    /// Those that it may make though the set has them not.
+    #[serde(default)]
+    pub syscalls_allowed: Vec<String>,
+    /// Which files it may use. Absent: all.
+    pub landlock: Option<Paths>,
+}
+
+/// A named set of system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Syscalls {
+    /// What a daemon needs: all but what changes the machine, reaches into other
+    /// processes or makes namespaces.
+    Service,
+}
+
+/// Paths with all below them. Those that are not there are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paths {
+    /// May be read.
+    #[serde(default)]
+    pub read: Vec<PathBuf>,
+    /// May be read and changed.
+    #[serde(default)]
+    pub write: Vec<PathBuf>,
+    /// May be read and executed.
+    #[serde(default)]
+    pub execute: Vec<PathBuf>,
 }
 
 fn default_start_timeout() -> u64 {
@@ -164,7 +243,7 @@ fn default_stop_timeout() -> u64 {
 }
 
 /// The longest timeout that a manifest may ask for: ten minutes.
-const TIMEOUT_MAX_MS: u64 = 600_000;
+pub const TIMEOUT_MAX_MS: u64 = 600_000;
 
 /// Why a manifest is refused.
 #[derive(Debug, thiserror::Error)]
@@ -335,7 +414,11 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
     {
         return refuse("an environment variable's name is empty or holds =".to_owned());
     }
-    let times = [manifest.start_timeout_ms, manifest.stop_timeout_ms];
+    let times = [
+        manifest.start_timeout_ms,
+        manifest.stop_timeout_ms,
+        manifest.restart_after_ms.max(1),
+    ];
     if times
         .iter()
         .any(|time| !(1..=TIMEOUT_MAX_MS).contains(time))
@@ -346,6 +429,17 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
         if caps::Capability::from_str(name).is_err() {
             return refuse(format!("{name:?} is no capability"));
         }
+    }
+    let allowed = &manifest.sandbox.syscalls_allowed;
+    if let Some(name) = allowed.iter().find(|name| !is_deniable(name)) {
+        return refuse(format!(
+            "syscalls_allowed: {name:?} is not among those denied"
+        ));
+    }
+    let landlock = manifest.sandbox.landlock.iter();
+    let mut landlock = landlock.flat_map(|paths| [&paths.read, &paths.write, &paths.execute]);
+    if landlock.any(|list| list.iter().any(|path| !path.is_absolute())) {
+        return refuse("landlock: all paths must be absolute".to_owned());
     }
     let condition = manifest.condition_path.iter();
     let paths = condition
@@ -411,6 +505,16 @@ mod tests {
         check("/var/lib/aios/memory", "/var", "plain absolute path");
         check("user", "capabilities = [\"CAP_FLY\"]\nuser", "CAP_FLY");
         check("user", "usr = \"x\"\nuser", "usr");
+        check(
+            "user",
+            "sandbox = { syscalls_allowed = [\"fly\"] }\nuser",
+            "not among those",
+        );
+        check(
+            "user",
+            "sandbox = { landlock = { read = [\"etc\"] } }\nuser",
+            "absolute",
+        );
         check("user", "start_timeout_ms = 0\nuser", "timeouts");
     }
 

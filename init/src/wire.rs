@@ -6,6 +6,8 @@
 
 /// No packet is longer (five texts and some numbers fit).
 pub const PACKET_MAX: usize = 4096;
+/// No name in [`UnitRecord::after`] is longer.
+const AFTER_TEXT_MAX: usize = 64;
 /// No text in a packet is longer.
 pub const TEXT_MAX: usize = 512;
 
@@ -22,6 +24,8 @@ pub enum Request {
     Stop(String),
     /// Stop and start it.
     Restart(String),
+    /// There is a unit file for this service.
+    Define(UnitRecord),
     /// The boot timeline without its events.
     Boot,
     /// The boot event at this place.
@@ -33,6 +37,34 @@ pub enum Request {
         /// For the log.
         reason: String,
     },
+}
+
+/// The most services in [`UnitRecord::after`].
+pub const AFTER_MAX: usize = 16;
+
+/// What PID 1 has to know of a service that a unit file describes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitRecord {
+    /// Its name, without `.service`.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Services that PID 1 knows; at most [`AFTER_MAX`].
+    pub after: Vec<String>,
+    /// It is over when it ended well.
+    pub oneshot: bool,
+    /// 0 never, 1 on failure, 2 always.
+    pub restart: u8,
+    /// What is left when its main process ended is left alone.
+    pub spares_rest: bool,
+    /// In ms, as in a manifest.
+    pub restart_after: u64,
+    /// In ms.
+    pub start_timeout: u64,
+    /// In ms.
+    pub stop_timeout: u64,
+    /// Open files; 0: as usual.
+    pub files_max: u64,
 }
 
 /// What PID 1 answers.
@@ -74,6 +106,8 @@ pub struct ServiceRecord {
     pub state: u8,
     /// Boot phase.
     pub phase: u8,
+    /// A unit file describes it.
+    pub unit: bool,
     /// 0: no process.
     pub pid: u32,
     /// Starts after the first.
@@ -220,8 +254,49 @@ pub fn encode_request(tag: u32, request: &Request) -> Vec<u8> {
             writer.u8(u8::from(*reboot));
             writer
         }
+        Request::Define(unit) => encode_unit(tag, unit),
     };
     writer.0
+}
+
+fn encode_unit(tag: u32, unit: &UnitRecord) -> Writer {
+    let mut writer = Writer::new(tag, 9);
+    let after = unit.after.get(..AFTER_MAX).unwrap_or(&unit.after);
+    writer.text(&unit.name);
+    writer.text(&unit.description);
+    writer.u8(after.len() as u8);
+    for name in after {
+        writer.text(cut(name, AFTER_TEXT_MAX));
+    }
+    writer.u8(u8::from(unit.oneshot));
+    writer.u8(unit.restart);
+    writer.u8(u8::from(unit.spares_rest));
+    writer.u64(unit.restart_after);
+    writer.u64(unit.start_timeout);
+    writer.u64(unit.stop_timeout);
+    writer.u64(unit.files_max);
+    assert!(writer.0.len() <= PACKET_MAX, "all parts are bounded");
+    writer
+}
+
+fn decode_unit(reader: &mut Reader<'_>) -> Option<UnitRecord> {
+    let (name, description) = (reader.text()?, reader.text()?);
+    let count = usize::from(reader.u8()?);
+    if count > AFTER_MAX {
+        return None;
+    }
+    Some(UnitRecord {
+        name,
+        description,
+        after: (0..count).map(|_| reader.text()).collect::<Option<_>>()?,
+        oneshot: reader.flag()?,
+        restart: reader.u8().filter(|&restart| restart <= 2)?,
+        spares_rest: reader.flag()?,
+        restart_after: reader.u64()?,
+        start_timeout: reader.u64()?,
+        stop_timeout: reader.u64()?,
+        files_max: reader.u64()?,
+    })
 }
 
 /// The request in a packet, with its tag.
@@ -240,6 +315,7 @@ pub fn decode_request(packet: &[u8]) -> Option<(u32, Request)> {
             reason: reader.text()?,
             reboot: reader.flag()?,
         },
+        9 => Request::Define(decode_unit(&mut reader)?),
         _ => return None,
     };
     reader.0.is_empty().then_some((tag, request))
@@ -286,6 +362,7 @@ fn encode_service(tag: u32, service: &ServiceRecord) -> Writer {
     }
     writer.u8(service.state);
     writer.u8(service.phase);
+    writer.u8(u8::from(service.unit));
     writer.u32(service.pid);
     writer.u32(service.restarts);
     writer.u64(service.since);
@@ -335,6 +412,7 @@ fn decode_service(reader: &mut Reader<'_>) -> Option<ServiceRecord> {
             .u8()
             .filter(|&state| usize::from(state) < STATES.len())?,
         phase: reader.u8()?,
+        unit: reader.flag()?,
         pid: reader.u32()?,
         restarts: reader.u32()?,
         since: reader.u64()?,
@@ -373,6 +451,12 @@ mod tests {
                 reboot: true,
                 reason: name(),
             },
+            Request::Define(UnitRecord {
+                name: name(),
+                after: vec![name(), name()],
+                restart: 2,
+                ..Default::default()
+            }),
         ];
         for request in requests {
             let packet = encode_request(5, &request);
@@ -420,6 +504,14 @@ mod tests {
         let packet = encode_reply(1, &Reply::Service(service));
         assert!(packet.len() <= PACKET_MAX);
         assert!(decode_reply(&packet).is_some());
+        let unit = UnitRecord {
+            name: long(),
+            description: long(),
+            after: vec![long(); 100],
+            ..Default::default()
+        };
+        let packet = encode_request(1, &Request::Define(unit));
+        assert!(decode_request(&packet).is_some());
     }
 
     proptest! {

@@ -112,6 +112,33 @@ fn control_orders_services_and_reads_their_logs() {
 }
 
 #[test]
+fn a_confined_service_is_refused_calls_and_files_even_as_root() {
+    let Some(boot) = Boot::start(&[(
+        "confined",
+        "phase = 3\nready = \"oneshot\"\nrestart = \"never\"\n\
+         command = [\"/bin/sh\", \"-c\", \"mount -t tmpfs x /mnt || echo mount refused; \
+         unshare --user true || echo namespace refused; cat /etc/passwd > /dev/null && echo may read; \
+         ls /root > /dev/null || echo hidden; touch /etc/x || echo may not write; echo over\"]\n\
+         [sandbox]\nsyscalls = \"service\"\n\
+         landlock = { read = [\"/etc\"], write = [\"/dev/null\"], \
+         execute = [\"/bin\", \"/usr\", \"/lib\", \"/lib64\"] }\n",
+    )]) else {
+        return;
+    };
+    boot.wait_for_log("confined", "over");
+    let log = read_log(&boot, "confined");
+    let mut expected = vec!["mount refused", "namespace refused", "may read"];
+    if log.contains("runs without Landlock") {
+        println!("SKIPPED in part: the kernel has no Landlock");
+    } else {
+        expected.extend(["hidden", "may not write"]);
+    }
+    for text in expected {
+        assert!(log.contains(text), "{text} is not in:\n{log}");
+    }
+}
+
+#[test]
 fn a_service_gets_what_its_manifest_says_and_no_more() {
     let Some(boot) = Boot::start(&[(
         "jailed",

@@ -7,6 +7,7 @@
 mod access;
 mod link;
 mod logs;
+mod packaged;
 mod service;
 
 use std::io;

@@ -43,16 +43,21 @@ impl InitService {
         Self { link, access }
     }
 
-    async fn ask(&self, request: wire::Request) -> Result<Reply, Status> {
+    pub(super) async fn ask(&self, request: wire::Request) -> Result<Reply, Status> {
         let lost = |error: io::Error| Status::unavailable(format!("PID 1: {error}"));
         self.link.ask(&request).await.map_err(lost)
     }
 
-    async fn find(&self, name: &str) -> Result<ServiceRecord, Status> {
+    pub(super) async fn ask_for(&self, name: &str) -> Result<Option<ServiceRecord>, Status> {
         match self.ask(wire::Request::Find(name.to_owned())).await? {
-            Reply::Service(record) => Ok(record),
-            _ => Err(Status::not_found(format!("there is no service {name:?}"))),
+            Reply::Service(record) => Ok(Some(record)),
+            _ => Ok(None),
         }
+    }
+
+    pub(super) async fn find(&self, name: &str) -> Result<ServiceRecord, Status> {
+        let unknown = || Status::not_found(format!("there is no service {name:?}"));
+        self.ask_for(name).await?.ok_or_else(unknown)
     }
 
     /// Gives an order and waits for what comes of it.
@@ -129,9 +134,8 @@ impl Init for InitService {
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
         self.access.check(&request, Deed::Services, "GetService")?;
-        Ok(Response::new(to_wire(
-            self.find(&request.get_ref().name).await?,
-        )))
+        let name = self.known(&request.get_ref().name).await?;
+        Ok(Response::new(to_wire(self.find(&name).await?)))
     }
 
     async fn start_service(
@@ -140,7 +144,8 @@ impl Init for InitService {
     ) -> Result<Response<v1::Service>, Status> {
         self.access
             .check(&request, Deed::Services, "StartService")?;
-        let name = request.into_inner().name;
+        let name = self.known(&request.get_ref().name).await?;
+        self.start_needed(&name).await?;
         let order = wire::Request::Start(name.clone());
         Ok(Response::new(self.order(&name, order, Aim::Up).await?))
     }
@@ -150,7 +155,7 @@ impl Init for InitService {
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
         let who = self.access.check(&request, Deed::Services, "StopService")?;
-        let name = request.into_inner().name;
+        let name = self.known(&request.get_ref().name).await?;
         tracing::info!(%who, service = %name, "stop");
         let order = wire::Request::Stop(name.clone());
         Ok(Response::new(self.order(&name, order, Aim::Down).await?))
@@ -163,7 +168,7 @@ impl Init for InitService {
         let who = self
             .access
             .check(&request, Deed::Services, "RestartService")?;
-        let name = request.into_inner().name;
+        let name = self.known(&request.get_ref().name).await?;
         tracing::info!(%who, service = %name, "restart");
         let order = wire::Request::Restart(name.clone());
         Ok(Response::new(self.order(&name, order, Aim::Up).await?))
@@ -235,7 +240,7 @@ impl Init for InitService {
     }
 }
 
-fn state(record: &ServiceRecord) -> State {
+pub(super) fn state(record: &ServiceRecord) -> State {
     STATES
         .get(usize::from(record.state))
         .copied()

@@ -10,11 +10,12 @@ mod cgroup;
 mod clock;
 pub mod console;
 pub mod data;
+mod define;
 pub mod host;
 mod link;
 mod memory;
 pub mod mounts;
-mod notify;
+pub mod notify;
 mod partuuid;
 mod requests;
 mod rights;
@@ -25,6 +26,7 @@ mod store;
 mod supervisor;
 mod timeline;
 
+pub use sandbox::is_deniable;
 pub use timeline::NAMES as PHASES;
 
 use crate::manifest::{self, Way};

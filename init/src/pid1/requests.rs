@@ -24,6 +24,7 @@ impl Supervisor {
                 Reply::Refused(format!("without {name} nobody could start it again"))
             }
             Request::Stop(name) => self.order(&name, Event::Stop),
+            Request::Define(unit) => self.define(unit),
             Request::Boot => Reply::Boot(self.boot_record()),
             Request::BootEvent(place) => match self.happenings.get(usize::from(place)) {
                 Some((at, text)) => Reply::BootEvent {
@@ -39,7 +40,7 @@ impl Supervisor {
         }
     }
 
-    fn find(&self, name: &str) -> Option<Id> {
+    pub(super) fn find(&self, name: &str) -> Option<Id> {
         self.processes
             .iter()
             .position(|process| process.manifest.name == name)
@@ -75,6 +76,7 @@ impl Supervisor {
             status: process.status.clone(),
             state: wire::state_number(status.state),
             phase: manifest.phase,
+            unit: manifest.unit,
             pid: process
                 .worker
                 .or_else(|| u32::try_from(process.pid?.as_raw()).ok())

@@ -41,7 +41,8 @@ struct Pipe {
 }
 
 impl Process {
-    fn new(manifest: Manifest) -> Self {
+    /// A service that was not started yet.
+    pub fn new(manifest: Manifest) -> Self {
         let account = accounts::find(&manifest.user);
         Self {
             manifest,
@@ -157,7 +158,8 @@ pub fn list(manifests: Vec<Manifest>) -> (Vec<Process>, Vec<Unit>, Vec<String>) 
     (processes, units, mistakes)
 }
 
-fn unit(process: &Process, all: &[Process], mistakes: &mut Vec<String>) -> Unit {
+/// What the state machine needs to know of a service.
+pub fn unit(process: &Process, all: &[Process], mistakes: &mut Vec<String>) -> Unit {
     let manifest = &process.manifest;
     let mut after = Vec::new();
     for name in &manifest.after {
@@ -174,6 +176,7 @@ fn unit(process: &Process, all: &[Process], mistakes: &mut Vec<String>) -> Unit 
         after,
         ready: manifest.ready,
         restart: manifest.restart,
+        restart_after: manifest.restart_after_ms,
         start_timeout: manifest.start_timeout_ms,
         stop_timeout: manifest.stop_timeout_ms,
         watchdog: manifest.watchdog_ms,

@@ -157,7 +157,8 @@ fn become_service(
 ) -> (&'static str, String) {
     let ready = prepare(plan)
         .and_then(|()| close_others())
-        .and_then(|()| give_back(plan.stored, &mut program, report));
+        .and_then(|()| give_back(plan.stored, &mut program, report))
+        .and_then(|()| seal(plan));
     if let Err(failed) = ready {
         return failed;
     }
@@ -166,6 +167,18 @@ fn become_service(
         "execute its program",
         error.map_or_else(|error| error.to_string(), |never| match never {}),
     )
+}
+
+fn seal(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
+    let lacking = sandbox::seal(plan.manifest)?;
+    if !lacking.is_empty() {
+        let text = format!(
+            "<4>runs without {}: the kernel lacks it\n",
+            lacking.join(" and ")
+        );
+        let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
+    }
+    Ok(())
 }
 
 /// Puts the stored sockets where sd_listen_fds(3) looks for them: from 3 on, and

@@ -57,6 +57,8 @@ pub struct Unit {
     pub ready: Ready,
     /// Whether it is started again.
     pub restart: Restart,
+    /// The least wait before it is started again after a failure.
+    pub restart_after: Millis,
     /// Time from start to ready.
     pub start_timeout: Millis,
     /// Time from SIGTERM to SIGKILL.
@@ -189,6 +191,29 @@ impl Machine {
             shutdown: None,
             jitter: seed | 1,
         }
+    }
+
+    /// Adds a service, or changes one that has no process. Those that it is to come
+    /// after are left out where that would close a circle. None: not now.
+    pub fn define(&mut self, place: Option<Id>, mut unit: Unit) -> Option<Id> {
+        if self.shutdown.is_some() {
+            return None;
+        }
+        let Some(id) = place else {
+            let id = self.services.len();
+            unit.after.retain(|&other| other < id);
+            self.services.push(Service::new(unit));
+            return Some(id);
+        };
+        let others: Vec<&Unit> = self.services.iter().map(|service| &service.unit).collect();
+        unit.after
+            .retain(|&other| other < others.len() && !reaches(&others, other, id));
+        let service = self.services.get_mut(id)?;
+        if service.running {
+            return None;
+        }
+        service.unit = unit;
+        Some(id)
     }
 
     /// Takes an event at time `now`; what must be done about it, in order.
@@ -413,7 +438,8 @@ pub fn break_cycles(units: &mut [Unit]) -> Vec<(Id, Id)> {
     let mut removed = Vec::new();
     for id in 0..units.len() {
         for other in std::mem::take(&mut units[id].after) {
-            if other >= units.len() || reaches(units, other, id) {
+            let all: Vec<&Unit> = units.iter().collect();
+            if other >= all.len() || reaches(&all, other, id) {
                 removed.push((id, other));
             } else {
                 units[id].after.push(other);
@@ -424,7 +450,7 @@ pub fn break_cycles(units: &mut [Unit]) -> Vec<(Id, Id)> {
 }
 
 /// Does `from` come after `target`, directly or not?
-fn reaches(units: &[Unit], from: Id, target: Id) -> bool {
+fn reaches(units: &[&Unit], from: Id, target: Id) -> bool {
     let mut seen = vec![false; units.len()];
     let mut open = vec![from];
     while let Some(id) = open.pop() {

@@ -262,13 +262,17 @@ impl Service {
             return self.enter(now, State::Degraded, None);
         }
         self.become_awaited(now);
+        let least = self.unit.restart_after;
         if self.ready_at.is_some_and(|at| now >= at + STABLE) {
             self.delay = 0;
-            return self.enter(now, State::Waiting, None);
+            return match least {
+                0 => self.enter(now, State::Waiting, None),
+                wait => self.enter(now, State::Backoff, Some(now + wait)),
+            };
         }
         self.delay = (self.delay * 2).clamp(BACKOFF_FIRST, BACKOFF_MAX);
         // Three quarters to five quarters, so that what fell together does not rise together.
-        let wait = self.delay * (192 + jitter / 2) / 256;
+        let wait = (self.delay * (192 + jitter / 2) / 256).max(least);
         self.enter(now, State::Backoff, Some(now + wait));
     }
 }

@@ -12,6 +12,7 @@ fn unit() -> Unit {
         after: Vec::new(),
         ready: Ready::Notify,
         restart: Restart::Always,
+        restart_after: 0,
         start_timeout: 1_000,
         stop_timeout: 500,
         watchdog: 0,
@@ -182,15 +183,20 @@ impl FakeKernel {
     }
 
     fn note_end(&mut self, id: Id) {
+        let state = self.machine.state(id);
+        if !matches!(state, State::Starting | State::Ready | State::Stopping) {
+            return; // one that was counted as lost, and dies now
+        }
         let record = &mut self.records[id];
         let was_stable = record
             .ready_at
             .take()
             .is_some_and(|at| self.now >= at + STABLE);
-        record.not_before = if std::mem::take(&mut record.again) || was_stable {
-            0
-        } else {
-            self.now + BACKOFF_FIRST * 3 / 4
+        let least = self.units[id].restart_after;
+        record.not_before = match (std::mem::take(&mut record.again), was_stable) {
+            (true, _) => 0,
+            (false, true) => self.now + least,
+            (false, false) => self.now + least.max(BACKOFF_FIRST * 3 / 4),
         };
     }
 
@@ -293,6 +299,11 @@ fn any_unit() -> impl Strategy<Value = Unit> {
                 after,
                 ready,
                 restart,
+                restart_after: if start_timeout % 3 == 0 {
+                    stop_timeout
+                } else {
+                    0
+                },
                 start_timeout,
                 stop_timeout,
                 watchdog: dog * 700,

@@ -21,6 +21,7 @@ pub struct Boot {
     folder: tempfile::TempDir,
     unshare: Child,
     pid: u32,
+    root: Option<PathBuf>,
 }
 
 impl Boot {
@@ -46,6 +47,51 @@ impl Boot {
             folder.path().display(),
             executable.display()
         );
+        let variables = [
+            ("AIOS_ETC_DIR", "etc"),
+            ("AIOS_RUN_DIR", "run"),
+            ("AIOS_LOG_DIR", "log"),
+        ]
+        .map(|(name, below)| (name, folder.path().join(below)));
+        Self::launch(folder, &script, &variables)
+    }
+
+    /// In a root of its own: `root`, with an upper layer that ends with the test.
+    pub fn start_in_root(root: &Path, services: &[(&str, &str)]) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("SKIPPED: not root, so there can be no namespaces");
+            return None;
+        }
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let upper = folder.path().join("upper");
+        let own = upper.join("usr/lib/aios");
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::copy(EXECUTABLE, own.join("aios-init")).unwrap();
+        write_manifests_for(
+            &upper.join("etc/aios"),
+            Path::new("/usr/lib/aios"),
+            services,
+        );
+        for below in ["work", "root"] {
+            std::fs::create_dir(folder.path().join(below)).unwrap();
+        }
+        let script = format!(
+            "cd {} && mount -t overlay -o lowerdir={},upperdir=upper,workdir=work overlay root && \
+             mount --rbind /dev root/dev && exec chroot root /usr/lib/aios/aios-init",
+            folder.path().display(),
+            root.display()
+        );
+        let mut boot = Self::launch(folder, &script, &[])?;
+        // Seen through PID 1's eyes: what it mounts, we do not see.
+        boot.root = Some(PathBuf::from(format!("/proc/{}/root", boot.pid)));
+        Some(boot)
+    }
+
+    fn launch(
+        folder: tempfile::TempDir,
+        script: &str,
+        variables: &[(&str, PathBuf)],
+    ) -> Option<Self> {
         let console = File::create(folder.path().join("console")).unwrap();
         let unshare = Command::new("unshare")
             .args([
@@ -56,11 +102,9 @@ impl Boot {
                 "--mount",
                 "--uts",
             ])
-            .args(["--ipc", "--net", "/bin/sh", "-c", &script])
+            .args(["--ipc", "--net", "/bin/sh", "-c", script])
             .env("container", "test")
-            .env("AIOS_ETC_DIR", folder.path().join("etc"))
-            .env("AIOS_RUN_DIR", folder.path().join("run"))
-            .env("AIOS_LOG_DIR", folder.path().join("log"))
+            .envs(variables.iter().map(|(name, path)| (name, path)))
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
             .stderr(console)
@@ -73,6 +117,7 @@ impl Boot {
             folder,
             unshare,
             pid: 0,
+            root: None,
         };
         boot.pid = boot.wait_until(|| children(boot.unshare.id()).first().copied());
         Some(boot)
@@ -85,6 +130,14 @@ impl Boot {
 
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where control listens.
+    pub fn socket(&self) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join("run/aios/init.sock"),
+            None => self.path().join("run/init.sock"),
+        }
     }
 
     pub fn console(&self) -> String {
@@ -139,6 +192,28 @@ impl Boot {
         }
     }
 
+    /// A path of PID 1's root.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        let root = self.root.as_deref().unwrap_or(Path::new("/"));
+        root.join(path.trim_start_matches('/'))
+    }
+
+    /// SIGKILL to a process by its number in the namespace.
+    pub fn kill_inside(&self, pid: u32) {
+        let status = Command::new("nsenter")
+            .args([
+                "--target",
+                &self.pid.to_string(),
+                "--pid",
+                "--mount",
+                "--root",
+            ])
+            .args(["/bin/sh", "-c", &format!("kill -9 {pid}")])
+            .current_dir("/")
+            .status();
+        assert!(status.unwrap().success(), "cannot kill {pid}");
+    }
+
     pub fn kill(&self, pid: u32) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -170,10 +245,15 @@ impl Drop for Boot {
 }
 
 fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
-    let etc = folder.join("etc/services");
+    write_manifests_for(&folder.join("etc"), folder, services);
+}
+
+/// `programs`: where the executable is, for the services.
+fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
+    let etc = etc.join("services");
     std::fs::create_dir_all(&etc).unwrap();
     let role = |name: &str, more: &str| {
-        let executable = folder.join("aios-init");
+        let executable = programs.join("aios-init");
         let executable = executable.display();
         format!("phase = 1\ncommand = [\"{executable}\", \"{name}\"]\n{more}")
     };
@@ -221,7 +301,11 @@ pub fn resident_kib(pid: u32) -> u64 {
 }
 
 pub fn read_log(boot: &Boot, service: &str) -> String {
-    let path: PathBuf = boot.path().join("log").join(format!("{service}.log"));
+    let folder = match &boot.root {
+        Some(root) => root.join("var/log/aios"),
+        None => boot.path().join("log"),
+    };
+    let path = folder.join(format!("{service}.log"));
     std::fs::read_to_string(path).unwrap_or_default()
 }
 

@@ -17,8 +17,10 @@ impl Supervisor {
             if let Some(pid) = self.processes[id].pid
                 && has_ended(pid)
             {
-                self.processes[id].signal(Signal::SIGKILL);
-                self.kill_cgroup(id);
+                if !self.processes[id].manifest.spares_rest {
+                    self.processes[id].signal(Signal::SIGKILL);
+                    self.kill_cgroup(id);
+                }
                 self.reap_one(Some(pid));
             }
         }

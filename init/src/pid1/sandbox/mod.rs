@@ -1,6 +1,9 @@
 //! A service's private view: an empty network, and a file system in which other
 //! people's files are hidden and everything that is not its own is read-only.
 
+mod paths;
+mod syscalls;
+
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -9,6 +12,8 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::manifest::Manifest;
+
+pub use syscalls::is_deniable;
 
 type Failed = (&'static str, String);
 
@@ -39,6 +44,27 @@ pub fn enter(manifest: &Manifest) -> Result<(), Failed> {
         private_files(&manifest.state_dirs)?;
     }
     Ok(())
+}
+
+/// The last step before the program: which system calls it may make, and which
+/// files it may use. Returns what this kernel cannot enforce.
+pub fn seal(manifest: &Manifest) -> Result<Vec<String>, Failed> {
+    let sandbox = &manifest.sandbox;
+    let mut lacking = Vec::new();
+    if let Some(paths) = &sandbox.landlock
+        && !paths::restrict(manifest, paths).map_err(step("restrict its files"))?
+    {
+        lacking.push("Landlock".to_owned());
+    }
+    if sandbox.syscalls.is_some() {
+        let restricted = syscalls::restrict(&sandbox.syscalls_allowed);
+        lacking.extend(
+            restricted
+                .err()
+                .map(|why| format!("a system call filter ({why})")),
+        );
+    }
+    Ok(lacking)
 }
 
 fn private_files(state_dirs: &[PathBuf]) -> Result<(), Failed> {
@@ -112,7 +138,7 @@ fn bind_back(own: &[(&PathBuf, File)]) -> Result<(), Failed> {
 }
 
 fn make_read_only(state_dirs: &[PathBuf]) -> Result<(), Failed> {
-    for (place, _) in super::mounts::table().map_err(step("read what is mounted"))? {
+    for (place, _) in crate::pid1::mounts::table().map_err(step("read what is mounted"))? {
         let path = Path::new(&place);
         let special =
             path == Path::new("/tmp") || UNTOUCHED.iter().any(|top| path.starts_with(top));

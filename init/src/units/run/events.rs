@@ -1,0 +1,239 @@
+//! What a unit's runner waits for: its children's ends, what they notify, and signals of PID 1.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use sd_notify::NotifyState;
+
+use crate::pid1::notify::{self, Message, Said};
+use crate::places;
+use crate::units::Unit;
+
+/// A main process whose parent is another one is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With this status.
+    Status(i32),
+    /// By this signal.
+    Signal(Signal),
+}
+
+impl End {
+    /// Did it succeed?
+    pub fn is_success(self) -> bool {
+        self == Self::Status(0)
+    }
+
+    /// Is it an end that a service may have (systemd.service(5), `SuccessExitStatus=`)?
+    pub fn is_clean(self) -> bool {
+        let asked = [
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGPIPE,
+        ];
+        match self {
+            Self::Status(status) => status == 0,
+            Self::Signal(signal) => asked.contains(&signal),
+        }
+    }
+
+    /// As an exit status: signals as a shell has them.
+    pub fn code(self) -> u8 {
+        match self {
+            _ if self.is_clean() => 0,
+            Self::Status(status) => u8::try_from(status).unwrap_or(1),
+            Self::Signal(signal) => 128_u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0)),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exited with {status}"),
+            Self::Signal(signal) => write!(f, "killed by {signal}"),
+        }
+    }
+}
+
+/// All that can happen.
+pub struct Events {
+    signals: SignalFd,
+    notify: OwnedFd,
+    path: PathBuf,
+    ended: HashMap<i32, End>,
+    stop: bool,
+    reload: bool,
+    /// Whose word counts: a pid, or anybody's.
+    speaker: Option<(i32, bool)>,
+    ready: bool,
+    watchdog: Option<Duration>,
+    silent_until: Option<Instant>,
+}
+
+impl Events {
+    /// Becomes the one that all of the service's processes are left to.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn new(unit: &Unit) -> io::Result<Self> {
+        nix::sys::prctl::set_child_subreaper(true)?;
+        let mut wanted = SigSet::empty();
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGINT,
+        ] {
+            wanted.add(signal);
+        }
+        wanted.thread_block()?;
+        let signals =
+            SignalFd::with_flags(&wanted, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+        let folder = places::run_dir().join("units");
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(format!("{}.notify", unit.name.full));
+        Ok(Self {
+            signals,
+            notify: notify::listen(&path)?,
+            path,
+            ended: HashMap::new(),
+            stop: false,
+            reload: false,
+            speaker: None,
+            ready: false,
+            watchdog: unit.watchdog.map(Duration::from_millis),
+            silent_until: None,
+        })
+    }
+
+    /// Where the service says READY.
+    pub fn notify_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// From now on this process's word counts, or that of all.
+    pub fn expect(&mut self, main: i32, all: bool) {
+        self.speaker = Some((main, all));
+    }
+
+    /// Did the service say READY?
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Does PID 1 want an end?
+    pub fn is_stop_wanted(&self) -> bool {
+        self.stop
+    }
+
+    /// Was a reload asked for, since the last question?
+    pub fn take_reload(&mut self) -> bool {
+        std::mem::take(&mut self.reload)
+    }
+
+    /// How this child ended, if it did.
+    pub fn ended(&self, pid: i32) -> Option<End> {
+        self.ended.get(&pid).copied()
+    }
+
+    /// Was the service silent for too long?
+    pub fn watchdog_has_bitten(&self) -> bool {
+        self.silent_until
+            .is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// When to look again though nothing happened.
+    pub fn next_watch(&self) -> Option<Instant> {
+        let look = Instant::now() + LOOK_EVERY;
+        Some(self.silent_until.map_or(look, |until| until.min(look)))
+    }
+
+    /// Waits until something happens or this moment comes.
+    pub fn wait(&mut self, until: Option<Instant>) {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = left.map_or(PollTimeout::NONE, |left| {
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
+        let mut sources = [
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.notify.as_fd(), PollFlags::POLLIN),
+        ];
+        // Err: interrupted; then both are looked at, which does no harm.
+        let _ = nix::poll::poll(&mut sources, timeout);
+        // What was said comes before how its speaker ended.
+        while let Ok(Some(message)) = notify::receive(&self.notify) {
+            self.heard(message);
+        }
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            match i32::try_from(info.ssi_signo).map(Signal::try_from) {
+                Ok(Ok(Signal::SIGTERM | Signal::SIGINT)) => self.stop = true,
+                Ok(Ok(Signal::SIGHUP)) => self.reload = true,
+                _ => {}
+            }
+        }
+        self.reap();
+    }
+
+    fn heard(&mut self, mut message: Message) {
+        let counts = self
+            .speaker
+            .is_some_and(|(main, all)| all || main == message.sender);
+        for word in std::mem::take(&mut message.said) {
+            // Err: PID 1 has gone, and soon so shall we.
+            let _ = match word {
+                _ if !counts => Ok(()),
+                Said::Ready | Said::Alive => {
+                    self.ready |= word == Said::Ready;
+                    self.silent_until = self.watchdog.map(|span| Instant::now() + span);
+                    Ok(())
+                }
+                Said::Status(text) => sd_notify::notify(false, &[NotifyState::Status(&text)]),
+                Said::Extend(span) => {
+                    let micros = u32::try_from(span.saturating_mul(1000)).unwrap_or(u32::MAX);
+                    sd_notify::notify(false, &[NotifyState::ExtendTimeoutUsec(micros)])
+                }
+                _ => Ok(()),
+            };
+        }
+        message.refuse();
+    }
+
+    /// Takes the ends of all children that ended.
+    pub fn reap(&mut self) {
+        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            let (pid, end) = match status {
+                WaitStatus::Exited(pid, status) => (pid, End::Status(status)),
+                WaitStatus::Signaled(pid, signal, _) => (pid, End::Signal(signal)),
+                _ => return,
+            };
+            self.ended.insert(pid.as_raw(), end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_was_asked_to_end_has_not_failed() {
+        let check = |end: End, code| assert_eq!(end.code(), code, "{end}");
+        check(End::Status(0), 0);
+        check(End::Status(3), 3);
+        check(End::Signal(Signal::SIGTERM), 0);
+        check(End::Signal(Signal::SIGKILL), 137);
+    }
+}
