@@ -28,6 +28,7 @@ mod models;
 mod paths;
 mod rootfs;
 mod run;
+mod services;
 mod tar;
 mod test;
 mod verity;

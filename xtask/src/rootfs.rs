@@ -21,7 +21,7 @@ const RECIPE: u32 = 1;
 const LAYER_RECIPE: &str = "4";
 
 /// The Debian release that the appliance is made of.
-const SUITE: &str = "bookworm";
+pub const SUITE: &str = "bookworm";
 
 /// Packages beyond the essential ones and apt.
 const PACKAGES: [&str; 6] = [
@@ -35,7 +35,7 @@ const PACKAGES: [&str; 6] = [
 
 /// Sets /bin, /lib and /sbin up as links from the start; else a package does it
 /// that brings all of Perl (50 MB).
-const MERGED_USR: &str = "/usr/share/mmdebstrap/hooks/merged-usr";
+pub const MERGED_USR: &str = "/usr/share/mmdebstrap/hooks/merged-usr";
 
 /// What no appliance reads: not here, nor with packages that are installed later.
 const EXCLUDED: [&str; 8] = [

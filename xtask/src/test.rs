@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{exec, host, image, models, paths};
+use crate::{exec, host, image, models, paths, services};
 
 /// Only the tests need these; building and running do not.
 const TESTS: &[host::Need] = &[
@@ -53,6 +53,9 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     // Without the models, the runtime's tests of them would pass by skipping.
     let mut tests = cargo(&["nextest", "run", "--workspace", "--exclude", MACHINES]);
     tests.env("AIOS_TEST_MODELS", models::build()?);
+    if let Some(root) = services::build()? {
+        tests.env("AIOS_TEST_SERVICES", root);
+    }
     arguments.tell(&mut tests);
     step("unit and integration tests", tests)?;
     image::build()?;

@@ -1,0 +1,42 @@
+//! A Debian root with the services that init's test runs from their own unit files.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{cache, exec, host, rootfs};
+
+/// Raise when this module's steps change what they make.
+const RECIPE: u32 = 1;
+
+/// What the test starts.
+const PACKAGES: &str = "nginx,openssh-server,postgresql,redis-server";
+
+/// Makes the root, or finds it in the cache. None when we are not root: such a
+/// folder is root's, and so are the namespaces of the test that uses it.
+///
+/// # Errors
+/// When the packages cannot be had.
+pub fn build() -> Result<Option<PathBuf>> {
+    if !host::is_root() {
+        eprintln!("── no root of Debian's services: its test needs root");
+        return Ok(None);
+    }
+    host::ensure(&[host::ROOTFS])?;
+    let key = cache::Key::new(RECIPE)
+        .text("suite", rootfs::SUITE)
+        .text("packages", PACKAGES);
+    let entry = cache::entry("services", &key, |folder| {
+        let mut command = Command::new("mmdebstrap");
+        command.args(["--mode=root", "--variant=apt", "--architectures=amd64"]);
+        command.arg(format!("--include={PACKAGES}"));
+        command.arg(format!("--hook-dir={}", rootfs::MERGED_USR));
+        for path in ["doc", "locale", "man"] {
+            command.arg(format!("--dpkgopt=path-exclude=/usr/share/{path}/*"));
+        }
+        command.arg(rootfs::SUITE).arg(folder.join("root"));
+        exec::run("services: a root with Debian's services", &mut command)
+    })?;
+    Ok(Some(entry.join("root")))
+}
