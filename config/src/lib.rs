@@ -17,6 +17,7 @@ mod changes;
 mod check;
 mod firewall;
 mod network;
+pub mod node;
 mod read;
 mod report;
 mod services;

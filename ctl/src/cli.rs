@@ -56,7 +56,7 @@ pub struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show or change how this machine reaches appliances
+    /// The appliance's configuration (apply, confirm, get), and how this machine reaches appliances
     Config(config::Arguments),
     /// Make and read certificates: authority, nodes, operators
     Pki(pki::Arguments),
@@ -140,10 +140,18 @@ mod tests {
             "aiosctl slots",
             "aiosctl pki operator ann --role viewer --days 3",
             "aiosctl config set endpoint node:9090",
+            "aiosctl config show",
+            "aiosctl config get",
+            "aiosctl config apply c.toml --dry-run",
+            "aiosctl config apply c.toml --try 60s",
+            "aiosctl config apply n.toml --fingerprint SHA256:00 --endpoint n",
+            "aiosctl config confirm --endpoint new",
             "aiosctl completions bash",
         ] {
             check(line, true);
         }
+        check("aiosctl config apply c.toml --try 5s", false);
+        check("aiosctl config apply c.toml --dry-run --try 60s", false);
         check("aiosctl undo", false);
         check("aiosctl undo x --goal y", false);
         check("aiosctl goal run", false);

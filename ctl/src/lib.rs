@@ -22,6 +22,7 @@ pub mod diagnose;
 pub mod error;
 pub mod files;
 pub mod json;
+pub mod maintenance;
 pub mod output;
 pub mod pki;
 pub mod probe;

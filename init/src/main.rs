@@ -11,13 +11,15 @@
 //! 4. `provision` ([`provision`]) installs the node's name and certificates.
 //! 5. `dhcp` ([`network`]) becomes the DHCP client of the first interface.
 //! 6. `unit-run` ([`units`]) runs a service that one of Debian's unit files describes.
-//! 7. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
+//! 7. `console` ([`console`]) shows a status page to who sits before the machine.
+//! 8. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
 //!    everything and ends the machine.
 //!
 //! What a service is, is said by its manifest ([`manifest`]; keys in README.md).
 //! What must not live here: anything that understands goals, tools or models.
 
 mod accounts;
+mod console;
 mod control;
 mod logger;
 mod manifest;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         // The kernel passes PID 1 whatever it did not understand on its command line.
         _ if std::process::id() == 1 => pid1::run(),
         Some("control") => report(control::run()),
+        Some("console") => report(console::run()),
         Some("logger") => report(logger::run()),
         Some("provision") => provision::run(),
         Some("unit-run") => units::run::run(arguments.get(1)),

@@ -16,6 +16,11 @@ pub fn etc_dir() -> PathBuf {
     or("AIOS_ETC_DIR", "/etc/aios")
 }
 
+/// State: `/var/lib/aios`.
+pub fn state_dir() -> PathBuf {
+    or("AIOS_STATE_DIR", "/var/lib/aios")
+}
+
 /// Logs: `/var/log/aios`.
 pub fn log_dir() -> PathBuf {
     or("AIOS_LOG_DIR", "/var/log/aios")

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::{exec, host, paths};
 
 /// The packages, and where each one's executable goes on the appliance.
-const PRODUCTS: [(&str, &str, &str); 8] = [
+const PRODUCTS: &[(&str, &str, &str)] = &[
     ("aios-init", "aios-init", "usr/lib/aios"),
     ("aios-runtime", "aios-runtime", "usr/lib/aios"),
     ("aios-memory", "aios-memory", "usr/lib/aios"),
@@ -17,6 +17,8 @@ const PRODUCTS: [(&str, &str, &str); 8] = [
     ("aios-orchestrator", "aios-orchestrator", "usr/lib/aios"),
     ("aios-agents", "aios-agent", "usr/lib/aios"),
     ("aios-update", "aios-update", "usr/lib/aios"),
+    ("aios-config", "aios-config", "usr/lib/aios"),
+    ("aios-maintenance", "aios-maintenance", "usr/lib/aios"),
     ("aiosctl", "aiosctl", "usr/bin"),
 ];
 

@@ -1,4 +1,5 @@
-//! `aiosctl config`: how this machine reaches appliances.
+//! `aiosctl config`: how this machine reaches appliances (its contexts), and, in
+//! [`super::node_config`], the configuration of the appliance itself.
 
 use std::path::PathBuf;
 
@@ -6,6 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::cli::Global;
+use crate::commands::{connect, node_config};
 use crate::config::{self, Store};
 use crate::error::{Exit, Failure};
 use crate::output::{Output, table};
@@ -19,11 +21,23 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the contexts
+    /// Apply a config.toml to the appliance, or provision a node in maintenance mode
+    Apply(node_config::Apply),
+    /// Keep the configuration that the appliance tries
+    Confirm,
+    /// Print the appliance's own configuration (config.toml)
+    Get,
+    #[command(flatten)]
+    Local(Local),
+}
+
+#[derive(Debug, Subcommand)]
+enum Local {
+    /// Show this machine's contexts: which appliances it reaches, and how
     Show,
-    /// Print where the configuration file is
+    /// Print where this machine's configuration file is
     Path,
-    /// Change a value
+    /// Change a value of this machine's contexts
     #[command(subcommand)]
     Set(Set),
 }
@@ -54,15 +68,25 @@ enum Set {
     },
 }
 
-pub(super) fn run(global: &Global, output: Output, arguments: Arguments) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    global: &Global,
+    output: Output,
+    arguments: Arguments,
+) -> Result<Exit, Failure> {
+    let command = match arguments.command {
+        Command::Apply(arguments) => return node_config::apply(global, output, arguments).await,
+        Command::Confirm => return node_config::confirm(&connect(global).await?, output).await,
+        Command::Get => return node_config::get(&connect(global).await?, output).await,
+        Command::Local(command) => command,
+    };
     let mut store = Store::open(global.config.as_deref())?;
-    match arguments.command {
-        Command::Show => show(&store, output)?,
-        Command::Path => {
+    match command {
+        Local::Show => show(&store, output)?,
+        Local::Path => {
             let path = store.path().display().to_string();
             output.print(&json!({ "path": path }), || path.clone())?;
         }
-        Command::Set(set) => {
+        Local::Set(set) => {
             let asked = global.context.as_deref();
             apply(&mut store, asked, set)?;
             store.save()?;

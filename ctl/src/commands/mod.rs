@@ -9,6 +9,7 @@ pub mod emergency;
 pub mod goal;
 pub mod logs;
 pub mod models;
+pub mod node_config;
 pub mod pki;
 pub mod power;
 pub mod services;
@@ -32,7 +33,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
     let output = Output { json: global.json };
     match command {
         Command::Completions(arguments) => completions::run(&arguments),
-        Command::Config(arguments) => config::run(&global, output, arguments),
+        Command::Config(arguments) => config::run(&global, output, arguments).await,
         Command::Pki(arguments) => pki::run(&global, output, arguments),
         Command::Audit(arguments) => audit::run(&global, output, arguments).await,
         Command::Goal(arguments) => goal::run(&connect(&global).await?, output, arguments).await,

@@ -10,10 +10,34 @@ type Resolve = dyn Fn(&tonic::Extensions) -> Result<Principal, Status> + Send + 
 /// What a call does, as far as permission is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// Look at or change services, read logs and the boot timeline.
+    /// See the services and the boot timeline.
+    Look,
+    /// Change services, read logs.
     Services,
+    /// Have a node.toml installed that was offered over the network.
+    Provision,
+    /// Start the configuration daemon, for who sits before the machine.
+    Configure,
     /// Power off or reboot.
     Power,
+}
+
+impl Deed {
+    /// Of restarting this service.
+    pub fn restart(service: &str) -> Self {
+        match service {
+            "provision" => Self::Provision,
+            _ => Self::Services,
+        }
+    }
+
+    /// Of starting this service.
+    pub fn start(service: &str) -> Self {
+        match service {
+            "config" => Self::Configure,
+            _ => Self::Services,
+        }
+    }
 }
 
 /// The rules, and how to find out who calls.
@@ -63,7 +87,10 @@ impl Access {
 fn allows(who: &Principal, deed: Deed) -> bool {
     match deed {
         _ if *who == Principal::Root || who.is_daemon("orchestrator") => true,
+        Deed::Look => who.is_daemon("tools") || who.is_daemon("console"),
         Deed::Services => who.is_daemon("tools"),
+        Deed::Provision => who.is_daemon("tools") || who.is_daemon("maintenance"),
+        Deed::Configure => who.is_daemon("tools") || who.is_daemon("console"),
         Deed::Power => false,
     }
 }
@@ -77,8 +104,15 @@ mod tests {
         let daemon = |name: &str| Principal::Daemon(name.to_owned());
         let check = |who: &Principal, services, power| {
             assert_eq!(allows(who, Deed::Services), services, "{who}");
+            assert_eq!(allows(who, Deed::restart("provision")), services, "{who}");
             assert_eq!(allows(who, Deed::Power), power, "{who}");
         };
+        let maintenance = daemon("maintenance");
+        assert!(allows(&maintenance, Deed::restart("provision")));
+        assert!(!allows(&maintenance, Deed::restart("tools")));
+        assert!(!allows(&maintenance, Deed::start("config")));
+        assert!(allows(&daemon("console"), Deed::start("config")));
+        assert!(!allows(&daemon("console"), Deed::start("agent-task")));
         check(&Principal::Root, true, true);
         check(&daemon("orchestrator"), true, true);
         check(&daemon("tools"), true, false);

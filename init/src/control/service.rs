@@ -117,8 +117,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
-        self.access
-            .check(&request, Deed::Services, "ListServices")?;
+        self.access.check(&request, Deed::Look, "ListServices")?;
         let mut services = Vec::new();
         for place in 0..LIST_MAX {
             match self.ask(wire::Request::At(place)).await? {
@@ -142,8 +141,8 @@ impl Init for InitService {
         &self,
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
-        self.access
-            .check(&request, Deed::Services, "StartService")?;
+        let deed = Deed::start(&request.get_ref().name);
+        self.access.check(&request, deed, "StartService")?;
         let name = self.known(&request.get_ref().name).await?;
         self.start_needed(&name).await?;
         let order = wire::Request::Start(name.clone());
@@ -165,9 +164,8 @@ impl Init for InitService {
         &self,
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
-        let who = self
-            .access
-            .check(&request, Deed::Services, "RestartService")?;
+        let deed = Deed::restart(&request.get_ref().name);
+        let who = self.access.check(&request, deed, "RestartService")?;
         let name = self.known(&request.get_ref().name).await?;
         tracing::info!(%who, service = %name, "restart");
         let order = wire::Request::Restart(name.clone());
@@ -190,7 +188,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::GetBootRequest>,
     ) -> Result<Response<v1::BootTimeline>, Status> {
-        self.access.check(&request, Deed::Services, "GetBoot")?;
+        self.access.check(&request, Deed::Look, "GetBoot")?;
         let Reply::Boot(boot) = self.ask(wire::Request::Boot).await? else {
             return Err(Status::internal("PID 1 has no boot timeline"));
         };

@@ -108,6 +108,16 @@ pub fn give_kernel_log_to_logger() -> nix::Result<()> {
     }
 }
 
+/// On a machine the status page is shown on the serial line and the screen, by an account of its own.
+pub fn give_terminals_to_console() {
+    if let Some(account) = accounts::find("aios-console") {
+        for terminal in ["/dev/ttyS0", "/dev/tty1"] {
+            // Err: there is none; the page is then shown on the other.
+            let _ = chown(terminal, Some(Uid::from_raw(account.uid)), None);
+        }
+    }
+}
+
 /// Makes a folder, or gives an existing one its owner and mode.
 pub fn make_folder(path: &Path, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

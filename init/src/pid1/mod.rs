@@ -25,6 +25,7 @@ mod spawn;
 mod store;
 mod supervisor;
 mod timeline;
+mod trial;
 
 pub use sandbox::is_deniable;
 pub use timeline::NAMES as PHASES;
@@ -128,9 +129,18 @@ fn prepare_host(way: Way, console: &Console) {
     for failure in host::prepare() {
         console.log(Severity::Error, &failure);
     }
+    match trial::end(&places::etc_dir()) {
+        Ok(false) => {}
+        Ok(true) => console.announce("the configuration that was tried went back: unconfirmed"),
+        Err(error) => console.log(
+            Severity::Error,
+            &format!("the configuration that was tried cannot go back: {error}"),
+        ),
+    }
     // Memory pressure takes anything before PID 1. Err: some containers forbid it.
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
     if way == Way::Machine {
+        host::give_terminals_to_console();
         report(
             "give the kernel log to the logger",
             host::give_kernel_log_to_logger().map_err(text),

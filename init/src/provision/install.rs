@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, fchown};
 
-use super::Node;
+use aios_config::node::Node;
+
 use crate::accounts::{self, Account};
 use crate::places;
 
@@ -60,6 +61,14 @@ pub fn install(places: &Places, node: &Node) -> Result<(), String> {
         nix::errno::Errno::EPERM => Ok(()), // a container may not; the file is there
         error => Err(format!("cannot set the host name: {error}")),
     })
+}
+
+/// A configuration, readable for every daemon.
+///
+/// # Errors
+/// That it could not be put in its place.
+pub fn put_config(path: &Path, text: &str) -> Result<(), String> {
+    put(path, text, 0o644, &Account::root())
 }
 
 fn install_ssh_keys(places: &Places, keys: &[String]) -> Result<(), String> {

@@ -16,14 +16,48 @@ const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.aios/node.toml/r
 const CONTAINER: &str = "/run/provision/node.toml";
 const LABEL: &str = "AIOS-CONFIG";
 
-/// The first there is: what it is, and its text.
-pub fn find() -> Option<(&'static str, String)> {
-    for (name, path) in [("fw_cfg", FW_CFG), (CONTAINER, CONTAINER)] {
-        if let Some(text) = read(Path::new(path)) {
-            return Some((name, text));
-        }
+const FW_CFG_CONFIG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.aios/config.toml/raw";
+const CONTAINER_CONFIG: &str = "/run/provision/config.toml";
+
+/// Where something is from, and its text.
+pub type Source = Option<(&'static str, String)>;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The first `node.toml`.
+    pub node: Source,
+    /// The first `config.toml`.
+    pub config: Source,
+}
+
+/// Looks everywhere, at what maintenance mode was offered only for a node that has no certificate.
+pub fn find(is_provisioned: bool) -> Found {
+    let mut found = Found::default();
+    for (name, node, config) in [
+        ("fw_cfg", FW_CFG, FW_CFG_CONFIG),
+        (CONTAINER, CONTAINER, CONTAINER_CONFIG),
+    ] {
+        found.add(name, read(Path::new(node)), read(Path::new(config)));
     }
-    from_partition().map(|text| ("the partition AIOS-CONFIG", text))
+    if found.node.is_none() && !is_provisioned {
+        let node = read(&super::offered::node());
+        let config = node.as_ref().and_then(|_| read(&super::offered::config()));
+        found.add("the network", node, config);
+    }
+    if found.node.is_none() || found.config.is_none() {
+        let (node, config) = from_partition().unwrap_or_default();
+        found.add("the partition AIOS-CONFIG", node, config);
+    }
+    found
+}
+
+impl Found {
+    fn add(&mut self, name: &'static str, node: Option<String>, config: Option<String>) {
+        let named = |text: String| (name, text);
+        self.node = self.node.take().or(node.map(named));
+        self.config = self.config.take().or(config.map(named));
+    }
 }
 
 fn read(path: &Path) -> Option<String> {
@@ -36,7 +70,7 @@ fn read(path: &Path) -> Option<String> {
     Some(text)
 }
 
-fn from_partition() -> Option<String> {
+fn from_partition() -> Option<(Option<String>, Option<String>)> {
     let device = data::by_label(Path::new("/sys/class/block"), LABEL)?;
     let place = Path::new("/run/aios-config");
     std::fs::create_dir_all(place).ok()?;
@@ -48,8 +82,11 @@ fn from_partition() -> Option<String> {
     if !mounted {
         return None;
     }
-    let text = read(&place.join("node.toml"));
+    let texts = (
+        read(&place.join("node.toml")),
+        read(&place.join("config.toml")),
+    );
     // Err: it stays mounted, read-only, until shutdown.
     let _ = umount2(place, MntFlags::MNT_DETACH);
-    text
+    Some(texts)
 }

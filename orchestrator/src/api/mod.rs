@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aios_proto::v1::ServiceRequest;
 use aios_proto::v1::management_server::ManagementServer;
 use tonic::transport::Server;
 
@@ -37,7 +38,13 @@ const SILENT: Duration = Duration::from_secs(30);
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// Between two looks for certificates that are not there yet, and for a port that is taken.
-const RETRY: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The service that a node without certificates needs.
+const MAINTENANCE: &str = "maintenance";
+
+/// How long it may take to start, in an emulated machine.
+const MAINTENANCE_START: Duration = Duration::from_secs(30);
 
 /// Where to listen, with which certificates.
 #[derive(Clone, Debug)]
@@ -46,6 +53,26 @@ pub struct Endpoint {
     pub listen: SocketAddr,
     /// The folder with `ca.crt`, `node.crt` and `node.key`.
     pub pki: PathBuf,
+}
+
+impl Endpoint {
+    /// Was this node never provisioned?
+    fn has_no_certificate(&self) -> bool {
+        !self.pki.join("node.crt").exists()
+    }
+}
+
+/// Has init start maintenance mode, which takes the port until the node is provisioned.
+async fn maintain(management: &Management) {
+    let request = ServiceRequest {
+        name: MAINTENANCE.to_owned(),
+    };
+    let mut init = management.clients.init.clone();
+    match tokio::time::timeout(MAINTENANCE_START, init.start_service(request)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(status)) => tracing::warn!("no maintenance mode: {}", status.message()),
+        Err(_) => tracing::warn!("maintenance mode does not start"),
+    }
 }
 
 /// Serves the API for ever. Without certificates, or while the port is taken, there is no API:
@@ -61,6 +88,9 @@ pub async fn serve(
         match serve_once(&endpoint, management.clone(), recorder.clone(), &bound).await {
             Ok(()) => tracing::error!("the management API ended; it is started again"),
             Err(error) => {
+                if endpoint.has_no_certificate() {
+                    maintain(&management).await;
+                }
                 let text = format!("{error:#}");
                 if text != said {
                     tracing::error!("there is no management API: {text}");

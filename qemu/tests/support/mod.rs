@@ -57,8 +57,14 @@ pub struct Appliance {
 impl Appliance {
     /// Boots a new one and waits until it is ready.
     pub fn boot(way: Way) -> Self {
+        Self::boot_with(way, |_| {})
+    }
+
+    /// The same, with other options.
+    pub fn boot_with(way: Way, change: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options::new(way, folder.path()).unwrap();
+        let mut options = Options::new(way, folder.path()).unwrap();
+        change(&mut options);
         let artefacts = artefacts();
         let (machine, boot) = start(&artefacts, &options);
         Self {

@@ -54,7 +54,14 @@ impl Supervisor {
         facts.autonomous = self.autonomous;
         if !facts.autonomous {
             facts.missing.push("autonomy loop".to_owned());
+        } else if !is_provisioned() {
+            facts.missing.push("not provisioned".to_owned());
         }
         facts
     }
+}
+
+/// Has the node a certificate, so that somebody can manage it? Asked when all else is there.
+fn is_provisioned() -> bool {
+    crate::places::etc_dir().join("pki/node.crt").exists()
 }

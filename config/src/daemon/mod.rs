@@ -1,0 +1,75 @@
+//! The daemon on `config.sock`.
+//!
+//! 1. **The file is exactly the old or exactly the new one at any instant** ([`store`]), and a change
+//!    is on the disk before a service hears of it.
+//! 2. **A trial that nobody confirms goes back**: when its time is over, when this daemon is killed
+//!    and its time is over meanwhile, and at any start of the machine (PID 1 does that, before
+//!    services read the file).
+//! 3. Only what a change concerns is restarted ([`services`]), a moment after the answer: the
+//!    answer may have to pass through what is restarted.
+
+mod access;
+mod applier;
+mod service;
+mod services;
+mod store;
+mod trial;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aios_proto::socket;
+use aios_proto::v1::config_server::ConfigServer;
+use anyhow::Context as _;
+use tonic::transport::Server;
+
+use applier::Applier;
+use services::InitServices;
+use store::Store;
+
+/// Without requests, work and trial for so long, it leaves.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether it may leave.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until SIGTERM, or until nobody needs it.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn run() -> anyhow::Result<()> {
+    let folder = |variable: &str, default: &str| {
+        std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
+    };
+    let store = Store::new(&folder("AIOS_ETC_DIR", "/etc/aios").join("config.toml"));
+    let services = InitServices::new(&socket::run_dir())?;
+    let note = socket::run_dir().join("config-trial.toml");
+    let applier = Applier::new(store, note, Arc::new(services));
+    applier.recover();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let path = socket::of("config");
+    let incoming = socket::listen(&path).with_context(|| format!("{}", path.display()))?;
+    let service = service::Service::new(applier.clone(), access::by_peer_credentials());
+    let server = Server::builder()
+        .add_service(ConfigServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX))
+        .serve_with_incoming(incoming);
+    // Err: nobody waits for it (started by hand).
+    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
+    tokio::select! {
+        ended = server => ended?,
+        () = unused(&applier) => tracing::info!("nobody needs it; it is started again when somebody does"),
+        _ = terminate.recv() => {} // a trial goes on: the note says until when
+    }
+    Ok(())
+}
+
+/// Ready when nobody has needed it for [`IDLE`].
+async fn unused(applier: &Applier) {
+    while applier.idle() < IDLE {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,109 @@
+//! What a change asks of the services, through init; and the audit log.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aios_config::Change;
+use aios_proto::retry;
+use aios_proto::socket;
+use aios_proto::v1::init_client::InitClient;
+use aios_proto::v1::tools_client::ToolsClient;
+use aios_proto::v1::{RecordRequest, Service, ServiceRequest, ServiceState};
+use rustix::process::{Pid, Signal, kill_process};
+use tonic::Code;
+use tonic::transport::Channel;
+
+/// How long one service may take to come back; the model runtime loads its models.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// How long the audit log is waited for: `aios-tools` may just be restarted.
+const RECORD_LIMIT: Duration = Duration::from_secs(30);
+
+/// What is asked; tests answer themselves.
+#[tonic::async_trait]
+pub trait Services: Send + Sync {
+    /// Has a service take the new configuration up.
+    ///
+    /// # Errors
+    /// In words, that it did not.
+    async fn change(&self, change: Change) -> Result<(), String>;
+
+    /// Puts on record what happened without anybody's order.
+    async fn record(&self, kind: &str, subject: &str, detail: &str);
+}
+
+/// Through init's control service.
+pub struct InitServices {
+    init: InitClient<Channel>,
+    tools: ToolsClient<Channel>,
+}
+
+impl InitServices {
+    /// Whose sockets are in the folder `run`.
+    ///
+    /// # Errors
+    /// When the folder's path is no URI.
+    pub fn new(run: &Path) -> Result<Self, tonic::transport::Error> {
+        Ok(Self {
+            init: InitClient::new(socket::channel(&run.join("init.sock"))?),
+            tools: ToolsClient::new(socket::channel(&run.join("tools.sock"))?),
+        })
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<Service>, String> {
+        let request = ServiceRequest {
+            name: name.to_owned(),
+        };
+        match self.init.clone().get_service(request).await {
+            Ok(service) => Ok(Some(service.into_inner())),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(status.message().to_owned()),
+        }
+    }
+}
+
+/// Does it run, so that it has read the old configuration? What does not run reads the new one
+/// when it starts, and an operator's stop is not undone.
+fn runs(service: &Service) -> bool {
+    use ServiceState::{Backoff, Degraded, Ready, Starting};
+    matches!(service.state(), Ready | Starting | Backoff | Degraded)
+}
+
+#[tonic::async_trait]
+impl Services for InitServices {
+    async fn change(&self, change: Change) -> Result<(), String> {
+        let name = change.service().to_owned();
+        let Some(service) = self.find(&name).await?.filter(runs) else {
+            return Ok(());
+        };
+        let pid = i32::try_from(service.pid).ok().and_then(Pid::from_raw);
+        if let (Change::Reload(_), Some(pid)) = (change, pid) {
+            return kill_process(pid, Signal::HUP).map_err(|error| error.to_string());
+        }
+        let request = ServiceRequest { name };
+        match tokio::time::timeout(LIMIT, self.init.clone().restart_service(request)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(status)) => Err(status.message().to_owned()),
+            Err(_) => Err(format!("has not come back within {} s", LIMIT.as_secs())),
+        }
+    }
+
+    async fn record(&self, kind: &str, subject: &str, detail: &str) {
+        let request = RecordRequest {
+            kind: kind.to_owned(),
+            subject: subject.to_owned(),
+            detail: detail.to_owned(),
+            goal_id: String::new(),
+        };
+        let recorded = retry::persistently(RECORD_LIMIT, || {
+            let (mut tools, request) = (self.tools.clone(), request.clone());
+            async move { tools.record(request).await }
+        });
+        if let Err(status) = recorded.await {
+            tracing::error!(
+                "not on record: {kind} {subject} {detail}: {}",
+                status.message()
+            );
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The file, and the one that it replaced while the new one is tried.
+//!
+//! The kept file is itself the sign that there is a trial: it is there before the new one is, and
+//! one rename brings the old configuration back.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What the kept file is called, beside `config.toml`. PID 1 knows it too
+/// (`init/src/pid1/trial.rs`).
+pub const KEPT: &str = "config.toml.before-trial";
+
+/// `config.toml` and what is beside it.
+#[derive(Debug)]
+pub struct Store {
+    file: PathBuf,
+    kept: PathBuf,
+}
+
+impl Store {
+    /// The store of this `config.toml`.
+    pub fn new(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            kept: file.with_file_name(KEPT),
+        }
+    }
+
+    /// What is configured; nothing when there is no file.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn current(&self) -> io::Result<String> {
+        match std::fs::read_to_string(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            text => text,
+        }
+    }
+
+    /// Puts a configuration in the place of the present one, for good.
+    ///
+    /// # Errors
+    /// When the disk refuses; then the old one stands.
+    pub fn replace(&self, text: &str) -> io::Result<()> {
+        write(&self.file, text)
+    }
+
+    /// The same, until [`Store::keep`] or [`Store::go_back`].
+    ///
+    /// # Errors
+    /// When the disk refuses; then the old one stands.
+    pub fn replace_for_trial(&self, text: &str) -> io::Result<()> {
+        write(&self.kept, &self.current()?)?;
+        write(&self.file, text).inspect_err(|_| drop(self.keep()))
+    }
+
+    /// Is a configuration being tried?
+    pub fn in_trial(&self) -> bool {
+        self.kept.exists()
+    }
+
+    /// What was tried stays.
+    ///
+    /// # Errors
+    /// When the disk refuses; then it is still a trial.
+    pub fn keep(&self) -> io::Result<()> {
+        std::fs::remove_file(&self.kept)?;
+        sync_folder(&self.kept)
+    }
+
+    /// What was before the trial is there again.
+    ///
+    /// # Errors
+    /// When the disk refuses; then it is still a trial.
+    pub fn go_back(&self) -> io::Result<()> {
+        std::fs::rename(&self.kept, &self.file)?;
+        sync_folder(&self.file)
+    }
+}
+
+/// Written beside, synced, renamed, folder synced.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut file = File::create(&beside)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))?; // every daemon reads its tables
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_any_instant_it_is_exactly_old_or_exactly_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let store = Store::new(&file);
+        let check = |expected: &str, trial: bool| {
+            assert_eq!(
+                (store.current().unwrap().as_str(), store.in_trial()),
+                (expected, trial)
+            );
+        };
+        check("", false);
+        store.replace("old").unwrap();
+        check("old", false);
+        store.replace_for_trial("tried").unwrap();
+        check("tried", true);
+        store.go_back().unwrap();
+        check("old", false);
+        // A power cut between the two steps of a trial: the kept file is the same as the file.
+        std::fs::write(folder.path().join(KEPT), "old").unwrap();
+        check("old", true);
+        store.go_back().unwrap();
+        check("old", false);
+        store.replace_for_trial("tried").unwrap();
+        store.keep().unwrap();
+        check("tried", false);
+        assert!(store.go_back().is_err(), "there is nothing to go back to");
+        check("tried", false);
+    }
+}

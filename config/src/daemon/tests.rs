@@ -1,0 +1,157 @@
+//! Applying, trying, confirming and going back, with services that only note what is asked.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aios_config::Change;
+
+use super::applier::{Applier, Refusal};
+use super::services::Services;
+use super::store::{KEPT, Store};
+
+const OLD: &str = "[tools]\ncalls_per_caller_max = 16\n";
+const NEW: &str = "[tools]\ncalls_per_caller_max = 8\n[management]\nlisten = \"0.0.0.0:9191\"\n";
+
+#[derive(Default)]
+struct Noted(Mutex<Vec<String>>);
+
+impl Noted {
+    fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    async fn count(&self, count: usize) -> Vec<String> {
+        for _ in 0..1000 {
+            let all = self.all();
+            if all.len() >= count {
+                return all;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("only {:?}", self.all());
+    }
+}
+
+#[tonic::async_trait]
+impl Services for Noted {
+    async fn change(&self, change: Change) -> Result<(), String> {
+        self.0.lock().unwrap().push(change.service().to_owned());
+        match change.service() {
+            "tools" => Err("it died".into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn record(&self, kind: &str, subject: &str, _: &str) {
+        self.0.lock().unwrap().push(format!("{kind} {subject}"));
+    }
+}
+
+fn daemon(folder: &Path) -> (Applier, Arc<Noted>) {
+    let noted = Arc::new(Noted::default());
+    let store = Store::new(&folder.join("config.toml"));
+    (
+        Applier::new(store, folder.join("note"), noted.clone()),
+        noted,
+    )
+}
+
+fn anything(_: &str) -> bool {
+    true
+}
+
+#[tokio::test]
+async fn what_is_wrong_changes_nothing_and_what_is_right_restarts_what_it_concerns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, noted) = daemon(folder.path());
+    applier.apply(OLD, 0, "ann", anything).unwrap();
+    let check = |text: &str, seconds: u32, expected: &str| {
+        let refused = applier.apply(text, seconds, "ann", anything).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{refused}");
+        assert_eq!(applier.current().unwrap(), OLD);
+    };
+    check(
+        "[tools]\ncalls_per_caller_mx = 8\n[approval]\nauto_up_to = 5\n",
+        0,
+        "calls_per_caller_max",
+    );
+    check(
+        "[tools]\ncalls_per_caller_mx = 8\n[approval]\nauto_up_to = 5\n",
+        0,
+        "auto_up_to",
+    );
+    check(NEW, 5, "10 to 600");
+    check(NEW, 601, "10 to 600");
+    let stale = applier
+        .apply(NEW, 0, "ann", |present| present == "other")
+        .unwrap_err();
+    assert!(matches!(stale, Refusal::NotNow(_)), "{stale}");
+    let before = noted.all().len();
+    let (effect, trial) = applier.apply(NEW, 0, "ann", anything).unwrap();
+    assert_eq!((effect.changes.len(), trial), (3, None));
+    assert_eq!(
+        applier.current().unwrap(),
+        NEW,
+        "on the disk before services hear of it"
+    );
+    let all = noted.count(before + 3).await;
+    assert_eq!(all[before..], ["network", "tools", "orchestrator"]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = applier.progress().1;
+    assert!(told.contains("tools did not take it up: it died"), "{told}");
+    assert!(!folder.path().join(KEPT).exists());
+}
+
+#[tokio::test]
+async fn a_trial_that_nobody_confirms_goes_back_and_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, noted) = daemon(folder.path());
+    applier.apply(OLD, 0, "ann", anything).unwrap();
+    let (_, trial) = applier.apply(NEW, 10, "ann", anything).unwrap();
+    assert_eq!(applier.current().unwrap(), NEW);
+    assert_eq!(
+        applier.idle(),
+        Duration::ZERO,
+        "it stays while something is tried"
+    );
+    let second = applier.apply(OLD, 0, "bob", anything).unwrap_err();
+    assert!(
+        second.to_string().contains("ann tries a configuration"),
+        "{second}"
+    );
+
+    // Killed meanwhile: the next process knows until when, and goes back at that time.
+    let note = std::fs::read_to_string(folder.path().join("note")).unwrap();
+    let over = note.replace(&trial.unwrap().until_ms.to_string(), "1");
+    std::fs::write(folder.path().join("note"), over).unwrap();
+    let (next, next_noted) = daemon(folder.path());
+    next.recover();
+    let all = next_noted.count(4).await;
+    assert_eq!(
+        all,
+        ["network", "tools", "orchestrator", "config.reverted ann"]
+    );
+    assert_eq!(next.current().unwrap(), OLD);
+    assert!(!folder.path().join(KEPT).exists());
+    assert!(next.confirm("", "ann").is_err(), "too late");
+    drop(noted);
+}
+
+#[tokio::test]
+async fn a_trial_that_is_confirmed_stays_over_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, _) = daemon(folder.path());
+    applier.apply(OLD, 0, "ann", anything).unwrap();
+    let (_, trial) = applier.apply(NEW, 600, "ann", anything).unwrap();
+    let other = applier.confirm("another", "ann").unwrap_err();
+    assert!(matches!(other, Refusal::NotNow(_)), "{other}");
+    applier.confirm(&trial.unwrap().id, "ann").unwrap();
+    assert!(applier.confirm("", "ann").is_err(), "once");
+    let (next, _) = daemon(folder.path());
+    next.recover();
+    assert_eq!(
+        (next.current().unwrap().as_str(), next.progress().0),
+        (NEW, None)
+    );
+}

@@ -1,0 +1,57 @@
+//! A configuration that is tried: by whom and until when, over a restart of the daemon.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// The shortest and longest trial, in seconds: time enough to connect anew, and not for ever.
+pub const SECONDS: std::ops::RangeInclusive<u32> = 10..=600;
+
+/// A trial under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Names it when it is confirmed.
+    pub id: String,
+    /// Who tries.
+    pub by: String,
+    /// When it goes back, on the clock that starts with the machine, in milliseconds.
+    pub until_ms: u64,
+}
+
+impl Trial {
+    /// Milliseconds left; 0 when it is over.
+    pub fn left_ms(&self, now_ms: u64) -> u64 {
+        self.until_ms.saturating_sub(now_ms)
+    }
+
+    /// The trial of this note, if it can be read.
+    pub fn read(note: &Path) -> Option<Self> {
+        toml::from_str(&std::fs::read_to_string(note).ok()?).ok()
+    }
+
+    /// Writes the note, for root alone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, note: &Path) -> io::Result<()> {
+        drop(std::fs::remove_file(note)); // not there: nothing to remove
+        let text = toml::to_string(self).map_err(io::Error::other)?;
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(note)?;
+        file.write_all(text.as_bytes())
+    }
+}
+
+/// Milliseconds since the machine started, sleep counted.
+pub fn now_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    seconds * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+}

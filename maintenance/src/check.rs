@@ -1,0 +1,72 @@
+//! Is what is offered whole? A node that took a certificate that does not fit its key, or of another
+//! authority, could be reached by nobody, and would be out of maintenance mode too. Pure.
+
+use std::sync::Arc;
+
+use aios_config::node::{self, Node};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, Error, RootCertStore};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+/// The name that operators' clients ask a node for.
+const NODE_SERVER_NAME: &str = "aios-node";
+
+/// The node of the text, when an operator could reach it.
+///
+/// # Errors
+/// What is wrong, without secrets.
+pub fn node(text: &str, now: UnixTime) -> Result<Node, String> {
+    let node = node::parse(text)?;
+    fits(&node, now)?;
+    Ok(node)
+}
+
+fn fits(node: &Node, now: UnixTime) -> Result<(), String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let certificates = |what: &str, pem: &str| {
+        CertificateDer::pem_slice_iter(pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| format!("{what}: is not a certificate"))
+    };
+    let chain = certificates("pki.certificate", &node.pki.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(node.pki.key.as_bytes())
+        .map_err(|_| "pki.key: is not a private key".to_owned())?;
+    CertifiedKey::from_der(chain.clone(), key, &provider)
+        .map_err(|error| format!("pki.certificate and pki.key do not fit together: {error}"))?;
+    let mut roots = RootCertStore::empty();
+    for authority in certificates("pki.ca", &node.pki.ca)? {
+        roots
+            .add(authority)
+            .map_err(|error| format!("pki.ca: {error}"))?;
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| format!("pki.ca: {error}"))?;
+    let name = ServerName::try_from(NODE_SERVER_NAME).map_err(|error| error.to_string())?;
+    let (first, rest) = chain
+        .split_first()
+        .ok_or("pki.certificate: holds no certificate")?;
+    match verifier.verify_server_cert(first, rest, &name, &[], now) {
+        Ok(_) => Ok(()),
+        // A machine whose clock was never set is before every certificate.
+        Err(Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        )) => Ok(()),
+        Err(error) => Err(format!(
+            "pki.certificate: operators would not trust it: {error}"
+        )),
+    }
+}
+
+/// # Errors
+/// All that is wrong with a `config.toml`; an empty one means that none is offered.
+pub fn config(text: &str) -> Result<(), String> {
+    let told = |problems: Vec<aios_config::Problem>| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        format!("config.toml: {}", lines.join("\n"))
+    };
+    aios_config::parse(text).map(drop).map_err(told)
+}

@@ -1,0 +1,138 @@
+//! Maintenance mode: a node without certificates takes its `node.toml` over the network, once.
+//!
+//! 1. **A node that has its certificates never enters it**, and it ends when the node got them: the
+//!    port goes to the management API, without a restart of the machine.
+//! 2. The node proves itself with a certificate of its own making, kept on the data partition. Its
+//!    fingerprint is on the console: **who reads that knows with whom he speaks**. Who may provision
+//!    is whoever can connect; that is why it works once, and why a node can be given its `node.toml`
+//!    by a stick instead.
+//! 3. It serves two calls and nothing else: slowly ([`rate`]), in small messages, unprivileged. What
+//!    is offered is checked whole ([`check`]) before `aios-init provision` installs it.
+
+pub mod check;
+pub mod init;
+pub mod own;
+pub mod rate;
+pub mod service;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aios_proto::v1::maintenance_server::MaintenanceServer;
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
+
+use service::{Installer, Maintenance};
+
+/// The largest request, in bytes: a `node.toml` and a `config.toml`.
+const REQUEST_MAX: usize = 512 * 1024;
+
+/// How long one request may take; installing takes a second in an emulated machine.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Requests of one connection that are worked on at once.
+const STREAMS_MAX: u32 = 4;
+
+/// The answer leaves before the port is given up.
+const ANSWER: Duration = Duration::from_millis(300);
+
+/// Where things are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `/etc/aios`.
+    pub etc: PathBuf,
+    /// `/var/lib/aios/maintenance`.
+    pub state: PathBuf,
+    /// `/run/aios`.
+    pub run: PathBuf,
+    /// The port that the management API will have.
+    pub listen: SocketAddr,
+}
+
+impl Place {
+    /// Of the node that this runs on.
+    pub fn of_this_node() -> Self {
+        let folder = |variable: &str, default: &str| {
+            std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
+        };
+        let etc = folder("AIOS_ETC_DIR", "/etc/aios");
+        // A configuration that is wrong must not keep a node from being provisioned.
+        let text = std::fs::read_to_string(etc.join("config.toml")).unwrap_or_default();
+        let config = aios_config::parse(&text).unwrap_or_default();
+        Self {
+            listen: config.management.listen,
+            state: folder("AIOS_STATE_DIR", "/var/lib/aios").join("maintenance"),
+            run: aios_proto::socket::run_dir(),
+            etc,
+        }
+    }
+
+    /// Has the node its certificates?
+    pub fn is_provisioned(&self) -> bool {
+        let pki = self.etc.join("pki");
+        ["ca.crt", "node.crt", "node.key"]
+            .iter()
+            .all(|name| pki.join(name).exists())
+    }
+}
+
+/// Serves until the node is provisioned.
+///
+/// # Errors
+/// When it cannot listen, or has no place for its certificate.
+pub async fn run(place: &Place, installer: Arc<dyn Installer>) -> anyhow::Result<()> {
+    if place.is_provisioned() {
+        tracing::info!("this node is provisioned: there is nothing to do");
+        return Ok(());
+    }
+    let own = own::certificate(&place.state)?;
+    let fingerprint = own.fingerprint();
+    let listener = TcpListener::bind(place.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", place.listen))?;
+    let tls = ServerTlsConfig::new()
+        .identity(Identity::from_pem(&own.certificate, &own.key))
+        .timeout(Duration::from_secs(10));
+    let shown = place.run.join("maintenance");
+    // For the console's status page; without it the line below is still on the console.
+    drop(std::fs::write(&shown, format!("{fingerprint}\n")));
+    say(&fingerprint, place.listen);
+    let (done, mut provisioned) = tokio::sync::watch::channel(false);
+    let service = Maintenance::new(place.clone(), fingerprint, installer, done);
+    let server = Server::builder()
+        .tls_config(tls)?
+        .timeout(REQUEST_TIMEOUT)
+        .max_concurrent_streams(STREAMS_MAX)
+        .concurrency_limit_per_connection(STREAMS_MAX as usize)
+        .add_service(MaintenanceServer::new(service).max_decoding_message_size(REQUEST_MAX))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    // Err: nobody waits for it (started by hand).
+    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
+    tokio::select! {
+        ended = server => ended?,
+        () = answered(&mut provisioned) => {}
+    }
+    drop(std::fs::remove_file(&shown));
+    Ok(())
+}
+
+/// Ready once the node is provisioned and the answer has left.
+async fn answered(provisioned: &mut tokio::sync::watch::Receiver<bool>) {
+    drop(provisioned.wait_for(|done| *done).await);
+    tokio::time::sleep(ANSWER).await;
+}
+
+/// For who sits before the console.
+#[allow(clippy::print_stdout, reason = "its output is the console")]
+fn say(fingerprint: &str, listen: SocketAddr) {
+    println!("aios: maintenance mode: fingerprint {fingerprint}");
+    println!(
+        "aios: on the operator's machine: aiosctl config apply --fingerprint {fingerprint} \
+         --endpoint ADDRESS:{} node.toml",
+        listen.port()
+    );
+}

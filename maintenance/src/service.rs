@@ -1,0 +1,125 @@
+//! The two calls.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use aios_config::node::Node;
+use aios_proto::v1::maintenance_server::Maintenance as MaintenanceService;
+use aios_proto::v1::{ApplyNodeRequest, ApplyNodeResponse, Fingerprint, GetFingerprintRequest};
+use rustls_pki_types::UnixTime;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use crate::rate::Rate;
+use crate::{Place, check, own};
+
+/// What is offered to `aios-init provision`, in our state folder (`init/src/provision/sources.rs`).
+pub const OFFERED_NODE: &str = "offered-node.toml";
+/// See [`OFFERED_NODE`].
+pub const OFFERED_CONFIG: &str = "offered-config.toml";
+
+/// Installs what lies in the state folder; tests do it themselves.
+#[tonic::async_trait]
+pub trait Installer: Send + Sync {
+    /// # Errors
+    /// In words, that it was not done.
+    async fn install(&self) -> Result<(), String>;
+}
+
+/// The service.
+pub struct Maintenance {
+    place: Place,
+    fingerprint: String,
+    installer: Arc<dyn Installer>,
+    done: watch::Sender<bool>,
+    rate: Mutex<Rate>,
+    one_at_a_time: tokio::sync::Mutex<()>,
+}
+
+impl Maintenance {
+    /// Tells `done` when the node is provisioned.
+    pub fn new(
+        place: Place,
+        fingerprint: String,
+        installer: Arc<dyn Installer>,
+        done: watch::Sender<bool>,
+    ) -> Self {
+        Self {
+            place,
+            fingerprint,
+            installer,
+            done,
+            rate: Mutex::new(Rate::full(Instant::now())),
+            one_at_a_time: tokio::sync::Mutex::default(),
+        }
+    }
+
+    fn admit(&self) -> Result<(), Status> {
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        match rate.take(Instant::now()) {
+            true => Ok(()),
+            false => Err(Status::resource_exhausted(
+                "tried too often: once in 5 seconds",
+            )),
+        }
+    }
+
+    /// Puts what is offered where the installing role finds it, has it installed, and looks
+    /// whether it was.
+    async fn install(&self, request: &ApplyNodeRequest, node: &Node) -> Result<(), String> {
+        let state = &self.place.state;
+        let put = |name: &str, text: &str| {
+            own::write(&state.join(name), text).map_err(|error| format!("{name}: {error}"))
+        };
+        match request.config_toml.is_empty() {
+            true => drop(std::fs::remove_file(state.join(OFFERED_CONFIG))),
+            false => put(OFFERED_CONFIG, &request.config_toml)?,
+        }
+        put(OFFERED_NODE, &request.node_toml)?; // last: its being there says that all is
+        self.installer.install().await?;
+        let certificate = self.place.etc.join("pki/node.crt");
+        let installed = std::fs::read_to_string(&certificate).unwrap_or_default();
+        match installed == node.pki.certificate && self.place.is_provisioned() {
+            true => Ok(()),
+            false => Err("the node did not take it; its console says why".to_owned()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl MaintenanceService for Maintenance {
+    async fn get_fingerprint(
+        &self,
+        _: Request<GetFingerprintRequest>,
+    ) -> Result<Response<Fingerprint>, Status> {
+        Ok(Response::new(Fingerprint {
+            sha256: self.fingerprint.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn apply_node(
+        &self,
+        request: Request<ApplyNodeRequest>,
+    ) -> Result<Response<ApplyNodeResponse>, Status> {
+        self.admit()?;
+        let _one_at_a_time = self.one_at_a_time.lock().await;
+        if self.place.is_provisioned() {
+            return Err(Status::failed_precondition(
+                "this node has been provisioned; it takes no second node.toml",
+            ));
+        }
+        let from = request.remote_addr();
+        let request = request.into_inner();
+        let node = check::node(&request.node_toml, UnixTime::now())
+            .map_err(|why| Status::invalid_argument(format!("node.toml: {why}")))?;
+        check::config(&request.config_toml).map_err(Status::invalid_argument)?;
+        let name = node.node.name.clone();
+        self.install(&request, &node)
+            .await
+            .map_err(|why| Status::unavailable(format!("not provisioned: {why}")))?;
+        tracing::warn!("provisioned as {name} from {from:?}");
+        self.done.send_replace(true);
+        Ok(Response::new(ApplyNodeResponse { name }))
+    }
+}
