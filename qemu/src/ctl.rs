@@ -31,6 +31,11 @@ impl Ctl {
         )
     }
 
+    /// The program and its configuration file, for one that is not waited for.
+    pub fn parts(&self) -> (&Path, &Path) {
+        (&self.program, &self.config)
+    }
+
     /// Runs it and gives back what it printed, whatever its exit code.
     ///
     /// # Errors

@@ -37,64 +37,6 @@ fn bad_input_is_refused_and_recorded_and_changes_nothing() {
     assert!(appliance.machine.power_off(POWER_OFF_LIMIT).unwrap());
 }
 
-/// Early, in the middle and late in an emulated goal, which takes about 1.7 s.
-const CUTS_MS: [u64; 3] = [300, 900, 1500];
-
-#[test]
-fn a_power_cut_during_a_goal_loses_nothing_and_repeats_nothing() {
-    let mut appliance = Appliance::boot(Way::Vm);
-    for after_ms in CUTS_MS {
-        cut_during_a_goal(&mut appliance, after_ms);
-    }
-    let verified = appliance.machine.ctl().run(&["audit", "verify"]).unwrap();
-    assert_eq!(verified["intact"], true, "{verified:#}");
-    assert!(appliance.machine.power_off(POWER_OFF_LIMIT).unwrap());
-}
-
-/// An append is the effect that shows when it is done twice.
-fn cut_during_a_goal(appliance: &mut Appliance, after_ms: u64) {
-    let ctl = appliance.machine.ctl().clone();
-    let path = format!("/srv/cut-{after_ms}.txt");
-    let empty = format!(r#"{{"path":"{path}","content":""}}"#);
-    ctl.run(&["tools", "call", "fs.write", &empty]).unwrap();
-    // The goal is durable when this returns; the plug is pulled while it runs.
-    let wish = format!("append once to {path}");
-    let goal = ctl.run(&["goal", "run", "--no-wait", &wish]).unwrap();
-    thread::sleep(Duration::from_millis(after_ms));
-    appliance.machine.cut_power().unwrap();
-    appliance.boot_again();
-    let goal = ended(appliance, goal["id"].as_str().unwrap());
-    assert_eq!(goal["state"], "succeeded", "{goal:#}");
-    let read = format!(r#"{{"path":"{path}"}}"#);
-    let read = appliance
-        .machine
-        .ctl()
-        .run(&["tools", "call", "fs.read", &read])
-        .unwrap();
-    let text = executions(&read)[0]["output"]["content"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert_eq!(
-        text.matches("once").count(),
-        1,
-        "cut after {after_ms} ms: {text:?}"
-    );
-}
-
-/// The goal, once it has ended.
-fn ended(appliance: &Appliance, id: &str) -> Value {
-    let end = Instant::now() + Duration::from_secs(120);
-    loop {
-        let goal = appliance.machine.ctl().run(&["goal", "show", id]).unwrap();
-        if goal["state"] == "succeeded" || goal["state"] == "failed" {
-            return goal;
-        }
-        assert!(Instant::now() < end, "the goal never ended: {goal:#}");
-        thread::sleep(Duration::from_millis(200));
-    }
-}
-
 /// Each is an error that says what is wrong; none of them makes a file.
 fn bad_calls(appliance: &Appliance) {
     let ctl = appliance.machine.ctl();

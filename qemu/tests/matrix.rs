@@ -52,11 +52,15 @@ const NETS: [Net; 3] = [Net::Dhcp, Net::Static, Net::Unplugged];
 
 /// The address that QEMU forwards the management port to.
 const STATIC: &str = r#"
-[[network.interface]]
-name = "eth0"
-addresses = ["10.0.2.15/24"]
-gateway = "10.0.2.2"
+[network]
 dns = ["10.0.2.3"]
+
+[[network.interface]]
+name = "first"
+dhcp4 = false
+ipv6 = "off"
+addresses = ["10.0.2.15/24"]
+gateway4 = "10.0.2.2"
 "#;
 
 /// How long an appliance that is ready may take to get an address and answer.

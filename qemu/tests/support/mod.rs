@@ -62,10 +62,20 @@ impl Appliance {
 
     /// The same, with other options.
     pub fn boot_with(way: Way, change: impl FnOnce(&mut Options)) -> Self {
+        Self::boot_after(way, change, |_, _| ())
+    }
+
+    /// The same, after something was done with its folder.
+    pub fn boot_after(
+        way: Way,
+        change: impl FnOnce(&mut Options),
+        first: impl FnOnce(&Artefacts, &Options),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(way, folder.path()).unwrap();
         change(&mut options);
         let artefacts = artefacts();
+        first(&artefacts, &options);
         let (machine, boot) = start(&artefacts, &options);
         Self {
             machine,
