@@ -92,6 +92,8 @@ pub enum Command {
     Rollback(update::Rollback),
     /// The two slots: what runs, what boots next, what is proven
     Slots,
+    /// Erase what the machine was given and has learned, and reboot it as new
+    FactoryReset(power::ResetArguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

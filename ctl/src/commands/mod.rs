@@ -60,6 +60,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
             update::rollback(&connect(&global).await?, output, arguments).await
         }
         Command::Slots => update::slots(&connect(&global).await?, output).await,
+        Command::FactoryReset(arguments) => {
+            power::factory_reset(&connect(&global).await?, output, arguments).await
+        }
         Command::Shutdown(arguments) => {
             power::shutdown(&connect(&global).await?, output, arguments).await
         }

@@ -1,8 +1,8 @@
-//! `aiosctl reboot` and `aiosctl shutdown`
+//! `aiosctl reboot`, `aiosctl shutdown` and `aiosctl factory-reset`
 
 use std::time::Duration;
 
-use aios_proto::v1::{GetStatusRequest, PowerAction, PowerRequest};
+use aios_proto::v1::{FactoryResetRequest, GetStatusRequest, PowerAction, PowerRequest};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,6 +25,35 @@ pub struct Arguments {
     /// Why, for its log
     #[arg(long, default_value = "asked for with aiosctl")]
     reason: String,
+}
+
+/// Arguments of `factory-reset`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Certificates, configuration, goals, memory, the audit ledger, logs, installed packages \
+and every file that was written are gone after it, and cannot be brought back. Export the ledger first \
+(`aiosctl audit export`). The node starts again in maintenance mode, unless its identity is given \
+to it at boot (fw_cfg, AIOS-CONFIG)."
+)]
+pub struct ResetArguments {
+    /// The machine's name, as `aiosctl status` shows it: what is erased
+    node: String,
+}
+
+pub(super) async fn factory_reset(
+    client: &Client,
+    output: Output,
+    arguments: ResetArguments,
+) -> Result<Exit, Failure> {
+    let node = arguments.node;
+    let request = FactoryResetRequest { node: node.clone() };
+    client
+        .call(client.management().factory_reset(request))
+        .await?;
+    output.print(&json!({ "state": "erasing", "node": node }), || {
+        format!("{node} reboots and erases everything that it was given or has learned")
+    })?;
+    Ok(Exit::Succeeded)
 }
 
 pub(super) async fn reboot(

@@ -18,6 +18,7 @@ pub mod mounts;
 pub mod notify;
 mod partuuid;
 mod requests;
+mod reset;
 mod rights;
 mod sandbox;
 mod services;
@@ -108,6 +109,7 @@ fn prepare_system(way: Way, console: &Console) -> Vec<String> {
     if way == Way::Machine && data::mount_disk(&mut say) == data::Keeps::Memory {
         missing.push("data disk".to_owned());
     }
+    reset::if_asked(std::path::Path::new("/data"), &mut say);
     data::overlay_root(&mut say);
     data::bind_state(&mut say);
     prepare_host(way, console);

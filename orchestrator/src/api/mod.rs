@@ -3,6 +3,7 @@
 pub mod gate;
 pub mod incoming;
 pub mod peer;
+mod reset;
 pub mod roles;
 pub mod service;
 pub mod status;

@@ -68,6 +68,7 @@ const TABLE: &[(&str, Role)] = &[
     ("GetSlots", Role::Viewer),
     ("InstallUpdate", Role::Admin),
     ("Rollback", Role::Admin),
+    ("FactoryReset", Role::Admin),
 ];
 
 /// The least role for the method at this HTTP path; admin for any that is not listed.

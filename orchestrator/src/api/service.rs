@@ -244,6 +244,18 @@ impl ManagementService for Management {
         within(self.clients.init.clone().restart_service(request)).await
     }
 
+    async fn factory_reset(&self, request: Request<FactoryResetRequest>) -> Answer<PowerResponse> {
+        let by = Peer::of(&request)?.name();
+        let node = request.into_inner().node;
+        self.recorder.note("factory_reset", &by, &node, "");
+        super::reset::prepare(&self.state, &node)?;
+        let reboot = PowerRequest {
+            action: PowerAction::Reboot.into(),
+            reason: format!("factory reset, asked for by {by}"),
+        };
+        within(self.clients.init.clone().power(reboot)).await
+    }
+
     async fn power(&self, request: Request<PowerRequest>) -> Answer<PowerResponse> {
         let by = Peer::of(&request)?.name();
         let request = request.into_inner();
