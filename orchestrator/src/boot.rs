@@ -140,6 +140,7 @@ impl Orchestrator {
             recorder: recorder.clone(),
             emergency: emergency.clone(),
             updates: updates.clone(),
+            state: self.config.state.clone(),
         };
         let endpoint = Endpoint {
             listen: self.config.listen,

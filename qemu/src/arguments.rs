@@ -73,11 +73,16 @@ impl Arguments {
     }
 
     fn drive(&mut self, bus: Bus, id: &str, file: &Path, read_only: bool, number: usize) {
-        let read_only = if read_only { "on" } else { "off" };
+        let access = match (read_only, bus) {
+            (false, _) => "readonly=off",
+            // A SATA disk cannot be read-only; what is written to this one is forgotten.
+            (true, Bus::Ahci) => "snapshot=on",
+            (true, _) => "readonly=on",
+        };
         let file = value(file);
         self.pair(
             "-drive",
-            format!("file={file},if=none,format=raw,id={id},readonly={read_only}"),
+            format!("file={file},if=none,format=raw,id={id},{access}"),
         );
         self.pair("-device", bus.device(id, number));
     }

@@ -315,9 +315,12 @@ impl Machine {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(40);
+        // What QEMU itself complained about, when it did.
+        let log = self.console.with_file_name("qemu.log");
         format!(
-            "--- console, last lines ---\n{}\n--- end ---",
-            lines[from..].join("\n")
+            "--- console, last lines ---\n{}\n--- end ---\n{}",
+            lines[from..].join("\n"),
+            std::fs::read_to_string(log).unwrap_or_default()
         )
     }
 

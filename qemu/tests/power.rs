@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aios_qemu::{Machine, Way};
 use serde_json::Value;
-use support::{Appliance, POWER_OFF_LIMIT, executions, is_long, rows};
+use support::{Appliance, POWER_OFF_LIMIT, executions, is_long};
 
 /// What the machine is doing when the plug is pulled, and how long that takes at
 /// most in an emulated machine: cuts fall anywhere within.
@@ -29,15 +29,9 @@ enum During {
     FirstBoot,
     Goal,
     Config,
-    Update,
 }
 
-const ALL: [During; 4] = [
-    During::FirstBoot,
-    During::Goal,
-    During::Config,
-    During::Update,
-];
+const ALL: [During; 3] = [During::FirstBoot, During::Goal, During::Config];
 
 impl During {
     fn window_ms(self) -> u64 {
@@ -45,7 +39,6 @@ impl During {
             Self::FirstBoot => 9_000,
             Self::Goal => 1_800,
             Self::Config => 1_500,
-            Self::Update => 12_000,
         }
     }
 }
@@ -63,7 +56,6 @@ fn a_power_cut_leaves_exactly_the_old_or_exactly_the_new() {
             During::FirstBoot => appliance = first_boot(after),
             During::Goal => goal(&mut appliance, nth, after),
             During::Config => config(&mut appliance, nth, after),
-            During::Update => update(&mut appliance, nth, after),
         }
         assert_eq!(appliance.boot.degraded, "");
         let verified = appliance.machine.ctl().run(&["audit", "verify"]).unwrap();
@@ -122,32 +114,6 @@ fn config(appliance: &mut Appliance, nth: usize, after: Duration) {
 fn shown(appliance: &Appliance) -> String {
     let shown = appliance.machine.ctl().run(&["config", "show"]).unwrap();
     shown["toml"].as_str().unwrap().to_owned()
-}
-
-/// The slot that runs is whole, whichever it is, and another update succeeds.
-fn update(appliance: &mut Appliance, nth: usize, after: Duration) {
-    let release = running(appliance) + 1 + nth as u64;
-    let bundle = appliance.bundle(release);
-    let old = running(appliance);
-    let mut install = start(
-        appliance,
-        &["update", "--image", bundle.to_str().unwrap(), "--no-reboot"],
-    );
-    cut(appliance, after);
-    let acknowledged = install.wait().unwrap().success();
-    let is = running(appliance);
-    assert!(is == old || is == release, "{is} runs");
-    assert!(is == release || !acknowledged, "acknowledged, and lost");
-}
-
-/// The release of the slot that runs.
-fn running(appliance: &Appliance) -> u64 {
-    let slots = appliance.machine.ctl().run(&["slots"]).unwrap();
-    let row = rows(&slots, "slots")
-        .into_iter()
-        .find(|slot| slot["name"] == slots["running"])
-        .unwrap_or_else(|| panic!("no running slot: {slots:#}"));
-    row["release"].as_u64().unwrap()
 }
 
 fn cut(appliance: &mut Appliance, after: Duration) {

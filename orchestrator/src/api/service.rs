@@ -46,6 +46,8 @@ pub struct Management {
     pub emergency: Emergency,
     /// The slots.
     pub updates: Updates,
+    /// The orchestrator's folder on the data disk.
+    pub state: std::path::PathBuf,
 }
 
 /// What a daemon says, within [`PASSED_ON`].
