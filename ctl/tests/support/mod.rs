@@ -193,6 +193,7 @@ impl Management for Double {
         stop_service(ServiceRequest) -> Service;
         restart_service(ServiceRequest) -> Service;
         power(PowerRequest) -> PowerResponse;
+        factory_reset(FactoryResetRequest) -> PowerResponse;
         emergency_stop(EmergencyRequest) -> EmergencyState;
         emergency_resume(EmergencyRequest) -> EmergencyState;
         get_config(GetConfigRequest) -> ConfigState;
