@@ -137,7 +137,8 @@ mod tests {
         let (blocks, devices) = machine(folder.path(), 512);
         let disk = devices.join("sda");
         let whole = fs::read(&disk).unwrap();
-        let changes: [&dyn Fn(&mut Vec<u8>); 4] = [
+        type Change = dyn Fn(&mut Vec<u8>);
+        let changes: [&Change; 4] = [
             &|disk| disk[512] = b'X',
             &|disk| disk[512 + 72..512 + 80].fill(0xff),
             &|disk| disk[512 + 84..512 + 88].fill(0xff),
