@@ -17,8 +17,7 @@ use std::time::{Duration, Instant};
 
 use aios_qemu::{Way, credentials};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, date_time_ymd};
-use serde_json::Value;
-use support::{Appliance, POWER_OFF_LIMIT, artefacts, executions, rows};
+use support::{Appliance, POWER_OFF_LIMIT, artefacts, rows};
 
 /// A killed daemon must be ready again within this, on a busy machine.
 const BACK_LIMIT: Duration = Duration::from_secs(15);

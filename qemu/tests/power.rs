@@ -66,11 +66,15 @@ fn a_power_cut_leaves_exactly_the_old_or_exactly_the_new() {
 
 /// A new machine whose first boot is cut short.
 fn first_boot(after: Duration) -> Appliance {
-    Appliance::boot_after(Way::Disk, |artefacts, options| {
-        let mut machine = Machine::start(artefacts, options).unwrap();
-        thread::sleep(after);
-        machine.cut_power().unwrap();
-    })
+    Appliance::boot_after(
+        Way::Disk,
+        |_| {},
+        |artefacts, options| {
+            let mut machine = Machine::start(artefacts, options).unwrap();
+            thread::sleep(after);
+            machine.cut_power().unwrap();
+        },
+    )
 }
 
 /// An append is the effect that shows when it is done twice.
