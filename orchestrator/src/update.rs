@@ -1,5 +1,7 @@
 //! Updates are passed on to `aios-update`, which runs only while it is used, and put on record.
 
+use std::time::Duration;
+
 use aios_proto::retry;
 use aios_proto::v1::init_client::InitClient;
 use aios_proto::v1::update_client::UpdateClient;
@@ -8,6 +10,7 @@ use aios_proto::v1::{
     RollbackRequest, ServiceRequest, Slots,
 };
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
@@ -20,6 +23,9 @@ const SERVICE: &str = "update";
 
 /// How often a call is tried that finds the daemon just ended for want of calls.
 const TRIES: u32 = 3;
+
+/// How long a short call may take: the boot loader's environment is written and synced.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Pieces of a bundle on their way: the client goes no faster than the disk.
 const PIECES: usize = 4;
@@ -168,7 +174,9 @@ impl Updates {
                 name: SERVICE.to_owned(),
             };
             self.init.clone().start_service(request).await?;
-            match call(self.update.clone()).await {
+            // PID 1 keeps its socket: a call that meets it just as it ends would wait there.
+            let answer = timeout(ANSWER, call(self.update.clone())).await;
+            match answer.unwrap_or_else(|_| Err(Status::unavailable("no answer"))) {
                 Err(status) if left > 0 && retry::is_transient(&status) => {}
                 answer => return answer.map(Response::into_inner),
             }
