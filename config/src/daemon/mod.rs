@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_proto::identity::AIOS_GID;
 use aios_proto::socket;
 use aios_proto::v1::config_server::ConfigServer;
 use anyhow::Context as _;
@@ -53,6 +54,9 @@ pub async fn run() -> anyhow::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let path = socket::of("config");
     let incoming = socket::listen(&path).with_context(|| format!("{}", path.display()))?;
+    // Made by root: the orchestrator is in the group.
+    std::os::unix::fs::chown(&path, None, Some(AIOS_GID))
+        .with_context(|| format!("cannot open {} to the group aios", path.display()))?;
     let service = service::Service::new(applier.clone(), access::by_peer_credentials());
     let server = Server::builder()
         .add_service(ConfigServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX))
