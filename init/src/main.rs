@@ -9,10 +9,9 @@
 //!    in small bounded packets ([`wire`]).
 //! 3. `logger` ([`logger`]) reads what services write, into bounded files.
 //! 4. `provision` ([`provision`]) installs the node's name and certificates.
-//! 5. `dhcp` ([`network`]) becomes the DHCP client of the first interface.
-//! 6. `unit-run` ([`units`]) runs a service that one of Debian's unit files describes.
-//! 7. `console` ([`console`]) shows a status page to who sits before the machine.
-//! 8. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
+//! 5. `unit-run` ([`units`]) runs a service that one of Debian's unit files describes.
+//! 6. `console` ([`console`]) shows a status page to who sits before the machine.
+//! 7. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
 //!    everything and ends the machine.
 //!
 //! What a service is, is said by its manifest ([`manifest`]; keys in README.md).
@@ -46,7 +45,6 @@ fn main() -> ExitCode {
         Some("logger") => report(logger::run()),
         Some("provision") => provision::run(),
         Some("unit-run") => units::run::run(arguments.get(1)),
-        Some("dhcp") => report(network::dhcp().map(|never| match never {})),
         _ => usage(),
     }
 }
@@ -62,9 +60,7 @@ fn report(result: std::io::Result<()>) -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    tell(
-        "aios-init is PID 1 of aiOS; its roles (control, logger, provision, dhcp) are started by it\n",
-    );
+    tell("aios-init is PID 1 of aiOS; its roles (control, logger, provision) are started by it\n");
     ExitCode::from(64)
 }
 

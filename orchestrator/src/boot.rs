@@ -23,6 +23,7 @@ use crate::plan::Planner;
 use crate::plan::operator::{OperatorModel, Understand};
 use crate::record::Recorder;
 use crate::registry::Registry;
+use crate::sessions;
 use crate::store::Store;
 use crate::update::Updates;
 
@@ -123,6 +124,11 @@ impl Orchestrator {
             agents: self.agents.clone(),
             recorder: recorder.clone(),
         });
+        let ssh = sessions::watch(
+            init.clone(),
+            recorder.clone(),
+            self.config.state.join("ssh-log"),
+        );
         let goals = Goals::new(Parts {
             store: Store::new(self.clients.memory.clone(), limits.patience),
             planner: Planner::new(registry, init, self.model, limits.patience),
@@ -149,6 +155,7 @@ impl Orchestrator {
         let (bound, api) = watch::channel(None);
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(api::serve(endpoint, management, recorder, bound));
+        tasks.spawn(ssh);
         tasks.spawn(come_up(
             self.agents.clone(),
             goals.clone(),

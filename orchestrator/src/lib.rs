@@ -33,6 +33,7 @@ pub mod good;
 pub mod plan;
 pub mod record;
 pub mod registry;
+pub mod sessions;
 pub mod store;
 pub mod time;
 pub mod update;

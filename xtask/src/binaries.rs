@@ -19,6 +19,7 @@ const PRODUCTS: &[(&str, &str, &str)] = &[
     ("aios-update", "aios-update", "usr/lib/aios"),
     ("aios-config", "aios-config", "usr/lib/aios"),
     ("aios-maintenance", "aios-maintenance", "usr/lib/aios"),
+    ("aios-network", "aios-network", "usr/lib/aios"),
     ("aiosctl", "aiosctl", "usr/bin"),
 ];
 

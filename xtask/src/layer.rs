@@ -57,7 +57,7 @@ const FILES: [(&str, &str); 5] = [
 /// Symbolic links: where, and to what.
 const LINKS: [(&str, &str); 3] = [
     ("usr/sbin/init", "/usr/lib/aios/aios-init"),
-    // The DHCP client writes there.
+    // aios-network writes there.
     ("etc/resolv.conf", "/run/resolv.conf"),
     ("etc/mtab", "/proc/self/mounts"),
 ];

@@ -24,9 +24,11 @@ const LAYER_RECIPE: &str = "4";
 pub const SUITE: &str = "bookworm";
 
 /// Packages beyond the essential ones and apt.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 8] = [
     "busybox",
     "ca-certificates",
+    "chrony",
+    "dhcpcd-base",
     "dropbear-bin",
     "e2fsprogs",
     "iproute2",
@@ -38,7 +40,7 @@ const PACKAGES: [&str; 6] = [
 pub const MERGED_USR: &str = "/usr/share/mmdebstrap/hooks/merged-usr";
 
 /// What no appliance reads: not here, nor with packages that are installed later.
-const EXCLUDED: [&str; 8] = [
+const EXCLUDED: [&str; 9] = [
     "/usr/share/bash-completion/*",
     "/usr/share/bug/*",
     "/usr/share/doc/*",
@@ -46,6 +48,7 @@ const EXCLUDED: [&str; 8] = [
     "/usr/share/lintian/*",
     "/usr/share/locale/*",
     "/usr/share/man/*",
+    "/usr/share/zoneinfo/*",
     "/usr/share/zsh/*",
 ];
 

@@ -15,6 +15,14 @@ const TESTS: &[host::Need] = &[
     ),
     ("openssl", "plays a client without a certificate"),
     ("procps", "kill: ends daemons from outside"),
+    ("nftables", "the firewall, in a network namespace"),
+    (
+        "iproute2",
+        "makes network namespaces and cables between them",
+    ),
+    ("dhcpcd-base", "the DHCP client, in a network namespace"),
+    ("dnsmasq-base", "plays the DHCP server and router"),
+    ("dropbear-bin", "dbclient: logs in to the appliance by SSH"),
 ];
 
 /// The package whose tests boot machines; run last, when the image is built.

@@ -1,0 +1,212 @@
+//! The firewall: an nftables ruleset, made by a pure function, loaded in one step.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use aios_config::{Config, Protocol, Rule, Verdict};
+use anyhow::{Context, ensure};
+use ipnet::IpNet;
+
+/// The executable.
+const NFT: &str = "/usr/sbin/nft";
+
+/// nft(8)'s text for this configuration. With `ssh` the port of SSH is open.
+pub fn ruleset(config: &Config, ssh: bool) -> String {
+    let firewall = &config.firewall;
+    let mut input = vec![
+        "ct state invalid drop".to_owned(),
+        "ct state established,related accept".to_owned(),
+        "iifname \"lo\" accept".to_owned(),
+    ];
+    input.extend(ICMP_IN.map(str::to_owned));
+    input.extend(DHCP_IN.map(str::to_owned));
+    let denied = |rules: &[Rule], verdict, peer, out: &mut Vec<String>| {
+        for rule in rules.iter().filter(|rule| rule.action == verdict) {
+            out.extend(statements(rule, peer));
+        }
+    };
+    denied(&firewall.input, Verdict::Deny, "saddr", &mut input);
+    if firewall.ping {
+        input.push("icmp type echo-request limit rate 20/second accept".to_owned());
+        input.push("icmpv6 type echo-request limit rate 20/second accept".to_owned());
+    }
+    let port = config.management.listen.port();
+    input.extend(service(port, firewall.management_from.as_deref()));
+    if ssh {
+        input.extend(service(config.ssh.port, firewall.ssh_from.as_deref()));
+    }
+    denied(&firewall.input, Verdict::Allow, "saddr", &mut input);
+
+    let closed = firewall.outbound == Verdict::Deny;
+    let mut output = Vec::new();
+    denied(&firewall.output, Verdict::Deny, "daddr", &mut output);
+    if closed {
+        output.push("ct state established,related accept".to_owned());
+        output.push("oifname \"lo\" accept".to_owned());
+        output.extend(BASICS_OUT.map(str::to_owned));
+        denied(&firewall.output, Verdict::Allow, "daddr", &mut output);
+        output.push("reject with icmpx admin-prohibited".to_owned());
+    }
+    // Empty, deleted, made again: in one transaction the old one is replaced by the new one.
+    format!(
+        "table inet aios {{}}\ndelete table inet aios\ntable inet aios {{\n{}{}{}}}\n",
+        chain("input", "drop", &input),
+        chain("forward", "drop", &[]),
+        chain("output", if closed { "drop" } else { "accept" }, &output),
+    )
+}
+
+/// What IP needs to work at all (RFC 4890, 4.4; RFC 1812), and nothing that is only useful.
+const ICMP_IN: [&str; 4] = [
+    "icmp type { destination-unreachable, time-exceeded, parameter-problem } accept",
+    "icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept",
+    // Neighbours and routers are on the same link: nobody from afar can have this hop limit.
+    "ip6 hoplimit 255 icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } accept",
+    "ip6 saddr fe80::/10 icmpv6 type { mld-listener-query, mld-listener-report, mld2-listener-report } accept",
+];
+
+/// Answers to our DHCP client; they may come to an address that we do not have yet.
+const DHCP_IN: [&str; 2] = [
+    "udp sport 67 udp dport 68 accept",
+    "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
+];
+
+/// Without these no connection can be made, whatever is allowed.
+const BASICS_OUT: [&str; 4] = [
+    "meta l4proto { icmp, icmpv6 } accept",
+    "udp sport 68 udp dport 67 accept",
+    "udp sport 546 udp dport 547 accept",
+    "meta l4proto { tcp, udp } th dport { 53, 123 } accept",
+];
+
+fn chain(hook: &str, policy: &str, rules: &[String]) -> String {
+    let rules: String = rules.iter().map(|rule| format!("\t\t{rule}\n")).collect();
+    format!(
+        "\tchain {hook} {{\n\t\ttype filter hook {hook} priority filter; policy {policy};\n{rules}\t}}\n"
+    )
+}
+
+fn service(port: u16, from: Option<&[IpNet]>) -> Vec<String> {
+    by_peers(
+        from.unwrap_or_default(),
+        "saddr",
+        &format!("tcp dport {port}"),
+        "accept",
+    )
+}
+
+fn statements(rule: &Rule, peer: &str) -> Vec<String> {
+    let verdict = match rule.action {
+        Verdict::Allow => "accept",
+        Verdict::Deny => "drop",
+    };
+    let ports: Vec<String> = rule.ports.iter().map(ToString::to_string).collect();
+    let what = match (rule.protocol, ports.is_empty()) {
+        (Protocol::Any, _) => String::new(),
+        (Protocol::Tcp, true) => "meta l4proto tcp".to_owned(),
+        (Protocol::Udp, true) => "meta l4proto udp".to_owned(),
+        (Protocol::Tcp, false) => format!("tcp dport {{ {} }}", ports.join(", ")),
+        (Protocol::Udp, false) => format!("udp dport {{ {} }}", ports.join(", ")),
+    };
+    by_peers(&rule.peers, peer, &what, verdict)
+}
+
+/// One statement for everyone, or one per IP version.
+fn by_peers(peers: &[IpNet], peer: &str, what: &str, verdict: &str) -> Vec<String> {
+    let join = |parts: [&str; 3]| {
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join(" ")
+    };
+    if peers.is_empty() {
+        return vec![join(["", what, verdict])];
+    }
+    let nets = IpNet::aggregate(&peers.iter().map(IpNet::trunc).collect());
+    let family = |v4: bool| {
+        let of: Vec<String> = nets
+            .iter()
+            .filter(|net| net.addr().is_ipv4() == v4)
+            .map(ToString::to_string)
+            .collect();
+        let name = if v4 { "ip" } else { "ip6" };
+        let selector = format!("{name} {peer} {{ {} }}", of.join(", "));
+        (!of.is_empty()).then(|| join([&selector, what, verdict]))
+    };
+    [family(true), family(false)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Loads a ruleset: all of it or nothing.
+///
+/// # Errors
+/// When nft cannot be run, or refuses; what stood before still stands.
+pub fn load(ruleset: &str) -> anyhow::Result<()> {
+    let mut nft = Command::new(NFT)
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {NFT}"))?;
+    if let Some(mut input) = nft.stdin.take() {
+        input
+            .write_all(ruleset.as_bytes())
+            .context("nft does not read")?;
+    }
+    let output = nft.wait_with_output().context("nft")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "nft refused the firewall: {}",
+        said.trim()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, ssh: bool) -> String {
+        ruleset(&aios_config::parse(text).unwrap(), ssh)
+    }
+
+    /// With `UPDATE=1` the snapshot is written anew, to be looked at in the diff.
+    fn snapshot(name: &str, text: &str) {
+        let path = format!("{}/tests/{name}.nft", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, text).unwrap();
+        }
+        assert_eq!(
+            text,
+            std::fs::read_to_string(&path).unwrap_or_default(),
+            "{path}"
+        );
+    }
+
+    #[test]
+    fn the_default_lets_only_the_management_api_in() {
+        let text = of("", false);
+        snapshot("default", &text);
+        assert_eq!(text.matches("tcp dport").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn every_kind_of_rule() {
+        let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/reference.toml");
+        let text = std::fs::read_to_string(reference).unwrap();
+        snapshot("reference", &of(&text, true));
+    }
+
+    #[test]
+    fn a_denial_comes_before_every_permission() {
+        let text = of(
+            "[[firewall.input]]\nport = 80\n[[firewall.input]]\naction = \"deny\"\nprotocol = \"any\"\nfrom = [\"10.0.0.0/8\"]",
+            true,
+        );
+        let at = |what: &str| text.find(what).unwrap();
+        assert!(at("saddr { 10.0.0.0/8 } drop") < at("tcp dport 9090 accept"));
+        assert!(at("saddr { 10.0.0.0/8 } drop") < at("tcp dport { 80 } accept"));
+    }
+}

@@ -1,0 +1,195 @@
+use super::*;
+
+fn wanted(text: &str) -> Vec<Interface> {
+    aios_config::parse(text).unwrap().network.interfaces()
+}
+
+fn link(index: u32, name: &str) -> Link {
+    Link {
+        index,
+        name: name.to_owned(),
+        hardware: true,
+        mtu: 1500,
+        ipv6: Some(Six {
+            disabled: false,
+            accepts_routers: false,
+        }),
+        up: true,
+        carrier: true,
+        ..Link::default()
+    }
+}
+
+fn address(net: &str, ours: bool) -> Address {
+    Address {
+        net: net.parse().unwrap(),
+        ours,
+    }
+}
+
+fn seen(links: &[Link]) -> Seen {
+    Seen {
+        links: links.to_vec(),
+        routes: Vec::new(),
+    }
+}
+
+fn planned(text: &str, seen: &Seen) -> Vec<Action> {
+    plan(&resolve(&wanted(text), seen), seen)
+}
+
+const FIXED: &str = "[[network.interface]]\nname = \"eth0\"\naddresses = [\"192.0.2.5/24\"]\n";
+
+#[test]
+fn by_default_the_first_hardware_is_brought_up_and_nothing_else() {
+    assert_eq!(planned("", &seen(&[])), []);
+    let mut eth0 = link(3, "eth0");
+    eth0.up = false;
+    let mut bridge = link(2, "br0");
+    bridge.hardware = false;
+    let all = seen(&[bridge, eth0, link(4, "eth1")]);
+    assert_eq!(planned("", &all), [Action::Up { index: 3 }]);
+}
+
+#[test]
+fn what_is_as_wanted_is_not_touched() {
+    let mut eth0 = link(2, "eth0");
+    eth0.addresses = vec![address("192.0.2.5/24", true), address("fe80::5/64", false)];
+    assert_eq!(planned(FIXED, &seen(&[eth0])), []);
+}
+
+#[test]
+fn only_what_changed_changes() {
+    let mut eth0 = link(2, "eth0");
+    eth0.addresses = vec![address("192.0.2.5/24", true), address("192.0.2.6/24", true)];
+    let mut all = seen(&[eth0]);
+    let way = |via: &str| Way {
+        index: 2,
+        to: "0.0.0.0/0".parse().unwrap(),
+        via: via.parse().unwrap(),
+        metric: METRIC,
+        ours: true,
+    };
+    all.routes = vec![
+        way("192.0.2.1"),
+        Way {
+            ours: false,
+            ..way("192.0.2.3")
+        },
+    ];
+    let text = format!("{FIXED}gateway4 = \"192.0.2.2\"\n");
+    assert_eq!(
+        planned(&text, &all),
+        [
+            Action::RemoveAddress {
+                index: 2,
+                net: "192.0.2.6/24".parse().unwrap()
+            },
+            Action::RemoveRoute(way("192.0.2.1")),
+            Action::AddRoute(way("192.0.2.2")),
+        ]
+    );
+}
+
+#[test]
+fn a_lent_address_goes_when_nobody_is_asked_any_more_and_not_before() {
+    let mut eth0 = link(2, "eth0");
+    eth0.addresses = vec![address("192.0.2.77/24", false)];
+    let all = seen(&[eth0]);
+    assert_eq!(planned("", &all), []);
+    let gone = Action::RemoveAddress {
+        index: 2,
+        net: "192.0.2.77/24".parse().unwrap(),
+    };
+    assert!(planned(FIXED, &all).contains(&gone));
+}
+
+#[test]
+fn a_vlan_waits_for_its_parent_and_is_made_anew_when_its_tag_changes() {
+    let text = "[[network.interface]]\nname = \"first\"\n[[network.interface]]\nname = \"v\"\nvlan = { parent = \"first\", id = 7 }\n";
+    assert_eq!(planned(text, &seen(&[])), []);
+    let make = Action::AddVlan {
+        name: "v".to_owned(),
+        parent: 2,
+        id: 7,
+    };
+    assert_eq!(planned(text, &seen(&[link(2, "eth0")])), [make]);
+    let vlan = |tag| Link {
+        made: Some(Made::Vlan(2, tag)),
+        hardware: false,
+        ..link(5, "v")
+    };
+    assert_eq!(planned(text, &seen(&[link(2, "eth0"), vlan(7)])), []);
+    assert_eq!(
+        planned(text, &seen(&[link(2, "eth0"), vlan(8)])),
+        [Action::Delete { index: 5 }]
+    );
+    assert_eq!(
+        planned("", &seen(&[link(2, "eth0"), vlan(7)])),
+        [Action::Delete { index: 5 }]
+    );
+}
+
+#[test]
+fn a_bond_takes_its_members_listed_or_not_and_lets_them_go() {
+    let text = "[[network.interface]]\nname = \"b\"\nbond = { members = [\"eth0\", \"eth1\"] }\n[[network.interface]]\nname = \"eth1\"\n";
+    let (eth0, eth1) = (link(2, "eth0"), link(3, "eth1"));
+    let made = Action::AddBond {
+        name: "b".to_owned(),
+        mode: BondMode::ActiveBackup,
+    };
+    assert!(planned(text, &seen(&[eth0.clone(), eth1.clone()])).contains(&made));
+    let bond = Link {
+        made: Some(Made::Bond(BondMode::ActiveBackup)),
+        hardware: false,
+        ..link(9, "b")
+    };
+    let actions = planned(text, &seen(&[eth0, eth1.clone(), bond]));
+    for index in [2, 3] {
+        assert!(
+            actions.contains(&Action::Enslave {
+                index,
+                controller: Some(9)
+            }),
+            "{actions:?}"
+        );
+    }
+    let member = Link {
+        controller: Some(9),
+        ..eth1
+    };
+    let free = planned("[[network.interface]]\nname = \"eth1\"\n", &seen(&[member]));
+    assert_eq!(
+        free,
+        [Action::Enslave {
+            index: 3,
+            controller: None
+        }]
+    );
+}
+
+#[test]
+fn hardware_is_found_by_its_address_and_named() {
+    let text = "[[network.interface]]\nname = \"lan\"\nmac = \"52:54:00:AA:bb:01\"\n";
+    let mut eth1 = link(3, "eth1");
+    eth1.mac = Some("52:54:00:aa:bb:01".to_owned());
+    let rename = Action::Rename {
+        index: 3,
+        to: "lan".to_owned(),
+    };
+    assert_eq!(planned(text, &seen(&[link(2, "eth0"), eth1])), [rename]);
+}
+
+#[test]
+fn without_ipv6_the_kernel_has_none() {
+    let text = "[[network.interface]]\nname = \"eth0\"\nipv6 = \"off\"\n";
+    let six = Six {
+        disabled: true,
+        accepts_routers: false,
+    };
+    let off = Action::Ipv6 {
+        name: "eth0".to_owned(),
+        six,
+    };
+    assert_eq!(planned(text, &seen(&[link(2, "eth0")])), [off]);
+}

@@ -1,0 +1,206 @@
+//! The daemon in network namespaces of its own, against a real kernel, nft, dhcpcd and
+//! dnsmasq. Needs root and these programs; says so when it skips.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that waits has no executor, and panics when a promise is broken"
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use support::{World, can_make, has_programs, wait_for};
+
+const FIXED: &str =
+    "[[network.interface]]\nname = \"eth0\"\naddresses = [\"10.77.0.2/24\"]\nipv6 = \"off\"\n";
+
+#[test]
+fn a_fixed_address_survives_reloads_and_only_the_management_port_is_open() {
+    let Some(world) = World::new("fix", &["nft"]) else {
+        return;
+    };
+    let mut daemon = world.daemon(FIXED);
+    // The firewall stands before there is any interface at all.
+    wait_for("the firewall", || {
+        world.state().is_some_and(|state| state.firewall)
+    });
+    let rules = world.inside(&["nft", "list", "table", "inet", "aios"]);
+    assert!(rules.contains("policy drop"), "{rules}");
+    // Hot-plug.
+    world.plug();
+    wait_for("the address", || world.address().is_some());
+    let _listeners = [9090, 9091].map(|port| world.listen(port));
+    let mut stream = world.connect(9090).expect("9090 is open");
+    assert!(world.connect(9091).is_none(), "9091 is open to strangers");
+
+    // A second address and another mtu: the first one's connections go on.
+    world.configure(
+        &format!("{FIXED}mtu = 1400\n")
+            .replace("\"10.77.0.2/24\"", "\"10.77.0.2/24\", \"10.77.0.3/24\""),
+    );
+    daemon.hangup();
+    wait_for("the second address", || {
+        world
+            .interface()
+            .is_some_and(|eth0| eth0.addresses.len() == 2 && eth0.mtu == 1400)
+    });
+    stream.write_all(b"ping").unwrap();
+    let mut echo = [0; 4];
+    stream.read_exact(&mut echo).unwrap();
+    assert_eq!(&echo, b"ping");
+
+    // A mistake changes nothing, and is told.
+    world.configure("[[network.interface]]\nname = \"eth0\"\nadresses = []\n");
+    daemon.hangup();
+    wait_for("the mistake", || {
+        world.state().is_some_and(|state| {
+            state
+                .problems
+                .iter()
+                .any(|text| text.contains("did you mean \"addresses\""))
+        })
+    });
+    assert_eq!(world.interface().unwrap().addresses.len(), 2);
+
+    // The second address goes, a rule opens the other port; then a restart touches nothing.
+    let open = format!("{FIXED}[[firewall.input]]\nport = 9091\n");
+    world.configure(&open);
+    daemon.hangup();
+    wait_for("one address", || {
+        world
+            .interface()
+            .is_some_and(|eth0| eth0.addresses.len() == 1)
+    });
+    assert!(world.connect(9091).is_some(), "the rule opens 9091");
+    drop(daemon);
+    let before = world.inside(&["ip", "-o", "address", "show", "eth0"]);
+    let _daemon = world.daemon(&open);
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(
+        world.inside(&["ip", "-o", "address", "show", "eth0"]),
+        before
+    );
+}
+
+#[test]
+fn dhcp_and_router_advertisements_give_addresses_routes_names_and_time_servers() {
+    let Some(world) = World::new("dhcp", &["nft", "dhcpcd", "dnsmasq"]) else {
+        return;
+    };
+    let _daemon = world.daemon("[[network.interface]]\nname = \"eth0\"\n");
+    world.plug();
+    let _server = world.outside_in_background(&[
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--user=root",
+        "--pid-file=",
+        "--interface=peer",
+        "--bind-interfaces",
+        "--leasefile-ro",
+        "--enable-ra",
+        "--dhcp-range=10.77.0.50,10.77.0.60,255.255.255.0,1h",
+        "--dhcp-range=fd77::,ra-only",
+        "--dhcp-option=option:dns-server,10.77.0.53",
+        "--dhcp-option=option:ntp-server,10.77.0.1",
+        "--dhcp-option=option:domain-search,lan.example",
+    ]);
+    wait_for("a lease", || {
+        world
+            .state()
+            .is_some_and(|state| !state.dns.is_empty() && !state.ntp.is_empty())
+    });
+    let eth0 = world.interface().unwrap();
+    let lent = |net: &&ipnet::IpNet| {
+        net.to_string().starts_with("10.77.0.5") || net.to_string().starts_with("10.77.0.60")
+    };
+    assert!(eth0.addresses.iter().any(|net| lent(&net)), "{eth0:#?}");
+    assert!(
+        eth0.gateways.contains(&"10.77.0.1".parse().unwrap()),
+        "{eth0:#?}"
+    );
+    let names = std::fs::read_to_string(world.resolv_conf()).unwrap();
+    assert!(
+        names.contains("search lan.example\nnameserver 10.77.0.53\n"),
+        "{names}"
+    );
+    assert_eq!(world.state().unwrap().ntp, ["10.77.0.1"]);
+    wait_for("an address by SLAAC", || {
+        world.interface().is_some_and(|eth0| {
+            eth0.addresses
+                .iter()
+                .any(|net| net.to_string().starts_with("fd77:"))
+        })
+    });
+}
+
+#[test]
+fn a_vlan_is_made_on_its_parent() {
+    let Some(world) = World::new("vlan", &["nft"]) else {
+        return;
+    };
+    if !can_make("vlan") {
+        return;
+    }
+    world.plug();
+    let _daemon = world.daemon(
+        "[[network.interface]]\nname = \"eth0\"\ndhcp4 = false\nipv6 = \"off\"\n[[network.interface]]\nname = \"v7\"\nvlan = { parent = \"eth0\", id = 7 }\naddresses = [\"10.78.0.2/24\"]\nipv6 = \"off\"\n",
+    );
+    wait_for("the VLAN's address", || {
+        world
+            .inside(&["ip", "-d", "address", "show", "v7"])
+            .contains("10.78.0.2/24")
+    });
+    assert!(
+        world
+            .inside(&["ip", "-d", "link", "show", "v7"])
+            .contains("id 7")
+    );
+}
+
+#[test]
+fn a_bond_takes_its_members() {
+    let Some(world) = World::new("bond", &["nft"]) else {
+        return;
+    };
+    if !can_make("bond") {
+        return;
+    }
+    world.plug();
+    let _daemon = world.daemon(
+        "[[network.interface]]\nname = \"bond7\"\nbond = { members = [\"eth0\"] }\naddresses = [\"10.77.0.2/24\"]\nipv6 = \"off\"\n",
+    );
+    wait_for("the bond's address", || {
+        world
+            .inside(&["ip", "address", "show", "bond7"])
+            .contains("10.77.0.2/24")
+    });
+    assert!(
+        world
+            .inside(&["ip", "link", "show", "eth0"])
+            .contains("master bond7")
+    );
+}
+
+/// Every ruleset that the schema's reference leads to is one that nft takes.
+#[test]
+fn nft_takes_the_rulesets() {
+    if !has_programs(&["nft"]) {
+        return;
+    }
+    for name in ["default", "reference"] {
+        let path = format!("{}/tests/{name}.nft", env!("CARGO_MANIFEST_DIR"));
+        let output = std::process::Command::new("unshare")
+            .args(["--net", "nft", "-c", "-f", &path])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+    }
+}
