@@ -23,6 +23,11 @@ const PRODUCTS: &[(&str, &str, &str)] = &[
     ("aiosctl", "aiosctl", "usr/bin"),
 ];
 
+/// The packages that the executables are built from.
+pub fn packages() -> Vec<&'static str> {
+    PRODUCTS.iter().map(|(package, _, _)| *package).collect()
+}
+
 /// A built executable.
 pub struct Binary {
     /// Its file name.

@@ -3,13 +3,41 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
+use anyhow::{Context, Result, ensure};
+use fatfs::{Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time};
 
 /// Identity of the file system; fixed, see [`crate::layout::DISK_UUID`].
 const VOLUME_ID: u32 = 0xa105_0e5f;
+
+/// The time of everything in it.
+#[derive(Debug)]
+struct Always;
+
+impl fatfs::TimeProvider for Always {
+    fn get_current_date(&self) -> Date {
+        Date {
+            year: 2020,
+            month: 1,
+            day: 1,
+        }
+    }
+
+    fn get_current_date_time(&self) -> DateTime {
+        let time = Time {
+            hour: 0,
+            min: 0,
+            sec: 0,
+            millis: 0,
+        };
+        DateTime {
+            date: self.get_current_date(),
+            time,
+        }
+    }
+}
 
 /// Makes an EFI system partition of `length` bytes in a new file at `path`.
 ///
@@ -29,8 +57,7 @@ pub fn make(path: &Path, length: u64, boot_loader: &[u8]) -> Result<()> {
         .volume_id(VOLUME_ID)
         .volume_label(*b"AIOS-ESP   ");
     fatfs::format_volume(&file, options).context("cannot make the EFI system partition")?;
-    // fatfs without its feature `chrono` gives every file the same time.
-    let volume = FileSystem::new(&file, FsOptions::new())?;
+    let volume = FileSystem::new(&file, FsOptions::new().time_provider(&Always))?;
     let folder = volume.root_dir().create_dir("EFI")?.create_dir("BOOT")?;
     folder
         .create_file("BOOTX64.EFI")?
@@ -38,7 +65,27 @@ pub fn make(path: &Path, length: u64, boot_loader: &[u8]) -> Result<()> {
         .context("the boot loader does not fit into the EFI system partition")?;
     drop(folder);
     volume.unmount()?;
+    correct_parent(&file)?;
     Ok(file.sync_all()?)
+}
+
+/// The parent of a folder in the root folder is "cluster 0" (FAT specification, 6.5);
+/// fatfs 0.3 writes the root's own number. `EFI` is the first thing after the root.
+fn correct_parent(file: &File) -> Result<()> {
+    const SECTOR: u64 = 512;
+    let mut boot = [0; SECTOR as usize];
+    file.read_exact_at(&mut boot, 0)?;
+    let reserved = u64::from(u16::from_le_bytes([boot[14], boot[15]]));
+    let table = u64::from(u32::from_le_bytes([boot[36], boot[37], boot[38], boot[39]]));
+    let entry = (reserved + u64::from(boot[16]) * table + 1) * SECTOR + 32;
+    let mut name = [0; 11];
+    file.read_exact_at(&mut name, entry)?;
+    ensure!(
+        &name == b"..         ",
+        "the folder EFI is not where it should be"
+    );
+    file.write_all_at(&[0; 2], entry + 20)?;
+    Ok(file.write_all_at(&[0; 2], entry + 26)?)
 }
 
 #[cfg(test)]

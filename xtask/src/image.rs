@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::Kernel;
 use crate::rootfs::Root;
-use crate::{binaries, cache, disk, exec, kernel, paths, rootfs};
+use crate::{binaries, cache, disk, exec, kernel, oci, paths, qcow2, rootfs};
 
 /// Raise when this module's or [`disk`]'s steps change what they make.
 const RECIPE: u32 = 2;
@@ -87,8 +87,48 @@ fn make() -> Result<(Artefacts, Root)> {
     Ok((artefacts, root))
 }
 
+/// In which form the appliance is wanted.
+#[derive(clap::Args)]
+pub struct ImageArguments {
+    /// raw: disk.img, to write to a disk; qcow2: disk.qcow2, for virtual machines;
+    /// oci: aios.oci.tar, for containers
+    #[arg(long, value_enum, default_value = "raw")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Raw,
+    Qcow2,
+    Oci,
+}
+
+/// Builds everything, in the form that is asked for too, and says where it is.
+///
+/// # Errors
+/// When a part cannot be built.
+pub fn run(arguments: &ImageArguments) -> Result<()> {
+    let artefacts = build()?;
+    print(&artefacts);
+    let folder = paths::artefacts();
+    match arguments.format {
+        Format::Raw => {}
+        Format::Qcow2 => {
+            let path = folder.join("disk.qcow2");
+            qcow2::write(&artefacts.disk, &path)?;
+            println!("{}", path.display());
+        }
+        Format::Oci => {
+            let path = folder.join("aios.oci.tar");
+            oci::write(&artefacts.rootfs, &path)?;
+            println!("{}", path.display());
+        }
+    }
+    Ok(())
+}
+
 /// Says where everything is.
-pub fn print(artefacts: &Artefacts) {
+fn print(artefacts: &Artefacts) {
     let folder = paths::artefacts();
     println!("{}", folder.join(MANIFEST).display());
     for path in [

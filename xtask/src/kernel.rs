@@ -27,14 +27,22 @@ pub struct Kernel {
     pub version: String,
 }
 
+/// Debian's version of the source that the kernel is built from.
+///
+/// # Errors
+/// When it is missing and cannot be installed.
+pub fn version() -> Result<String> {
+    host::ensure(&[host::KERNEL])?;
+    host::version(PACKAGE)
+}
+
 /// Builds the kernel, or finds it in the cache.
 ///
 /// # Errors
 /// When a package is missing and cannot be installed, the compiler fails, or an
 /// option that a fragment asks for is not in the final configuration.
 pub fn build() -> Result<Kernel> {
-    host::ensure(&[host::KERNEL])?;
-    let version = host::version(PACKAGE)?;
+    let version = version()?;
     let fragments = fragments()?;
     let mut key = cache::Key::new(RECIPE).text("source", &version).text(
         "compiler",

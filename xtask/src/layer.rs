@@ -86,7 +86,7 @@ pub fn key(key: cache::Key, binaries: &[Binary], models: &Path) -> Result<cache:
 
 /// Unix seconds of the last commit: no clock of the appliance may be behind it.
 /// Empty outside a git checkout.
-pub(crate) fn build_time() -> String {
+pub fn build_time() -> String {
     let mut git = Command::new("git");
     git.current_dir(paths::repository())
         .args(["log", "-1", "--format=%ct"]);
@@ -157,7 +157,11 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, content: &str, mode: u32) -> Result<()> {
+/// Writes a file anew, whatever was there and whatever the umask is.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, content: &str, mode: u32) -> Result<()> {
     drop(fs::remove_file(path)); // It may not be there.
     fs::write(path, content).with_context(|| path.display().to_string())?;
     Ok(fs::set_permissions(path, Permissions::from_mode(mode))?)
@@ -186,6 +190,8 @@ fn accounts(root: &Path, table: &str) -> Result<()> {
     };
     append("etc/passwd", 0o644, passwd(&identities))?;
     append("etc/shadow", 0o640, shadow(&identities))?;
+    let path = root.join("etc/shadow");
+    write(&path, &without_dates(&fs::read_to_string(&path)?), 0o640)?;
     append("etc/group", 0o644, format!("aios:x:{AIOS_GID}:\n"))?;
     append("etc/gshadow", 0o640, "aios:!::\n".to_owned())
 }
@@ -206,6 +212,18 @@ fn shadow(identities: &Identities) -> String {
         .collect()
 }
 
+/// Debian's packages write the day on which an account was made.
+fn without_dates(shadow: &str) -> String {
+    let line = |line: &str| {
+        let mut fields: Vec<&str> = line.split(':').collect();
+        if let Some(day) = fields.get_mut(2) {
+            *day = "";
+        }
+        fields.join(":") + "\n"
+    };
+    shadow.lines().map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +237,10 @@ mod tests {
             "aios-tools:x:904:900:aiOS:/nonexistent:/usr/sbin/nologin\n"
         );
         assert_eq!(shadow(&one), "aios-tools:!:::::::\n");
+        assert_eq!(
+            without_dates("root:*:20413:0:99999:7:::\n"),
+            "root:*::0:99999:7:::\n"
+        );
     }
 
     #[test]

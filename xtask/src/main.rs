@@ -25,9 +25,13 @@ mod keys;
 mod layer;
 mod layout;
 mod models;
+mod oci;
 mod paths;
+mod promises;
+mod qcow2;
 mod rootfs;
 mod run;
+mod sbom;
 mod services;
 mod tar;
 mod test;
@@ -58,7 +62,7 @@ enum Command {
     /// Build the root file system: squashfs with its verity tree
     Rootfs,
     /// Build everything: kernel, root, data and disk images, in target/aios/
-    Image,
+    Image(image::ImageArguments),
     /// Make the key that signs updates, unless there is one; print where it is
     Keys,
     /// Build everything and make a signed update of it
@@ -109,7 +113,7 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Models => println!("{}", models::build()?.display()),
         Command::Rootfs => println!("{}", rootfs::build(&binaries::build()?)?.image.display()),
-        Command::Image => image::print(&image::build()?),
+        Command::Image(arguments) => image::run(&arguments)?,
         Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
         Command::Run(arguments) => return run::run(&arguments),
         Command::Test(arguments) => test::run(&arguments)?,

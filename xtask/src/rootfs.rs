@@ -12,13 +12,13 @@ use anyhow::{Context, Result};
 
 use crate::binaries::Binary;
 use crate::verity::Verity;
-use crate::{cache, exec, host, layer, models, paths};
+use crate::{binaries, cache, exec, host, kernel, layer, models, paths, sbom};
 
 /// Raise when the steps that make Debian's part change, or to take its updates in.
 const RECIPE: u32 = 1;
 
 /// Raise when this module's other steps or [`layer`]'s change what they make.
-const LAYER_RECIPE: &str = "4";
+const LAYER_RECIPE: &str = "5";
 
 /// The Debian release that the appliance is made of.
 pub const SUITE: &str = "bookworm";
@@ -53,9 +53,15 @@ const EXCLUDED: [&str; 9] = [
 ];
 
 /// What remains of it after mmdebstrap.
-const REMOVED: [&str; 6] = [
+const REMOVED: [&str; 12] = [
     "etc/group-",
+    "etc/gshadow-",
     "etc/passwd-",
+    "etc/shadow-",
+    "var/cache/debconf/config.dat-old",
+    "var/cache/debconf/templates.dat-old",
+    "var/cache/ldconfig/aux-cache",
+    "var/lib/dpkg/status-old",
     "var/log/alternatives.log",
     "var/log/apt",
     "var/log/bootstrap.log",
@@ -92,11 +98,18 @@ pub fn build(binaries: &[Binary]) -> Result<Root> {
         host::ensure(&[host::ROOTFS_UNPRIVILEGED])?;
     }
     let models = models::build()?;
-    let base = debian()?;
-    let key = layer::key(base_key().text("layer", LAYER_RECIPE), binaries, &models)?;
-    let built = cache::entry("rootfs", &key, |folder| {
-        pack(folder, &base, binaries, &models)
-    })?;
+    let base = cache::entry("debian", &base_key(), debian)?.join("base.tar");
+    let kernel = kernel::version()?;
+    let key = layer::key(base_key().text("layer", LAYER_RECIPE), binaries, &models)?
+        .text("kernel", &kernel)
+        .file("crates", &paths::repository().join("Cargo.lock"))?;
+    let parts = Parts {
+        base: &base,
+        binaries,
+        models: &models,
+        kernel: &kernel,
+    };
+    let built = cache::entry("rootfs", &key, |folder| pack(folder, &parts))?;
     let verity = serde_json::from_slice(&fs::read(built.join("verity.json"))?)?;
     Ok(Root {
         image: built.join("root.squashfs"),
@@ -140,35 +153,65 @@ fn base_key() -> cache::Key {
         .text("links", MERGED_USR)
 }
 
-/// Debian's part, as a tar archive.
-fn debian() -> Result<PathBuf> {
-    let entry = cache::entry("debian", &base_key(), |folder| {
-        let mut command = Command::new("mmdebstrap");
-        command.args(["--mode", if host::is_root() { "root" } else { "unshare" }]);
-        command.args(["--variant=apt", "--architectures=amd64"]);
-        command.arg(format!("--include={}", PACKAGES.join(",")));
-        command.arg(format!("--hook-dir={MERGED_USR}"));
-        for path in EXCLUDED {
-            command.arg(format!("--dpkgopt=path-exclude={path}"));
-        }
-        // Licences are kept: we ship these packages.
-        command.arg("--dpkgopt=path-include=/usr/share/doc/*/copyright");
-        exec::run(
-            "rootfs: Debian packages",
-            command.arg(SUITE).arg(folder.join("base.tar")),
-        )
-    })?;
-    Ok(entry.join("base.tar"))
+/// Packs the root file system once more, in `folder`: from Debian's part as it is in the
+/// cache or, `fresh`, from packages that are installed anew. Answers the image.
+///
+/// # Errors
+/// As [`build`].
+pub fn again(binaries: &[Binary], folder: &Path, fresh: bool) -> Result<PathBuf> {
+    let base = if fresh {
+        debian(folder)?;
+        folder.to_owned()
+    } else {
+        cache::entry("debian", &base_key(), debian)?
+    };
+    let parts = Parts {
+        base: &base.join("base.tar"),
+        binaries,
+        models: &models::build()?,
+        kernel: &kernel::version()?,
+    };
+    pack(folder, &parts)?;
+    Ok(folder.join("root.squashfs"))
 }
 
-fn pack(folder: &Path, base: &Path, binaries: &[Binary], models: &Path) -> Result<()> {
+/// Makes Debian's part, as `base.tar` in `folder`.
+fn debian(folder: &Path) -> Result<()> {
+    let mut command = Command::new("mmdebstrap");
+    command.args(["--mode", if host::is_root() { "root" } else { "unshare" }]);
+    command.args(["--variant=apt", "--architectures=amd64"]);
+    command.arg(format!("--include={}", PACKAGES.join(",")));
+    command.arg(format!("--hook-dir={MERGED_USR}"));
+    for path in EXCLUDED {
+        command.arg(format!("--dpkgopt=path-exclude={path}"));
+    }
+    // Licences are kept: we ship these packages.
+    command.arg("--dpkgopt=path-include=/usr/share/doc/*/copyright");
+    exec::run(
+        "rootfs: Debian packages",
+        command.arg(SUITE).arg(folder.join("base.tar")),
+    )
+}
+
+/// What a root file system is packed from.
+struct Parts<'a> {
+    base: &'a Path,
+    binaries: &'a [Binary],
+    models: &'a Path,
+    /// The kernel's version, for the list of what is shipped.
+    kernel: &'a str,
+}
+
+fn pack(folder: &Path, parts: &Parts) -> Result<()> {
+    // What is packed does not depend on who packs it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let tree = folder.join("tree");
     fs::create_dir(&tree)?;
     exec::run(
         "rootfs: unpacking Debian",
         Command::new("tar")
             .args(["--no-same-owner", "--exclude=./dev/*", "-xpf"])
-            .arg(base)
+            .arg(parts.base)
             .arg("-C")
             .arg(&tree),
     )?;
@@ -176,7 +219,16 @@ fn pack(folder: &Path, base: &Path, binaries: &[Binary], models: &Path) -> Resul
         let path = tree.join(path);
         drop(fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path))); // May not be there.
     }
-    layer::apply(&tree, binaries, models)?;
+    layer::apply(&tree, parts.binaries, parts.models)?;
+    let built = layer::build_time().parse().unwrap_or_default();
+    let list = sbom::make(
+        &tree,
+        &binaries::packages(),
+        parts.models,
+        parts.kernel,
+        built,
+    )?;
+    layer::write(&tree.join(sbom::PATH), &list, 0o644)?;
     forbid_setuid(&tree)?;
     let image = folder.join("root.squashfs");
     squash(&tree, &image)?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{exec, host, image, models, paths, services};
+use crate::{exec, host, image, models, paths, promises, services};
 
 /// Only the tests need these; building and running do not.
 const TESTS: &[host::Need] = &[
@@ -67,6 +67,7 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     arguments.tell(&mut tests);
     step("unit and integration tests", tests)?;
     image::build()?;
+    promises::check(arguments.long)?;
     let mut machines = machine_tests();
     arguments.tell(&mut machines);
     step("machine tests", machines)
