@@ -11,15 +11,21 @@
 //! 4. `provision` ([`provision`]) installs the node's name and certificates.
 //! 5. `unit-run` ([`units`]) runs a service that one of Debian's unit files describes.
 //! 6. `console` ([`console`]) shows a status page to who sits before the machine.
-//! 7. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
+//! 7. `keeper` ([`keeper`]) does the machine's slow chores: what a crash left, the
+//!    boot counter, growing the data partition, saving time and entropy.
+//! 8. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
 //!    everything and ends the machine.
 //!
 //! What a service is, is said by its manifest ([`manifest`]; keys in README.md).
 //! What must not live here: anything that understands goals, tools or models.
 
 mod accounts;
+mod boots;
+mod conditions;
 mod console;
 mod control;
+mod durable;
+mod keeper;
 mod logger;
 mod manifest;
 mod network;
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
         Some("logger") => report(logger::run()),
         Some("provision") => provision::run(),
         Some("unit-run") => units::run::run(arguments.get(1)),
+        Some("keeper") => report(keeper::run()),
         _ => usage(),
     }
 }
@@ -60,7 +67,9 @@ fn report(result: std::io::Result<()>) -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    tell("aios-init is PID 1 of aiOS; its roles (control, logger, provision) are started by it\n");
+    tell(
+        "aios-init is PID 1 of aiOS; its roles (control, logger, keeper, provision) are started by it\n",
+    );
     ExitCode::from(64)
 }
 

@@ -13,9 +13,9 @@ use tonic::{Request, Response, Status};
 use super::access::{Access, Deed};
 use super::link::Link;
 use super::logs;
-use crate::places;
 use crate::supervise::State;
 use crate::wire::{self, Reply, STATES, ServiceRecord};
+use crate::{conditions, places};
 
 /// How often a service is looked at while its new state is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -213,6 +213,11 @@ impl Init for InitService {
             }
             .to_owned(),
             events: self.boot_events().await?,
+            conditions: conditions::read()
+                .into_iter()
+                .map(|conditions::Condition { id, detail }| v1::Condition { id, detail })
+                .collect(),
+            last_crash: conditions::last_crash(),
         }))
     }
 

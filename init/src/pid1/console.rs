@@ -20,6 +20,8 @@ pub enum Severity {
     Error = 3,
     /// Something is not as it should be.
     Warning = 4,
+    /// Good to know.
+    Notice = 5,
 }
 
 /// The console and the kernel's log.

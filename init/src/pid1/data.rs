@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::{mounts, partuuid};
+use super::{check, mounts, partuuid};
 
 /// How long a disk may take to appear.
 const DEVICE_PATIENCE_MS: u64 = 10_000;
@@ -44,7 +44,7 @@ enum Source {
 pub fn mount_disk(say: &mut dyn FnMut(String)) -> Keeps {
     let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let mounted = match parse(&command_line) {
-        Some(source) => wait_for(&source).and_then(|device| mount_device(&device)),
+        Some(source) => wait_for(&source).and_then(|device| mount_device(&device, say)),
         None => Err("the kernel command line has no aios.data=".to_owned()),
     };
     let Err(reason) = mounted else {
@@ -107,9 +107,12 @@ pub fn by_label(block_devices: &Path, label: &str) -> Option<PathBuf> {
     None
 }
 
-fn mount_device(device: &Path) -> Result<(), String> {
+fn mount_device(device: &Path, say: &mut dyn FnMut(String)) -> Result<(), String> {
+    check::before_mount(device, say)?;
     let flags = MsFlags::MS_NOATIME | MsFlags::MS_NODEV;
-    mount(Some(device), DATA, Some("ext4"), flags, NONE)
+    // A disk that fails under us: writing on would spoil more than it keeps.
+    let options = Some("errors=remount-ro");
+    mount(Some(device), DATA, Some("ext4"), flags, options)
         .map_err(|error| format!("cannot mount {} on {DATA}: {error}", device.display()))
 }
 

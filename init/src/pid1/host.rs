@@ -78,6 +78,16 @@ pub fn save_time() -> io::Result<()> {
     std::fs::write(LAST_TIME, "")
 }
 
+/// PID 1 may hold so many descriptors as its kernel lets it.
+pub fn raise_descriptor_limit() -> nix::Result<()> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const WANTED: u64 = 65_536;
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // As root the hard limit can be raised; where it cannot, it is the most there is.
+    setrlimit(Resource::RLIMIT_NOFILE, WANTED.max(soft), WANTED.max(hard))
+        .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
+}
+
 /// Makes the folders of sockets and logs; brings the loopback up.
 /// Returns what failed.
 pub fn prepare() -> Vec<String> {
@@ -88,6 +98,8 @@ pub fn prepare() -> Vec<String> {
         // Sticky: nobody may take away another's socket and put up his own.
         (run.clone(), 0, 0o1775),
         (run.join("agents"), 0, 0o1775),
+        // PID 1's own words to its roles.
+        (run.join("init"), 0, 0o755),
         (places::log_dir(), logger, 0o750),
     ] {
         if let Err(error) = make_folder(&path, owner, AIOS_GID, mode) {

@@ -17,7 +17,7 @@ const NOSUID_NODEV: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 const LOCKED: MsFlags = NOSUID_NODEV.union(MsFlags::MS_NOEXEC);
 
 /// In this order.
-const TABLE: [Mount; 8] = [
+const TABLE: [Mount; 9] = [
     Mount {
         target: "/proc",
         kind: "proc",
@@ -63,6 +63,13 @@ const TABLE: [Mount; 8] = [
     Mount {
         target: "/sys/fs/cgroup",
         kind: "cgroup2",
+        flags: LOCKED,
+        options: "",
+    },
+    // What a crash left.
+    Mount {
+        target: "/sys/fs/pstore",
+        kind: "pstore",
         flags: LOCKED,
         options: "",
     },

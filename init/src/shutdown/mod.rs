@@ -3,7 +3,9 @@
 //! 1. On a machine PID 1 moves into memory first and executes itself there (the
 //!    `shutdown` role), so that every disk can be unmounted, the root too.
 //! 2. Everything has a deadline; nothing here can hang a power-off for good.
-//! 3. **"Cleanly" is said only when it was**: no service outlived its end, and
+//! 3. The watchdog, if there is one, stays armed and open: an end that hangs
+//!    all the same is a reset. A machine that cannot switch itself off starts again.
+//! 4. **"Cleanly" is said only when it was**: no service outlived its end, and
 //!    every file system on a disk was unmounted or made read-only.
 //!
 //! In a container the exit status tells the runtime: 0 power-off, 133 reboot
@@ -12,6 +14,7 @@
 mod unmount;
 
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -21,8 +24,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::manifest::Way;
-use crate::pid1::console::Console;
-use crate::pid1::{host, mounts, pause};
+use crate::pid1::console::{Console, Severity};
+use crate::pid1::{host, mounts, pause, seed};
+use crate::{boots, keeper};
 
 /// How the system ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +48,12 @@ const KILL_PATIENCE_MS: u64 = 1_000;
 const POLL_MS: u64 = 10;
 
 /// As PID 1, in its own file system. `unclean`: what is already known.
-pub fn begin(end: End, way: Way, mut unclean: Vec<String>) -> ExitCode {
+/// `watchdog`: armed; it resets the machine if the end takes too long.
+pub fn begin(end: End, way: Way, mut unclean: Vec<String>, watchdog: Option<OwnedFd>) -> ExitCode {
     let console = Console::open(way);
+    if let Some(watchdog) = watchdog {
+        hand_over(watchdog);
+    }
     // Err: the disk is full or read-only; then the next clock is a guess.
     let _ = host::save_time();
     if way == Way::Container {
@@ -59,6 +67,15 @@ pub fn begin(end: End, way: Way, mut unclean: Vec<String>) -> ExitCode {
         });
     }
     kill_all();
+    for (what, saved) in [
+        ("save an entropy seed", seed::save()),
+        ("clear the boot counter", boots::clear()),
+        ("note the end of this run", keeper::end_of_run()),
+    ] {
+        if let Err(error) = saved {
+            console.log(Severity::Warning, &format!("cannot {what}: {error}"));
+        }
+    }
     rustix::fs::sync();
     let (what, error) = match move_to_memory() {
         Ok(()) => ("execute from memory", become_last(end, &unclean)),
@@ -89,6 +106,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
 /// Unmounts what is below `old` and ends the machine.
 fn last(end: End, old: &Path, mut unclean: Vec<String>) -> ExitCode {
     let console = Console::open(Way::Machine);
+    lock_memory();
     kill_all();
     rustix::fs::sync();
     unclean.extend(unmount::all(old));
@@ -106,6 +124,24 @@ fn last(end: End, old: &Path, mut unclean: Vec<String>) -> ExitCode {
     loop {
         pause(60_000);
     }
+}
+
+/// Keeps the watchdog open, here and in the process that PID 1 becomes.
+fn hand_over(watchdog: OwnedFd) {
+    // Err: then it closes with this program, and some watchdogs stop with that.
+    let _ = rustix::io::fcntl_setfd(&watchdog, rustix::io::FdFlags::empty());
+    // Never closed: what ends it is the machine's end.
+    std::mem::forget(watchdog);
+}
+
+/// From here on nothing is read from a disk, nor waits for memory to be freed.
+fn lock_memory() {
+    let everything = nix::libc::MCL_CURRENT | nix::libc::MCL_FUTURE;
+    // SAFETY: changes where pages may be, not what is in them. Needed: neither nix
+    // nor rustix has it in the features that we build.
+    #[allow(unsafe_code)]
+    // Err: there is not enough memory; then it goes as well as it can.
+    let _ = unsafe { nix::libc::mlockall(everything) };
 }
 
 fn say(console: &Console, end: End, unclean: &[String]) {

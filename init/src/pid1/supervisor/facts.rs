@@ -1,5 +1,6 @@
 //! What the boot timeline has to know of the services.
 
+use super::super::console::Severity;
 use super::super::timeline::{Facts, Line};
 use super::{ORCHESTRATOR, Supervisor};
 use crate::supervise::{Millis, State};
@@ -20,6 +21,10 @@ impl Supervisor {
             }
         }
         if self.timeline.ready.is_some() {
+            if let Err(error) = crate::conditions::publish_ready() {
+                let text = format!("the keeper does not hear of READY: {error}");
+                self.log(Severity::Warning, &text);
+            }
             super::super::memory::release();
         }
     }

@@ -18,6 +18,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use super::cgroup::Cgroups;
 use super::clock::Clock;
 use super::console::{Console, Severity};
+use super::hardware::{self, Hardware};
 use super::notify;
 use super::services::{self, Process};
 use super::timeline::Timeline;
@@ -56,6 +57,7 @@ pub struct Supervisor {
     pub(super) timeline: Timeline,
     pub(super) happenings: Vec<(Millis, String)>,
     cgroups: Option<Cgroups>,
+    hardware: Hardware,
     epoll: Epoll,
     signals: SignalFd,
     notify: OwnedFd,
@@ -91,6 +93,10 @@ impl Supervisor {
             Ok(sources) => sources,
             Err(error) => return Err((console, error.to_string())),
         };
+        let hardware = Hardware::open(way, clock.now(), &epoll);
+        if way == Way::Machine {
+            console.log(Severity::Notice, &hardware.description());
+        }
         let machine = Machine::new(units, clock.now() ^ u64::from(std::process::id()));
         Ok(Self {
             way,
@@ -101,6 +107,7 @@ impl Supervisor {
             timeline: Timeline::default(),
             happenings: Vec::new(),
             cgroups,
+            hardware,
             epoll,
             signals,
             notify,
@@ -127,7 +134,7 @@ impl Supervisor {
 
     /// What the system lacks beside services.
     pub fn note_missing(&mut self, missing: impl Iterator<Item = String>) {
-        self.missing.extend(missing);
+        self.missing.extend(missing.filter(|name| !name.is_empty()));
         self.missing.dedup();
     }
 
@@ -157,6 +164,7 @@ impl Supervisor {
             }
             self.drain_without_logger();
             self.tell(Event::Tick);
+            self.hardware.tend(self.clock.now());
         }
     }
 
@@ -166,6 +174,7 @@ impl Supervisor {
         let next = [
             self.machine.next_deadline(now),
             self.timeline.autonomy_deadline(),
+            self.hardware.deadline(),
             drain,
         ];
         let wait = next
@@ -187,6 +196,11 @@ impl Supervisor {
             SIGNALS => self.take_signals(),
             NOTIFY => self.take_notifications(),
             LINK => self.take_requests(),
+            hardware::BUTTONS.. => {
+                if self.hardware.pressed(source) {
+                    self.shut_down(End::Off, "power button");
+                }
+            }
             place => self.take_executed(usize::try_from(place - EXECUTED).unwrap_or(usize::MAX)),
         }
     }
@@ -218,8 +232,14 @@ impl Supervisor {
                 .collect();
             self.console.announce(&format!("shutting down ({reason})"));
             self.end = Some(end);
+            self.hardware.begin_end();
             self.tell(Event::Shutdown);
         }
+    }
+
+    /// The armed watchdog, for whoever ends the machine.
+    pub fn watchdog(&mut self) -> Option<OwnedFd> {
+        self.hardware.watchdog()
     }
 
     /// The services that outlived SIGKILL.
