@@ -64,6 +64,12 @@ pub enum Command {
     Status,
     /// How the last boot went: phases and times
     Boot,
+    /// The degraded modes: what is missing, what that means, what is tried
+    Degraded {
+        /// Also those that are not so now
+        #[arg(long)]
+        all: bool,
+    },
     /// State goals and see what became of them
     Goal(goal::Arguments),
     /// The agents and what they are doing

@@ -147,7 +147,7 @@ pub fn status(status: &SystemStatus) -> Value {
     json!({
         "version": status.version, "node": status.node, "state": status.state,
         "uptime_ms": status.uptime_ms, "ready_ms": status.ready_ms,
-        "degraded": status.degraded,
+        "degraded": status.degraded, "last_crash": status.last_crash,
         "services_ready": status.services_ready, "services_total": status.services_total,
         "agents_connected": status.agents_connected, "agents_total": status.agents_total,
         "goals_running": status.goals_running,
@@ -171,6 +171,10 @@ pub fn emergency(state: &EmergencyState) -> Value {
 pub fn boot(boot: &BootTimeline) -> Value {
     json!({
         "way": boot.way, "ready_ms": boot.ready_ms, "degraded": boot.degraded,
+        "last_crash": boot.last_crash,
+        "conditions": boot.conditions.iter().map(|condition| json!({
+            "id": condition.id, "detail": condition.detail,
+        })).collect::<Vec<_>>(),
         "phases": boot.phases.iter().map(|phase| json!({
             "number": phase.number, "name": phase.name,
             "started_ms": phase.started_ms, "finished_ms": phase.finished_ms,

@@ -16,6 +16,7 @@ use crate::agents::Agents;
 use crate::api::{self, Endpoint, service::Management};
 use crate::clients::Clients;
 use crate::config::Config;
+use crate::degraded;
 use crate::emergency::{self, Emergency};
 use crate::goals::{Goals, Parts};
 use crate::good;
@@ -139,7 +140,9 @@ impl Orchestrator {
         });
         let updates = Updates::new(&self.clients, recorder.clone());
         let health = good::Health::of(&self.clients);
+        let safe = degraded::safe_mode(&self.config.run);
         let management = Management {
+            safe: safe.clone(),
             goals: goals.clone(),
             agents: self.agents.clone(),
             clients: self.clients,
@@ -161,6 +164,7 @@ impl Orchestrator {
             goals.clone(),
             emergency,
             limits.agents,
+            safe,
         ));
         if Machine::this().running().is_some() {
             tasks.spawn(good::watch(health, api.clone(), updates, limits.healthy));
@@ -175,7 +179,18 @@ impl Orchestrator {
 }
 
 /// Agents, unfinished goals, phase 5; then agents that are away are brought back, for ever.
-async fn come_up(agents: Arc<Agents>, goals: Goals, emergency: Emergency, patience: Duration) {
+async fn come_up(
+    agents: Arc<Agents>,
+    goals: Goals,
+    emergency: Emergency,
+    patience: Duration,
+    safe: Option<String>,
+) {
+    if let Some(reason) = safe {
+        tracing::warn!("safe mode: no agents, no goals: {reason}");
+        notify(&[NotifyState::Custom("AIOS_PHASE=5")]);
+        return std::future::pending().await;
+    }
     let end = Instant::now() + patience;
     let (missing, ()) = tokio::join!(
         bring_back(&agents, &emergency, end),

@@ -26,6 +26,7 @@ pub mod api;
 pub mod boot;
 pub mod clients;
 pub mod config;
+pub mod degraded;
 pub mod emergency;
 pub mod engine;
 pub mod goals;

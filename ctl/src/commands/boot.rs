@@ -40,6 +40,13 @@ fn text(boot: &BootTimeline) -> String {
             escape::line(&event.text)
         ));
     }
+    for condition in &boot.conditions {
+        let (id, detail) = (escape::line(&condition.id), escape::line(&condition.detail));
+        text.push_str(&format!("{id}: {detail}\n"));
+    }
+    if !boot.last_crash.is_empty() {
+        text.push_str(&format!("last crash: {}\n", escape::line(&boot.last_crash)));
+    }
     let way = escape::line(&boot.way);
     text.push_str(&match (boot.ready_ms, boot.degraded) {
         (0, _) => format!("not ready yet ({way})\n"),

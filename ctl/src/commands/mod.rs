@@ -5,6 +5,7 @@ pub mod audit;
 pub mod boot;
 pub mod completions;
 pub mod config;
+pub mod degraded;
 pub mod emergency;
 pub mod goal;
 pub mod logs;
@@ -48,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Status => status::run(&connect(&global).await?, output).await,
         Command::Boot => boot::run(&connect(&global).await?, output).await,
+        Command::Degraded { all } => degraded::run(&connect(&global).await?, output, all).await,
         Command::Agents => agents::run(&connect(&global).await?, output).await,
         Command::Models => models::run(&connect(&global).await?, output).await,
         Command::Reboot(arguments) => {

@@ -54,6 +54,9 @@ fn text(status: &SystemStatus) -> String {
         let text = format!("emergency stop by {}: {}", stop.by, stop.reason);
         rows.push(("manual", text));
     }
+    if !status.last_crash.is_empty() {
+        rows.push(("last crash", status.last_crash.clone()));
+    }
     rows.extend(
         status
             .degraded

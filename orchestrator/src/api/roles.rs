@@ -39,6 +39,7 @@ impl fmt::Display for Role {
 const TABLE: &[(&str, Role)] = &[
     ("GetStatus", Role::Viewer),
     ("GetBoot", Role::Viewer),
+    ("ListDegraded", Role::Viewer),
     ("SubmitGoal", Role::Operator),
     ("WatchGoal", Role::Viewer),
     ("GetGoal", Role::Viewer),

@@ -13,8 +13,8 @@ use super::peer::Peer;
 use super::status;
 use crate::agents::Agents;
 use crate::clients::Clients;
+use crate::{degraded, engine};
 use crate::emergency::Emergency;
-use crate::engine;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
 use crate::update::Updates;
@@ -48,6 +48,8 @@ pub struct Management {
     pub updates: Updates,
     /// The orchestrator's folder on the data disk.
     pub state: std::path::PathBuf,
+    /// Why this boot is in safe mode, if it is.
+    pub safe: Option<String>,
 }
 
 /// What a daemon says, within [`PASSED_ON`].
@@ -78,6 +80,11 @@ impl ManagementService for Management {
 
     async fn submit_goal(&self, request: Request<SubmitGoalRequest>) -> Answer<Goal> {
         let by = Peer::of(&request)?.name();
+        if let Some(reason) = &self.safe {
+            return Err(Status::failed_precondition(format!(
+                "safe mode ({reason}): there are no agents; mend the cause and reboot"
+            )));
+        }
         let SubmitGoalRequest {
             text,
             call,
@@ -214,6 +221,13 @@ impl ManagementService for Management {
 
     async fn get_boot(&self, request: Request<GetBootRequest>) -> Answer<BootTimeline> {
         within(self.clients.init.clone().get_boot(request.into_inner())).await
+    }
+
+    async fn list_degraded(&self, _: Request<ListDegradedRequest>) -> Answer<ListDegradedResponse> {
+        let conditions = status::conditions(self).await;
+        Ok(Response::new(ListDegradedResponse {
+            modes: degraded::list(&conditions),
+        }))
     }
 
     async fn list_services(

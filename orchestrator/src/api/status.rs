@@ -6,6 +6,7 @@ use aios_proto::v1::*;
 
 use super::peer::Peer;
 use super::service::Management;
+use crate::degraded;
 
 /// A daemon that does not say how it is within this time is missing.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -22,34 +23,24 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         management.agents.list(),
     );
     let boot = boot.unwrap_or_default();
-    let mut degraded = match &services {
-        Some(services) => faults(&services.services),
-        None => vec!["init does not answer: services are not known".to_owned()],
-    };
-    if boot.degraded {
-        degraded.push("boot ended with something missing: see aiosctl boot".into());
-    }
-    match health {
-        None => degraded.push("runtime does not answer: goals in words cannot be planned".into()),
-        Some(health) if !health.serving => {
-            degraded.push(format!("runtime is not serving: {}", health.detail));
-        }
-        Some(_) if !management.goals.planner().has_model() => {
-            degraded
-                .push("the operator model's files are missing: goals in words are refused".into());
-        }
-        Some(_) => {}
-    }
     let mut emergency = management.emergency.state(Vec::new());
     emergency.goals_suspended = match emergency.stopped {
         true => u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX),
         false => 0,
     };
-    let away = agents
+    let found = found(&Seen {
+        boot: &boot,
+        services: services.as_ref().map(|services| &services.services[..]),
+        health: health.as_ref(),
+        has_model: management.goals.planner().has_model(),
+        agents: &agents,
+        emergency: emergency.stopped,
+    });
+    let degraded: Vec<String> = degraded::list(&found)
         .iter()
-        .filter(|agent| !agent.connected && !emergency.stopped);
-    degraded
-        .extend(away.map(|agent| format!("agent {} is away: {}", agent.name, agent.description)));
+        .filter(|mode| mode.present)
+        .map(degraded::line)
+        .collect();
     let services = services.unwrap_or_default().services;
     let (total, available) = memory();
     SystemStatus {
@@ -75,9 +66,88 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
             Some(role) => format!("{} ({role})", peer.name()),
             None => peer.name(),
         },
+        last_crash: boot.last_crash,
         degraded,
         emergency: Some(emergency),
     }
+}
+
+/// What of the table of degraded modes is so now.
+pub(super) async fn conditions(management: &Management) -> Vec<Condition> {
+    let mut init = management.clients.init.clone();
+    let mut also_init = init.clone();
+    let mut runtime = management.clients.runtime.clone();
+    let (boot, services, health, agents) = tokio::join!(
+        asked(init.get_boot(GetBootRequest {})),
+        asked(also_init.list_services(ListServicesRequest {})),
+        asked(runtime.health(HealthRequest {})),
+        management.agents.list(),
+    );
+    found(&Seen {
+        boot: &boot.unwrap_or_default(),
+        services: services.as_ref().map(|services| &services.services[..]),
+        health: health.as_ref(),
+        has_model: management.goals.planner().has_model(),
+        agents: &agents,
+        emergency: management.emergency.stopped().is_some(),
+    })
+}
+
+/// What the daemons said.
+struct Seen<'a> {
+    boot: &'a BootTimeline,
+    services: Option<&'a [Service]>,
+    health: Option<&'a HealthResponse>,
+    has_model: bool,
+    agents: &'a [AgentInfo],
+    emergency: bool,
+}
+
+/// What is missing, by the identifiers of the table.
+fn found(seen: &Seen<'_>) -> Vec<Condition> {
+    let condition = |id: &str, detail: String| Condition {
+        id: id.to_owned(),
+        detail,
+    };
+    let mut found = seen.boot.conditions.clone();
+    let safe = found.iter().any(|one| one.id == degraded::SAFE_MODE);
+    match seen.services {
+        Some(services) => found.extend(faults(services)),
+        None => found.push(condition("control", "init does not answer".to_owned())),
+    }
+    if seen.boot.degraded && found.is_empty() {
+        found.push(condition("boot", "see aiosctl boot".to_owned()));
+    }
+    if safe {
+        return found; // without agents and models on purpose
+    }
+    match seen.health {
+        None => found.push(condition("runtime", "does not answer".to_owned())),
+        Some(health) if !health.serving => {
+            found.push(condition(
+                "runtime",
+                format!("not serving: {}", health.detail),
+            ));
+        }
+        Some(_) if !seen.has_model => {
+            found.push(condition(
+                "operator-model",
+                "its files are missing".to_owned(),
+            ));
+        }
+        Some(_) => {}
+    }
+    let away = seen
+        .agents
+        .iter()
+        .filter(|agent| !agent.connected && !seen.emergency);
+    let away: Vec<String> = away
+        .map(|agent| format!("agent {} is away", agent.name))
+        .collect();
+    if !away.is_empty() {
+        found.push(condition("agents", away.join(", ")));
+    }
+    found
 }
 
 async fn asked<T>(
@@ -99,19 +169,23 @@ fn is_well(service: &Service) -> bool {
     matches!(service.state(), ServiceState::Ready | ServiceState::Done)
 }
 
-/// The services that fail, and what that means.
-fn faults(services: &[Service]) -> Vec<String> {
+/// The services that fail. One that the table has no row for says itself what that means.
+fn faults(services: &[Service]) -> Vec<Condition> {
     let failing = |service: &&Service| {
         matches!(
             service.state(),
             ServiceState::Backoff | ServiceState::Degraded
         )
     };
-    let told = |service: &Service| {
-        format!(
+    let told = |service: &Service| Condition {
+        id: match service.name.starts_with("agent-") {
+            true => "agents".to_owned(),
+            false => service.name.clone(),
+        },
+        detail: format!(
             "service {} fails ({}): {}",
             service.name, service.last_exit, service.without
-        )
+        ),
     };
     services.iter().filter(failing).map(told).collect()
 }
@@ -154,6 +228,33 @@ mod tests {
     }
 
     #[test]
+    fn safe_mode_is_one_line_and_not_a_list_of_what_it_goes_without() {
+        let safe = Condition {
+            id: degraded::SAFE_MODE.into(),
+            detail: "asked for".into(),
+        };
+        let mut boot = BootTimeline {
+            degraded: true,
+            conditions: vec![safe],
+            ..BootTimeline::default()
+        };
+        let ids = |boot: &BootTimeline| -> Vec<String> {
+            let found = found(&Seen {
+                boot,
+                services: Some(&[]),
+                health: None,
+                has_model: false,
+                agents: &[AgentInfo::default()],
+                emergency: false,
+            });
+            found.into_iter().map(|condition| condition.id).collect()
+        };
+        assert_eq!(ids(&boot), [degraded::SAFE_MODE]);
+        boot.conditions.clear();
+        assert_eq!(ids(&boot), ["boot", "runtime", "agents"]);
+    }
+
+    #[test]
     fn a_failing_service_is_told_with_what_it_means() {
         let service = |state: ServiceState| Service {
             name: "memory".into(),
@@ -167,10 +268,12 @@ mod tests {
             service(ServiceState::Degraded),
             service(ServiceState::Inactive),
         ]);
-        assert_eq!(
-            told,
-            ["service memory fails (killed by SIGKILL): goals are refused"]
-        );
+        let detail = "service memory fails (killed by SIGKILL): goals are refused";
+        let expected = Condition {
+            id: "memory".into(),
+            detail: detail.into(),
+        };
+        assert_eq!(told, [expected]);
     }
 
     #[test]
