@@ -38,6 +38,9 @@ const HAPPENINGS_MAX: usize = 64;
 /// Without a logger, PID 1 empties the pipes this often. 500 ms: a service that
 /// fills its pipe (64 KiB) faster than that is slowed down, not stopped.
 const DRAIN_EVERY: Millis = 500;
+/// While things happen, pages that the last of them needed are given back this
+/// often. 30 s: a few dozen page faults each time, which nobody notices.
+const RELEASE_EVERY: Millis = 30_000;
 /// Packets and messages taken per turn from one source, so that none can keep
 /// the loop for itself.
 const TURN_MAX: usize = 64;
@@ -65,6 +68,8 @@ pub struct Supervisor {
     control: Option<OwnedFd>,
     logger: Option<OwnedFd>,
     autonomous: bool,
+    /// When memory was last given back.
+    released: Millis,
     missing: Vec<String>,
     end: Option<End>,
     all_stopped: bool,
@@ -115,6 +120,7 @@ impl Supervisor {
             control: None,
             logger: None,
             autonomous: false,
+            released: 0,
             missing: Vec::new(),
             end: None,
             all_stopped: false,
@@ -165,6 +171,10 @@ impl Supervisor {
             self.drain_without_logger();
             self.tell(Event::Tick);
             self.hardware.tend(self.clock.now());
+            if self.clock.now() >= self.released + RELEASE_EVERY {
+                self.released = self.clock.now();
+                super::memory::release();
+            }
         }
     }
 
