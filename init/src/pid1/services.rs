@@ -180,6 +180,8 @@ pub fn unit(process: &Process, all: &[Process], mistakes: &mut Vec<String>) -> U
         start_timeout: manifest.start_timeout_ms,
         stop_timeout: manifest.stop_timeout_ms,
         watchdog: manifest.watchdog_ms,
+        tireless: [super::supervisor::CONTROL, super::supervisor::LOGGER]
+            .contains(&manifest.name.as_str()),
         stops_last: manifest.name == super::supervisor::LOGGER,
     }
 }

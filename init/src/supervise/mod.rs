@@ -65,6 +65,8 @@ pub struct Unit {
     pub stop_timeout: Millis,
     /// Longest silence when ready; 0: any.
     pub watchdog: Millis,
+    /// Never given up (control, without which nobody could ask for it; the logger).
+    pub tireless: bool,
     /// Stopped only when all others are (the logger).
     pub stops_last: bool,
 }

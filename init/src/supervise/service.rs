@@ -257,7 +257,9 @@ impl Service {
             self.failures.pop_front();
         }
         self.failures.push_back(now);
-        if self.unit.restart == Restart::Never || self.failures.len() >= INTENSITY {
+        if self.unit.restart == Restart::Never
+            || (self.failures.len() >= INTENSITY && !self.unit.tireless)
+        {
             self.patience = None;
             return self.enter(now, State::Degraded, None);
         }

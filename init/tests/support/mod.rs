@@ -292,10 +292,15 @@ fn command_line(pid: u32) -> String {
 }
 
 pub fn resident_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmRSS:")
+}
+
+/// A line of `/proc/PID/status` that is about memory, in KiB.
+pub fn memory_kib(pid: u32, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(key))
         .unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }

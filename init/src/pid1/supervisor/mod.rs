@@ -39,8 +39,8 @@ const HAPPENINGS_MAX: usize = 64;
 /// fills its pipe (64 KiB) faster than that is slowed down, not stopped.
 const DRAIN_EVERY: Millis = 500;
 /// While things happen, pages that the last of them needed are given back this
-/// often. 30 s: a few dozen page faults each time, which nobody notices.
-const RELEASE_EVERY: Millis = 30_000;
+/// often. 5 s: it costs a few dozen page faults, which nobody notices.
+const RELEASE_EVERY: Millis = 5_000;
 /// Packets and messages taken per turn from one source, so that none can keep
 /// the loop for itself.
 const TURN_MAX: usize = 64;
