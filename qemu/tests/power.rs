@@ -12,15 +12,17 @@
     reason = "a test that waits has no executor, and panics when a promise is broken"
 )]
 
+mod bundles;
 mod support;
 
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use aios_qemu::{Machine, Way};
+use aios_qemu::{Machine, Options, Way};
+use bundles::Builder;
 use serde_json::Value;
-use support::{Appliance, POWER_OFF_LIMIT, executions, is_long};
+use support::{Appliance, POWER_OFF_LIMIT, executions, is_long, rows};
 
 /// What the machine is doing when the plug is pulled, and how long that takes at
 /// most in an emulated machine: cuts fall anywhere within.
@@ -29,9 +31,10 @@ enum During {
     FirstBoot,
     Goal,
     Config,
+    Update,
 }
 
-const ALL: [During; 3] = [During::FirstBoot, During::Goal, During::Config];
+const ALL: [During; 4] = [During::FirstBoot, During::Goal, During::Config];
 
 impl During {
     fn window_ms(self) -> u64 {
@@ -39,6 +42,7 @@ impl During {
             Self::FirstBoot => 9_000,
             Self::Goal => 1_800,
             Self::Config => 1_500,
+            Self::Update => 20_000,
         }
     }
 }
@@ -47,7 +51,7 @@ impl During {
 fn a_power_cut_leaves_exactly_the_old_or_exactly_the_new() {
     let cuts = if is_long() { 50 } else { 5 };
     let mut random = Random::new();
-    let mut appliance = Appliance::boot(Way::Disk);
+    let mut appliance = Appliance::boot_with(Way::Disk, soon_good);
     for nth in 0..cuts {
         let during = ALL[nth % ALL.len()];
         let after = Duration::from_millis(random.below(during.window_ms()));
@@ -56,12 +60,18 @@ fn a_power_cut_leaves_exactly_the_old_or_exactly_the_new() {
             During::FirstBoot => appliance = first_boot(after),
             During::Goal => goal(&mut appliance, nth, after),
             During::Config => config(&mut appliance, nth, after),
+            During::Update => update(&mut appliance, nth, after),
         }
         assert_eq!(appliance.boot.degraded, "");
         let verified = appliance.machine.ctl().run(&["audit", "verify"]).unwrap();
         assert_eq!(verified["intact"], true, "{verified:#}");
     }
     assert!(appliance.machine.power_off(POWER_OFF_LIMIT).unwrap());
+}
+
+/// No test waits a minute for a slot to be marked good.
+fn soon_good(options: &mut Options) {
+    options.config = Some("[update]\nhealthy_s = 5\n".to_owned());
 }
 
 /// A new machine whose first boot is cut short.
@@ -103,7 +113,10 @@ fn goal(appliance: &mut Appliance, nth: usize, after: Duration) {
 /// was only tried is the one from before.
 fn config(appliance: &mut Appliance, nth: usize, after: Duration) {
     let file = appliance.folder().join("new.toml");
-    let new = format!("[tools]\ncalls_per_caller_max = {}\n", 20 + nth);
+    let new = format!(
+        "[update]\nhealthy_s = 5\n[tools]\ncalls_per_caller_max = {}\n",
+        20 + nth
+    );
     std::fs::write(&file, &new).unwrap();
     let old = shown(appliance);
     let path = file.to_str().unwrap();
@@ -116,8 +129,43 @@ fn config(appliance: &mut Appliance, nth: usize, after: Duration) {
 }
 
 fn shown(appliance: &Appliance) -> String {
-    let shown = appliance.machine.ctl().run(&["config", "show"]).unwrap();
+    let shown = appliance.machine.ctl().run(&["config", "get"]).unwrap();
     shown["toml"].as_str().unwrap().to_owned()
+}
+
+/// The slot that runs is whole, whichever it is, and another update succeeds.
+fn update(appliance: &mut Appliance, nth: usize, after: Duration) {
+    let old = proven(appliance);
+    let release = old + 1 + nth as u64;
+    let builder = Builder::new(&appliance.folder());
+    let bundle = builder.bundle(release, &builder.root, &builder.key);
+    let mut install = start(appliance, &["update", "--image", &bundle, "--no-reboot"]);
+    cut(appliance, after);
+    let acknowledged = install.wait().unwrap().success();
+    let is = running(appliance).0;
+    assert!(is == old || is == release, "{is} runs");
+    assert!(is == release || !acknowledged, "acknowledged, and lost");
+    std::fs::remove_file(bundle).unwrap();
+}
+
+/// Waits until the slot that runs is marked good, without which there is no update.
+fn proven(appliance: &Appliance) -> u64 {
+    support::eventually(Duration::from_secs(120), || {
+        let (release, good) = running(appliance);
+        anyhow::ensure!(good, "release {release} is not marked good");
+        Ok(release)
+    })
+    .unwrap()
+}
+
+/// The release of the slot that runs, and whether it is marked good.
+fn running(appliance: &Appliance) -> (u64, bool) {
+    let slots = appliance.machine.ctl().run(&["slots"]).unwrap();
+    let row = rows(&slots, "slots")
+        .into_iter()
+        .find(|slot| slot["name"] == slots["running"])
+        .unwrap_or_else(|| panic!("no running slot: {slots:#}"));
+    (row["release"].as_u64().unwrap(), row["good"] == true)
 }
 
 fn cut(appliance: &mut Appliance, after: Duration) {
