@@ -34,7 +34,12 @@ enum During {
     Update,
 }
 
-const ALL: [During; 4] = [During::FirstBoot, During::Goal, During::Config];
+const ALL: [During; 4] = [
+    During::FirstBoot,
+    During::Goal,
+    During::Config,
+    During::Update,
+];
 
 impl During {
     fn window_ms(self) -> u64 {

@@ -65,6 +65,7 @@ fn host(way: Way, console: &Console) {
         host::raise_descriptor_limit().map_err(Into::into),
     );
     if way == Way::Machine {
+        host::give_terminals_to_console();
         report(
             "give the kernel log to the logger",
             host::give_kernel_log_to_logger().map_err(Into::into),

@@ -13,11 +13,11 @@ use super::peer::Peer;
 use super::status;
 use crate::agents::Agents;
 use crate::clients::Clients;
-use crate::{degraded, engine};
 use crate::emergency::Emergency;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
 use crate::update::Updates;
+use crate::{degraded, engine};
 
 /// Goals listed when the client does not say how many, and at most.
 const LISTED: u32 = 50;
