@@ -24,8 +24,7 @@ impl Change {
 /// The network comes first: a connection must be let in before it is served. A
 /// restarted orchestrator comes last: it serves whoever watches the others.
 ///
-/// The node's name is set by who applies the configuration; here it only counts
-/// for what is told to DHCP servers.
+/// The node's name is set by `provision`; the network tells it to DHCP servers.
 pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     use Change::{Reload, Restart};
     let listens = old.management != new.management;
@@ -37,6 +36,7 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
         || listens
         || ssh;
     let table = [
+        (old.node != new.node, Restart("provision")),
         (network, Reload("network")),
         (old.time != new.time, Restart("time")),
         (ssh, Restart("ssh")),

@@ -320,6 +320,10 @@ fn a_change_touches_only_who_reads_it() {
             "[management]\nlisten = \"0.0.0.0:9091\"",
             &[Reload("network"), Restart("orchestrator")],
         ),
+        (
+            "[node]\nname = \"other\"",
+            &[Restart("provision"), Reload("network")],
+        ),
         ("[approval]\nauto_up_to = \"low\"", &[Restart("tools")]),
         ("[runtime]\nthreads = 2", &[Restart("runtime")]),
         ("[network]\ndns = [\"192.0.2.1\"]", &[Reload("network")]),

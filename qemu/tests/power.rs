@@ -60,6 +60,7 @@ fn a_power_cut_leaves_exactly_the_old_or_exactly_the_new() {
     for nth in 0..cuts {
         let during = ALL[nth % ALL.len()];
         let after = Duration::from_millis(random.below(during.window_ms()));
+        settle(&appliance);
         eprintln!("cut {} of {cuts}: {during:?} after {after:?}", nth + 1);
         match during {
             During::FirstBoot => appliance = first_boot(after),
@@ -171,6 +172,19 @@ fn running(appliance: &Appliance) -> (u64, bool) {
         .find(|slot| slot["name"] == slots["running"])
         .unwrap_or_else(|| panic!("no running slot: {slots:#}"));
     (row["release"].as_u64().unwrap(), row["good"] == true)
+}
+
+/// Waits until this boot counts as a good one: three in a row that do not, and the
+/// next is in safe mode.
+fn settle(appliance: &Appliance) {
+    let good_ms = appliance.boot.ready_ms + 12_000;
+    support::eventually(Duration::from_secs(60), || {
+        let status = appliance.machine.ctl().run(&["status"])?;
+        let uptime = status["uptime_ms"].as_u64().unwrap_or_default();
+        anyhow::ensure!(uptime > good_ms, "up for {uptime} ms");
+        Ok(())
+    })
+    .unwrap();
 }
 
 fn cut(appliance: &mut Appliance, after: Duration) {

@@ -56,11 +56,7 @@ pub fn install(places: &Places, node: &Node) -> Result<(), String> {
         0o644,
         &root,
     )?;
-    install_ssh_keys(places, &node.ssh.authorized_keys)?;
-    nix::unistd::sethostname(&node.node.name).or_else(|error| match error {
-        nix::errno::Errno::EPERM => Ok(()), // a container may not; the file is there
-        error => Err(format!("cannot set the host name: {error}")),
-    })
+    install_ssh_keys(places, &node.ssh.authorized_keys)
 }
 
 /// A configuration, readable for every daemon.

@@ -9,6 +9,7 @@ mod install;
 mod offered;
 mod sources;
 
+use crate::pid1::host;
 use aios_config::node;
 
 /// No issue date after the year 2200 is believed, in Unix seconds.
@@ -39,6 +40,11 @@ pub fn run() -> std::process::ExitCode {
         }
     }
     configure(&found.config);
+    match set_name() {
+        // A container's runtime may forbid it; the file is there.
+        Ok(()) | Err(nix::errno::Errno::EPERM) => {}
+        Err(error) => say(&format!("cannot set the host name: {error}")),
+    }
     offered::forget();
     std::process::ExitCode::SUCCESS
 }
@@ -64,6 +70,19 @@ fn configure(given: &Option<(&'static str, String)>) {
     match install::put_config(&config, text).and_then(|()| install::put_config(&known, text)) {
         Ok(()) => say(&format!("configured from {source}")),
         Err(error) => say(&format!("NOT CONFIGURED: {source}: {error}")),
+    }
+}
+
+/// The host name: the one that the configuration says, else the certificate's.
+fn set_name() -> nix::Result<()> {
+    let config = crate::places::etc_dir().join("config.toml");
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    match aios_config::parse(&text)
+        .ok()
+        .and_then(|config| config.node.name)
+    {
+        Some(name) => nix::unistd::sethostname(name),
+        None => host::set_name(),
     }
 }
 
