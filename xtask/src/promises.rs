@@ -33,8 +33,10 @@ pub fn check(long: bool) -> Result<()> {
     );
     // Another folder, another time, another umask.
     let folder = tempfile::tempdir()?;
-    rustix::process::umask(Mode::from_raw_mode(0o077));
-    let again = rootfs::again(&binaries, folder.path(), long)?;
+    let usual = rustix::process::umask(Mode::from_raw_mode(0o077));
+    let again = rootfs::again(&binaries, folder.path(), long);
+    rustix::process::umask(usual);
+    let again = again?;
     ensure!(
         cache::sha256(&again)? == cache::sha256(&root.image)?,
         "the root file system is not reproducible: {} differs from {}; \
