@@ -59,8 +59,8 @@ pub struct Container {
     runtime: Option<Child>,
     pid: u32,
     port: u16,
-    /// Holds the port until it is handed to a process of its own.
-    listener: TcpListener,
+    /// Holds the port until the container has ended or a process of its own has it.
+    listener: Option<TcpListener>,
 }
 
 impl Container {
@@ -104,10 +104,10 @@ impl Container {
             runtime: Some(runtime),
             pid: 0,
             port: options.port,
-            listener,
+            listener: Some(listener.try_clone()?),
         };
         container.pid = container.wait_for_pid(&options.folder)?;
-        let (listener, pid) = (container.listener.try_clone()?, container.pid);
+        let pid = container.pid;
         thread::spawn(move || forward::serve(&listener, pid));
         Ok(container)
     }
@@ -124,13 +124,18 @@ impl Container {
 
     /// Is PID 1 gone?
     pub(crate) fn has_ended(&mut self) -> Result<bool> {
-        match &mut self.runtime {
-            Some(runtime) => Ok(runtime.try_wait()?.is_some()),
-            None => Ok(true),
+        let ended = match &mut self.runtime {
+            Some(runtime) => runtime.try_wait()?.is_some(),
+            None => true,
+        };
+        if ended {
+            self.listener = None;
         }
+        Ok(ended)
     }
 
     pub(crate) fn kill(&mut self) -> Result<()> {
+        self.listener = None;
         let Some(mut runtime) = self.runtime.take() else {
             return Ok(());
         };
@@ -145,7 +150,7 @@ impl Container {
     /// Leaves the container running, its port kept by a process of its own
     /// (`xtask forward`, which is the current executable).
     pub(crate) fn leave_running(mut self) -> Result<()> {
-        let inherited = self.listener.try_clone()?;
+        let inherited = self.listener.take().context("the container has ended")?;
         let log = File::create(self.bundle.join("forward.log"))?;
         // The child gets the listening socket itself, as its standard input:
         // there is no moment at which the port is not open.

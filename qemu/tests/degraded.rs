@@ -35,7 +35,7 @@ fn safe_mode_has_a_way_in_and_a_way_out_and_no_agents() {
     options.hardware.kernel_words = "aios.safe=1".to_owned();
     let mut machine = Machine::start(&artefacts(), &options).unwrap();
     let boot = machine.wait_ready(READY_LIMIT, |_| ()).unwrap();
-    assert!(boot.degraded.contains("safe-mode"), "{}", boot.degraded);
+    assert!(boot.degraded.contains("safe mode"), "{}", boot.degraded);
 
     let status = machine.ctl().run(&["status"]).unwrap();
     assert_eq!(status["state"], "degraded", "{status:#}");
