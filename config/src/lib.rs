@@ -29,7 +29,8 @@ pub use firewall::{Firewall, Ports, Protocol, Rule, Verdict};
 pub use network::{BondMode, FIRST, Interface, Ipv6, Kind, Network, Route};
 pub use report::Problem;
 pub use services::{
-    Approval, Console, Management, Node, Risk, Runtime, Tools, Update, is_host_name,
+    Approval, Console, Data, Encryption, Management, Node, Risk, Runtime, Tools, Update,
+    is_host_name,
 };
 pub use ssh::Ssh;
 pub use time::{Time, TimeServer};
@@ -68,6 +69,8 @@ pub struct Config {
     pub update: Update,
     /// `[console]`: the status page.
     pub console: Console,
+    /// `[data]`: how the data partition is kept.
+    pub data: Data,
 }
 
 /// Reads a configuration.
@@ -119,6 +122,7 @@ fn read(root: &Table<'_>) -> Config {
         ssh: root.table("ssh", Ssh::read),
         update: root.table("update", Update::read),
         console: root.table("console", Console::read),
+        data: root.table("data", Data::read),
     };
     root.refuse_the_rest();
     config

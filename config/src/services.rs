@@ -209,3 +209,51 @@ impl Console {
         }
     }
 }
+
+/// How the data partition is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// As it is.
+    None,
+    /// The key is in a TPM 2.0.
+    Tpm2,
+    /// A person types the passphrase at each start.
+    Passphrase,
+}
+
+impl Choice for Encryption {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("none", Self::None),
+        ("tpm2", Self::Tpm2),
+        ("passphrase", Self::Passphrase),
+    ];
+}
+
+impl Encryption {
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        let found = Self::ALL.iter().find(|(_, one)| *one == self);
+        found.map_or("", |(word, _)| word)
+    }
+
+    /// What this word means.
+    pub fn of(word: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(one, _)| *one == word);
+        found.map(|(_, meaning)| *meaning)
+    }
+}
+
+/// `[data]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Data {
+    /// Whether the data partition is encrypted; not said: as it is, on a new node not.
+    pub encryption: Option<Encryption>,
+}
+
+impl Data {
+    pub(crate) fn read(table: &Table<'_>) -> Self {
+        Self {
+            encryption: table.choice("encryption"),
+        }
+    }
+}

@@ -64,6 +64,7 @@ fn the_reference_names_every_key() {
         "ssh",
         "update",
         "console",
+        "data",
     ] {
         let report = problems(&format!("[{table}]\nzzzzzzzz = 1\n"));
         let known = report[0].split("there are ").nth(1).unwrap();

@@ -108,7 +108,7 @@ mod tests {
             parse("www:x:33:33::/var/www:/bin/sh", "www")
                 .unwrap()
                 .groups,
-            vec![]
+            Vec::<u32>::new()
         );
     }
 }

@@ -11,6 +11,9 @@ use crate::places;
 /// No more are read, nor longer ones: they end in packets and on screens.
 const COUNT_MAX: usize = 64;
 
+/// The data partition is not encrypted as the configuration asks.
+const ENCRYPTION: &str = "data-encryption";
+
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -64,9 +67,23 @@ pub fn publish(all: &[Condition]) -> std::io::Result<()> {
     std::fs::write(path(), lines.collect::<String>())
 }
 
-/// What PID 1 made known; nothing when it did not.
+/// What PID 1 and the keeper made known; nothing when they did not.
 pub fn read() -> Vec<Condition> {
-    parse(&std::fs::read_to_string(path()).unwrap_or_default())
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let mut all = parse(&read(path()));
+    let encryption = read(folder().join(ENCRYPTION));
+    if !encryption.is_empty() {
+        all.push(Condition::new(ENCRYPTION, &encryption));
+    }
+    all
+}
+
+/// The keeper: what is not as it should be with the data partition's encryption; empty: nothing.
+///
+/// # Errors
+/// When memory is full.
+pub fn publish_encryption(difference: &str) -> std::io::Result<()> {
+    std::fs::write(folder().join(ENCRYPTION), difference)
 }
 
 /// Is this boot in safe mode?

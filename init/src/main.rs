@@ -13,7 +13,8 @@
 //! 6. `console` ([`console`]) shows a status page to who sits before the machine.
 //! 7. `keeper` ([`keeper`]) does the machine's slow chores: what a crash left, the
 //!    boot counter, growing the data partition, saving time and entropy.
-//! 8. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
+//! 8. `unlock` ([`unlock`]) makes or opens an encrypted data partition, before all others.
+//! 9. `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts
 //!    everything and ends the machine.
 //!
 //! What a service is, is said by its manifest ([`manifest`]; keys in README.md).
@@ -35,6 +36,7 @@ mod provision;
 mod shutdown;
 mod supervise;
 mod units;
+mod unlock;
 mod wire;
 
 use std::process::ExitCode;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Some("console") => report(console::run()),
         Some("logger") => report(logger::run()),
         Some("provision") => provision::run(),
+        Some("unlock") => unlock::run(arguments.get(1..).unwrap_or_default()),
         Some("unit-run") => units::run::run(arguments.get(1)),
         Some("keeper") => report(keeper::run()),
         _ => usage(),

@@ -12,9 +12,11 @@ use crate::machine::{Options, Way};
 
 // In the instance's folder, which is QEMU's current one.
 /// The socket at which a person may attach to the serial console.
-const CONSOLE: &str = "console.sock";
+pub(crate) const CONSOLE: &str = "console.sock";
 /// The socket of the front panel.
 pub(crate) const PANEL: &str = "qmp.sock";
+/// The socket of the emulated TPM.
+pub(crate) const TPM: &str = "tpm.sock";
 /// The firmware's variables.
 pub(crate) const VARIABLES: &str = "efi-variables.fd";
 
@@ -98,6 +100,10 @@ fn machine(all: &mut Arguments, options: &Options) {
     });
     all.words(&format!("-smp {} -m {}", options.cpus, options.memory_mib));
     all.words("-device virtio-rng-pci");
+    if options.hardware.tpm {
+        all.pair("-chardev", format!("socket,id=tpm,path={TPM}"));
+        all.words("-tpmdev emulator,id=tpm0,chardev=tpm -device tpm-crb,tpmdev=tpm0");
+    }
     if let Some(clock) = &options.hardware.clock {
         all.pair("-rtc", format!("base={clock},clock=vm"));
     }

@@ -16,6 +16,8 @@ pub struct Hardware {
     pub clock: Option<String>,
     /// The network cable is not plugged in. The interface is there, without a link.
     pub unplugged: bool,
+    /// A TPM 2.0, emulated by swtpm; its memory is the instance's folder `tpm`.
+    pub tpm: bool,
     /// Added to the kernel command line (only [`crate::Way::Vm`]).
     pub kernel_words: String,
     /// More disks, after the first; raw images, on the same bus.

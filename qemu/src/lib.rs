@@ -26,6 +26,7 @@ pub mod forward;
 pub mod hardware;
 pub mod machine;
 pub mod qmp;
+mod tpm;
 pub mod vm;
 
 pub use artefacts::Artefacts;

@@ -1,7 +1,8 @@
 //! One running appliance, whichever way it was booted.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -265,6 +266,22 @@ impl Machine {
     /// When its log cannot be read.
     pub fn console_text(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&std::fs::read(&self.console)?).into_owned())
+    }
+
+    /// Types a line on the serial console.
+    ///
+    /// # Errors
+    /// A container has none; or QEMU does not take it.
+    pub fn type_line(&self, line: &str) -> Result<()> {
+        let path = self.console.with_file_name(crate::arguments::CONSOLE);
+        let mut console = UnixStream::connect(&path)
+            .with_context(|| format!("no console at {}", path.display()))?;
+        console.write_all(format!("{line}\n").as_bytes())?;
+        console.shutdown(std::net::Shutdown::Write)?;
+        // Until QEMU has taken it all and closes: a connection cut before would lose it.
+        console.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let _ = console.read(&mut [0; 1]);
+        Ok(())
     }
 
     /// Waits until the console has shown `text`, and gives back all that it has shown.

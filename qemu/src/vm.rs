@@ -22,6 +22,8 @@ pub struct Vm {
     child: Option<Child>,
     /// The socket of its front panel.
     panel: PathBuf,
+    /// Ends by itself when QEMU is gone.
+    tpm: Option<Child>,
 }
 
 impl Vm {
@@ -39,6 +41,10 @@ impl Vm {
         if options.hardware.firmware == Firmware::Uefi {
             ensure_variables(&options.folder)?;
         }
+        let tpm = match options.hardware.tpm {
+            true => Some(crate::tpm::start(&options.folder)?),
+            false => None,
+        };
         let log = File::create(options.folder.join("qemu.log"))?;
         let child = Command::new("qemu-system-x86_64")
             .args(arguments::of(artefacts, options, &disk, node, console)?)
@@ -53,6 +59,7 @@ impl Vm {
         let mut vm = Self {
             child: Some(child),
             panel: options.folder.join(arguments::PANEL),
+            tpm,
         };
         if options.hardware.unplugged {
             let mut panel = vm.wait_for_panel()?;
@@ -100,11 +107,16 @@ impl Vm {
             child.kill().context("cannot kill QEMU")?;
             child.wait()?;
         }
+        // QEMU's end is the emulated TPM's: the next machine must not find it still there.
+        if let Some(mut tpm) = self.tpm.take() {
+            tpm.wait()?;
+        }
         Ok(())
     }
 
     pub(crate) fn leave_running(mut self) {
         self.child = None;
+        self.tpm = None;
     }
 }
 

@@ -24,10 +24,11 @@ const LAYER_RECIPE: &str = "5";
 pub const SUITE: &str = "bookworm";
 
 /// Packages beyond the essential ones and apt.
-const PACKAGES: [&str; 8] = [
+const PACKAGES: [&str; 9] = [
     "busybox",
     "ca-certificates",
     "chrony",
+    "cryptsetup-bin",
     "dhcpcd-base",
     "dropbear-bin",
     "e2fsprogs",

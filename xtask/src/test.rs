@@ -22,6 +22,7 @@ const TESTS: &[host::Need] = &[
     ),
     ("dhcpcd-base", "the DHCP client, in a network namespace"),
     ("dnsmasq-base", "plays the DHCP server and router"),
+    ("swtpm", "plays a TPM 2.0"),
     ("dropbear-bin", "dbclient: logs in to the appliance by SSH"),
 ];
 

@@ -3,7 +3,8 @@
 //!
 //! Only the last partition, only when there is more than 8 MiB to gain, and only
 //! on the disk that `/data` is mounted from. ext4 grows by itself (in the kernel),
-//! in transactions of its journal.
+//! in transactions of its journal. An encrypted partition grows before it is opened
+//! (`unlock`), as its mapping could not without the key; here only its file system.
 
 use std::fs::{self, File};
 use std::io;
@@ -51,9 +52,7 @@ pub(super) fn grow() -> io::Result<Option<String>> {
     let Some(place) = place(fs::metadata(DATA)?.dev()) else {
         return Ok(None); // in memory
     };
-    if let Some((number, disk)) = &place.partition {
-        grow_partition(&place.device, *number, disk)?;
-    }
+    place.grow()?;
     let before = size_of_file_system()?;
     grow_file_system(sectors(&place.device)?)?;
     let after = size_of_file_system()?;
@@ -64,6 +63,24 @@ pub(super) fn grow() -> io::Result<Option<String>> {
         mib(after)
     );
     Ok((after > before).then_some(grown))
+}
+
+/// Grows the partition that is this device, in use or not; nothing when it is no partition.
+///
+/// # Errors
+/// The table cannot be changed, or the disk does not take it.
+pub fn grow_partition(device: &Path) -> io::Result<()> {
+    let place = place(fs::metadata(device)?.rdev());
+    place.map_or(Ok(()), |place| place.grow())
+}
+
+impl Place {
+    fn grow(&self) -> io::Result<()> {
+        match &self.partition {
+            Some((number, disk)) => grow_table(&self.device, *number, disk),
+            None => Ok(()),
+        }
+    }
 }
 
 fn place(device: u64) -> Option<Place> {
@@ -86,7 +103,7 @@ fn number(path: &Path) -> io::Result<u64> {
     text.trim().parse().map_err(io::Error::other)
 }
 
-fn grow_partition(device: &Path, number_: usize, disk: &Path) -> io::Result<()> {
+fn grow_table(device: &Path, number_: usize, disk: &Path) -> io::Result<()> {
     if number(&disk.join("queue/logical_block_size"))? != SECTOR as u64 {
         return Ok(());
     }

@@ -4,16 +4,20 @@
 //!    how the last run ended is said ([`crash`]).
 //! 2. When READY was held for ten seconds: the boot counter is cleared; then the
 //!    data partition and its file system grow to the disk ([`grow`]).
-//! 3. From then on the time is saved every five minutes and an entropy seed every
+//! 3. Whether the data partition is encrypted as the configuration asks is looked at every
+//!    ten seconds ([`encryption`]).
+//! 4. From then on the time is saved every five minutes and an entropy seed every
 //!    hour, so that a power cut costs no more than that.
 //!
 //! It can be killed at any time: each chore is whole or not done, and is done again.
 
 mod crash;
+mod encryption;
 mod grow;
 mod table;
 
 pub use crash::end_of_run;
+pub use grow::grow_partition;
 
 use std::time::{Duration, Instant};
 
@@ -47,8 +51,13 @@ pub fn run() -> std::io::Result<()> {
         Ok(Some(done)) => tell(5, &done),
         Err(error) => tell(3, &format!("the data partition does not grow: {error}")),
     }
+    let mut encryption = encryption::Watch::default();
     let (mut time, mut seeded) = (Instant::now(), Instant::now());
     loop {
+        report(
+            "compare the data partition with the configuration",
+            encryption.look(),
+        );
         pause(LOOK_EVERY_MS * 10);
         if time.elapsed() >= TIME_EVERY {
             time = Instant::now();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::{check, mounts, partuuid};
+use super::{check, mounts, partuuid, reset, unlock};
 
 /// How long a disk may take to appear.
 const DEVICE_PATIENCE_MS: u64 = 10_000;
@@ -44,7 +44,7 @@ enum Source {
 pub fn mount_disk(say: &mut dyn FnMut(String)) -> Keeps {
     let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let mounted = match parse(&command_line) {
-        Some(source) => wait_for(&source).and_then(|device| mount_device(&device, say)),
+        Some(source) => wait_for(&source).and_then(|device| mount_data(&device, say)),
         None => Err("the kernel command line has no aios.data=".to_owned()),
     };
     let Err(reason) = mounted else {
@@ -105,6 +105,22 @@ pub fn by_label(block_devices: &Path, label: &str) -> Option<PathBuf> {
         }
     }
     None
+}
+
+/// Mounts what is on the device, opened if it is encrypted. A disk that a factory reset makes
+/// anew is mounted once more.
+fn mount_data(device: &Path, say: &mut dyn FnMut(String)) -> Result<(), String> {
+    mount_device(&unlock::ready(device)?, say)?;
+    if !reset::is_asked(Path::new(DATA)) {
+        return Ok(());
+    }
+    if let Err(why) = unlock::reset(device) {
+        say(format!("factory reset: the disk is not made anew: {why}"));
+    }
+    match mounts::is_mount_point(Path::new(DATA)) {
+        true => Ok(()),
+        false => mount_device(&unlock::ready(device)?, say),
+    }
 }
 
 fn mount_device(device: &Path, say: &mut dyn FnMut(String)) -> Result<(), String> {

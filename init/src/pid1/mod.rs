@@ -33,6 +33,7 @@ mod supervisor;
 mod sysctl;
 mod timeline;
 mod trial;
+mod unlock;
 mod watchdog;
 
 pub use sandbox::is_deniable;

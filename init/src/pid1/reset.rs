@@ -2,7 +2,8 @@
 //! before anything uses it.
 //!
 //! The orchestrator leaves a mark, durably, and asks for a reboot. **The mark goes
-//! last**: a power cut on the way leaves it, and the next boot goes on.
+//! last**: a power cut on the way leaves it, and the next boot goes on. A disk that is
+//! or will be encrypted is made anew instead ([`super::unlock`]), which ends the mark too.
 
 use std::io;
 use std::path::Path;
@@ -13,13 +14,18 @@ const MARK: [&str; 3] = ["state", "orchestrator", "factory-reset"];
 /// ext4's own folder.
 const KEPT: &str = "lost+found";
 
-/// Erases what is on the data disk if that was asked for.
-pub fn if_asked(data: &Path, say: &mut dyn FnMut(String)) {
+/// Was it asked for?
+pub fn is_asked(data: &Path) -> bool {
     let mark = MARK
         .iter()
         .fold(data.to_owned(), |path, part| path.join(part));
     // Not followed: the folder is a service's own.
-    if !std::fs::symlink_metadata(&mark).is_ok_and(|found| found.is_file()) {
+    std::fs::symlink_metadata(&mark).is_ok_and(|found| found.is_file())
+}
+
+/// Erases what is on the data disk if that was asked for.
+pub fn if_asked(data: &Path, say: &mut dyn FnMut(String)) {
+    if !is_asked(data) {
         return;
     }
     say("factory reset: erasing what this node was given and has learned".to_owned());

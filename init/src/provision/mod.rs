@@ -7,7 +7,7 @@
 
 mod install;
 mod offered;
-mod sources;
+pub mod sources;
 
 use crate::pid1::host;
 use aios_config::node;

@@ -52,6 +52,12 @@ pub fn find(is_provisioned: bool) -> Found {
     found
 }
 
+/// May a configuration be found? Cheap: it only looks where one could be.
+pub fn may_configure() -> bool {
+    Path::new(FW_CFG_CONFIG).exists()
+        || data::by_label(Path::new("/sys/class/block"), LABEL).is_some()
+}
+
 impl Found {
     fn add(&mut self, name: &'static str, node: Option<String>, config: Option<String>) {
         let named = |text: String| (name, text);

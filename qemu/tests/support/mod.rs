@@ -71,12 +71,22 @@ impl Appliance {
         change: impl FnOnce(&mut Options),
         first: impl FnOnce(&Artefacts, &Options),
     ) -> Self {
+        Self::boot_helped(way, change, first, |_| ())
+    }
+
+    /// The same, with something done on its console before it can be ready.
+    pub fn boot_helped(
+        way: Way,
+        change: impl FnOnce(&mut Options),
+        first: impl FnOnce(&Artefacts, &Options),
+        help: impl FnOnce(&Machine),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(way, folder.path()).unwrap();
         change(&mut options);
         let artefacts = artefacts();
         first(&artefacts, &options);
-        let (machine, boot) = start(&artefacts, &options);
+        let (machine, boot) = start(&artefacts, &options, help);
         Self {
             machine,
             boot,
@@ -88,7 +98,12 @@ impl Appliance {
 
     /// Boots it again with the state that it left.
     pub fn boot_again(&mut self) {
-        let (machine, boot) = start(&self.artefacts, &self.options);
+        self.boot_again_helped(|_| ());
+    }
+
+    /// The same, with something done on its console before it can be ready.
+    pub fn boot_again_helped(&mut self, help: impl FnOnce(&Machine)) {
+        let (machine, boot) = start(&self.artefacts, &self.options, help);
         self.machine = machine;
         self.boot = boot;
     }
@@ -130,8 +145,9 @@ impl Appliance {
     }
 }
 
-fn start(artefacts: &Artefacts, options: &Options) -> (Machine, Boot) {
+fn start(artefacts: &Artefacts, options: &Options, help: impl FnOnce(&Machine)) -> (Machine, Boot) {
     let mut machine = Machine::start(artefacts, options).unwrap();
+    help(&machine);
     let boot = machine
         .wait_ready(READY_LIMIT, |phase| {
             eprintln!("phase {} {} ms", phase.number, phase.done_ms)
