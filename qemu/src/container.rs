@@ -124,14 +124,13 @@ impl Container {
 
     /// Is PID 1 gone?
     pub(crate) fn has_ended(&mut self) -> Result<bool> {
-        let ended = match &mut self.runtime {
-            Some(runtime) => runtime.try_wait()?.is_some(),
-            None => true,
-        };
-        if ended {
-            self.listener = None;
+        if let Some(runtime) = &mut self.runtime
+            && runtime.try_wait()?.is_none()
+        {
+            return Ok(false);
         }
-        Ok(ended)
+        self.kill()?; // tidies up: its name and its port may be used again
+        Ok(true)
     }
 
     pub(crate) fn kill(&mut self) -> Result<()> {
