@@ -114,7 +114,12 @@ fn a_release_is_installed_into_the_other_slot_and_bad_ones_change_nothing() {
     let half = fs::metadata(&path).unwrap().len() / 2;
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_len(half).unwrap();
-    refused(&machine, path.to_str().unwrap(), "cut short");
+    // aiosctl sees that before it sends anything.
+    let cut = machine
+        .ctl()
+        .output(&["update", "--image", path.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&cut.unwrap().stderr).into_owned();
+    assert!(said.contains("and should have"), "{said}");
 
     let answer = update(
         &machine,
@@ -123,7 +128,8 @@ fn a_release_is_installed_into_the_other_slot_and_bad_ones_change_nothing() {
     assert_eq!(
         (&answer["outcome"], &answer["slot"]),
         (&"running".into(), &"b".into()),
-        "{answer:#}"
+        "{answer:#}\n{}",
+        machine.console_text().unwrap()
     );
     assert_eq!(answer["release"], release + 1);
     let second = good(&machine);

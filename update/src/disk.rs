@@ -9,7 +9,7 @@ use rustix::fs::{Advice, OFlags};
 use sha2::{Digest, Sha256};
 
 use crate::bundle::{Part, hex};
-use crate::environment::{Environment, LENGTH};
+use crate::environment::{Environment, LENGTH, OFFSET};
 use crate::error::Failure;
 use crate::slots::VARIABLES;
 
@@ -23,7 +23,7 @@ const PIECE: usize = 1 << 20;
 pub fn environment(path: &Path) -> Result<Environment, Failure> {
     let mut block = [0; LENGTH];
     let file = File::open(path).map_err(Failure::io("open", path))?;
-    file.read_exact_at(&mut block, 0)
+    file.read_exact_at(&mut block, OFFSET)
         .map_err(Failure::io("read", path))?;
     Ok(Environment::decode(&block)?)
 }
@@ -35,7 +35,7 @@ pub fn environment(path: &Path) -> Result<Environment, Failure> {
 pub fn put_environment(path: &Path, environment: &Environment) -> Result<(), Failure> {
     let block = environment.encode(&VARIABLES)?;
     let file = exclusive(path, false)?;
-    match file.write_at(&block, 0) {
+    match file.write_at(&block, OFFSET) {
         Ok(LENGTH) => file.sync_all().map_err(Failure::io("sync", path)),
         Ok(_) => Err(Failure::io("write all of", path)(
             io::ErrorKind::WriteZero.into(),

@@ -12,6 +12,10 @@
 /// Bytes of a block.
 pub const LENGTH: usize = 1024;
 
+/// Where it begins on its partition. GRUB writes to files only; so the partition is a
+/// tar archive with one, whose content follows a header of this length.
+pub const OFFSET: u64 = 512;
+
 /// Bytes that a disk writes whole.
 const SECTOR: usize = 512;
 

@@ -16,10 +16,10 @@ pub enum Failure {
     #[error(transparent)]
     NoSlots(#[from] NoSlots),
     /// The bundle is not what it should be.
-    #[error("the bundle is refused: {0}")]
+    #[error("the bundle is refused")]
     Refused(#[from] Refusal),
     /// It is a good bundle, but not for this machine now.
-    #[error("nothing was changed: {0}")]
+    #[error("nothing was changed")]
     No(#[from] No),
     /// An image is larger than the partition for it.
     #[error(

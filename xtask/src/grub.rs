@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use aios_update::environment::{Environment, LENGTH, OFFSET};
 use anyhow::{Context, Result, ensure};
 
 use crate::{exec, tar};
@@ -102,20 +103,23 @@ pub fn core(folder: &Path, firmware: Firmware) -> Result<Vec<u8>> {
 }
 
 /// The content of the partition `grubenv`: a tar archive, which is the smallest file
-/// system that GRUB can write a file of in place. The environment is at byte
-/// [`tar::BLOCK`]; its variables fit into one sector, so that writing it is atomic.
+/// system that GRUB can write a file of in place.
 ///
 /// # Errors
 /// When it is longer than an environment can be.
 pub fn environment(variables: &[(&str, &str)]) -> Result<Vec<u8>> {
-    const LENGTH: usize = 1024;
-    let mut block = b"# GRUB Environment Block\n".to_vec();
+    let mut environment = Environment::default();
     for (name, value) in variables {
-        block.extend_from_slice(format!("{name}={value}\n").as_bytes());
+        environment.set(name, value);
     }
-    ensure!(block.len() <= SECTOR, "the environment is too long");
-    block.resize(LENGTH, b'#');
-    tar::archive(&[("grubenv", &block)])
+    let names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
+    let archive = tar::archive(&[("grubenv", &environment.encode(&names)?)])?;
+    let at = usize::try_from(OFFSET)?;
+    ensure!(
+        Environment::decode(&archive[at..at + LENGTH])? == environment,
+        "the environment is not where updates look for it"
+    );
+    Ok(archive)
 }
 
 /// A slot's own part of the configuration: loads its kernel with these words, in which
