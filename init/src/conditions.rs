@@ -14,6 +14,9 @@ const COUNT_MAX: usize = 64;
 /// The data partition is not encrypted as the configuration asks.
 const ENCRYPTION: &str = "data-encryption";
 
+/// The installer runs, and nothing else.
+pub const INSTALLER: &str = "installer";
+
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
@@ -38,11 +41,16 @@ impl Condition {
         self.id == "safe-mode"
     }
 
+    /// Was the machine started to install aiOS on it?
+    pub fn is_installer(&self) -> bool {
+        self.id == INSTALLER
+    }
+
     /// As the READY line names it; empty when it does not keep a boot from being whole.
     pub fn name(&self) -> String {
         match self.id.as_str() {
             "manifest" => "a manifest".to_owned(),
-            "kernel-settings" => String::new(),
+            "kernel-settings" | INSTALLER => String::new(),
             id => id.replace('-', " "),
         }
     }

@@ -26,6 +26,7 @@ mod conditions;
 mod console;
 mod control;
 mod durable;
+mod installer;
 mod keeper;
 mod logger;
 mod manifest;

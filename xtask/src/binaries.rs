@@ -11,6 +11,7 @@ use crate::{exec, host, paths};
 /// The packages, and where each one's executable goes on the appliance.
 const PRODUCTS: &[(&str, &str, &str)] = &[
     ("aios-init", "aios-init", "usr/lib/aios"),
+    ("aios-install", "aios-install", "usr/lib/aios"),
     ("aios-runtime", "aios-runtime", "usr/lib/aios"),
     ("aios-memory", "aios-memory", "usr/lib/aios"),
     ("aios-tools", "aios-tools", "usr/lib/aios"),

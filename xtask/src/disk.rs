@@ -14,7 +14,7 @@ use crate::grub::Firmware;
 use crate::kernel::Kernel;
 use crate::layout::{self, MIB, Partition};
 use crate::rootfs::Root;
-use crate::{esp, ext, grub, host, image};
+use crate::{esp, ext, grub, host, image, iso};
 
 const SECTOR: u64 = 512;
 
@@ -38,10 +38,28 @@ pub struct Parts<'a> {
     pub root: &'a Root,
     /// An empty data file system.
     pub data: &'a Path,
-    /// A provisioning file (`node.toml`), with the node's private key in it.
-    pub node: Option<&'a Path>,
-    /// Does it install itself to another disk when it is booted?
-    pub installer: bool,
+    /// What is in the partition `AIOS-CONFIG`: `node.toml`, which holds the node's private
+    /// key, and `install.toml`. Without any there is no such partition.
+    pub config: &'a [(&'static str, &'a Path)],
+    /// What is it when it is booted?
+    pub kind: Kind,
+}
+
+/// What an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A node's disk.
+    Disk,
+    /// It installs what is on it to another disk.
+    Installer,
+    /// The same, and it is a CD-ROM, too.
+    InstallerCd,
+}
+
+impl Kind {
+    fn is_installer(self) -> bool {
+        self != Self::Disk
+    }
 }
 
 /// Makes an empty data file system.
@@ -59,18 +77,23 @@ pub fn data(path: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When a tool fails or the kernel is too big.
-pub fn boot(path: &Path, kernel: &Kernel, root: &Root) -> Result<()> {
+pub fn boot(path: &Path, kernel: &Kernel, root: &Root, kind: Kind) -> Result<()> {
     host::ensure(&[host::DISK])?;
     let work = tempfile::tempdir()?;
-    let config = work.path().join("slot.cfg");
-    fs::write(
-        &config,
-        grub::slot_config(&image::command_line_for_disk(root)),
-    )?;
-    let files = [
+    let config = |name: &str, command_line: &str| -> Result<PathBuf> {
+        let path = work.path().join(name);
+        fs::write(&path, grub::slot_config(command_line))?;
+        Ok(path)
+    };
+    let slot = config("slot.cfg", &image::command_line_for_disk(root))?;
+    let cd = config("cd.cfg", &image::command_line_for_cd(root))?;
+    let mut files = vec![
         ("bzImage", kernel.image.as_path()),
-        ("slot.cfg", config.as_path()),
+        ("slot.cfg", slot.as_path()),
     ];
+    if kind == Kind::InstallerCd {
+        files.push(("cd.cfg", cd.as_path()));
+    }
     let options = ["-t", "ext2", "-L", "aios-boot"];
     let length = layout::BOOT_MIB * MIB;
     ext::make(path, length, &options, &uuid("boot-a"), &files)
@@ -83,8 +106,9 @@ pub fn boot(path: &Path, kernel: &Kernel, root: &Root) -> Result<()> {
 pub fn build(path: &Path, parts: &Parts) -> Result<()> {
     host::ensure(&[host::DISK])?;
     let work = tempfile::tempdir()?;
-    let (placed, total) = layout::place(parts.node.is_some());
-    let mode = if parts.node.is_some() { 0o600 } else { 0o644 };
+    let secret = !parts.config.is_empty();
+    let (placed, total) = layout::place(secret, parts.kind.is_installer());
+    let mode = if secret { 0o600 } else { 0o644 };
     let disk = create(path, total * MIB, mode)?;
     partition(path, &layout::script(&placed))?;
     for (partition, at) in &placed {
@@ -93,7 +117,21 @@ pub fn build(path: &Path, parts: &Parts) -> Result<()> {
         }
     }
     install_grub(&disk, work.path())?;
+    if parts.kind == Kind::InstallerCd {
+        make_cd(&disk, work.path(), &placed, total * MIB)?;
+    }
     Ok(disk.sync_all()?)
+}
+
+fn make_cd(disk: &File, work: &Path, placed: &[(Partition, u64)], length: u64) -> Result<()> {
+    let esp = placed.iter().find(|(partition, _)| partition.name == "esp");
+    let contents = iso::Contents {
+        length,
+        core: grub::core(work, Firmware::BiosCd)?,
+        esp: esp.context("there is no EFI system partition")?.1 * MIB,
+        name: "AIOS",
+    };
+    iso::add(disk, &contents)
 }
 
 /// The file that goes into a partition; none for those that start empty.
@@ -106,21 +144,19 @@ fn content(work: &Path, partition: &Partition, parts: &Parts) -> Result<Option<P
         }
         "grubenv" => {
             let mut variables = NEW.to_vec();
-            if parts.installer {
+            if parts.kind.is_installer() {
                 variables.push(("install", "1"));
             }
             fs::write(&file, grub::environment(&variables)?)?;
         }
         layout::CONFIG => {
-            let node = parts.node.context("nothing to provision with")?;
             let options = ["-t", "ext4", "-O", "^has_journal", "-L", layout::CONFIG];
-            let files = [("node.toml", node)];
             let length = partition.mib * MIB;
-            ext::make(&file, length, &options, &partition.uuid(), &files)?;
+            ext::make(&file, length, &options, &partition.uuid(), parts.config)?;
         }
         "boot-a" => return Ok(Some(parts.boot.to_owned())),
         "root-a" => return Ok(Some(parts.root.image.clone())),
-        "aios-data" => return Ok(Some(parts.data.to_owned())),
+        layout::DATA if !parts.kind.is_installer() => return Ok(Some(parts.data.to_owned())),
         _ => return Ok(None),
     }
     Ok(Some(file))
@@ -261,28 +297,32 @@ mod tests {
             version: "0".into(),
         };
         let (data_image, node) = (file("data", "DATA"), file("node.toml", "[node]"));
-        let build = |name: &str, node: Option<&Path>| {
+        let build = |name: &str, node: Option<&Path>, kind: Kind| {
+            let config: Vec<_> = node.iter().map(|path| ("node.toml", *path)).collect();
             let boot_image = folder.path().join("boot.img");
-            boot(&boot_image, &kernel, &root).unwrap();
+            boot(&boot_image, &kernel, &root, Kind::InstallerCd).unwrap();
             let path = folder.path().join(name);
             let parts = Parts {
                 boot: &boot_image,
                 root: &root,
                 data: &data_image,
-                node,
-                installer: false,
+                config: &config,
+                kind,
             };
             super::build(&path, &parts).unwrap();
             path
         };
-        let (first, second) = (build("one", Some(&node)), build("two", Some(&node)));
+        let (first, second) = (
+            build("one", Some(&node), Kind::Disk),
+            build("two", Some(&node), Kind::Disk),
+        );
         assert_eq!(
             crate::cache::sha256(&first).unwrap(),
             crate::cache::sha256(&second).unwrap()
         );
         let table = dump(&first);
         assert_eq!(table.len(), 9, "{table:?}");
-        let mut expected: Vec<String> = layout::place(true)
+        let mut expected: Vec<String> = layout::place(true, false)
             .0
             .iter()
             .map(|(partition, at)| {
@@ -299,7 +339,17 @@ mod tests {
             .collect();
         expected.sort();
         assert_eq!(table, expected);
-        assert_eq!(dump(&build("three", None)).len(), 8);
+        assert_eq!(dump(&build("three", None, Kind::Disk)).len(), 8);
+        // An installer, CD-ROM or not, has everything at the same place, and a small end.
+        for kind in [Kind::Installer, Kind::InstallerCd] {
+            let image = build("four", Some(&node), kind);
+            let starts = |lines: &[String]| {
+                let start = |line: &String| line.split(',').next().unwrap_or_default().to_owned();
+                lines.iter().map(start).collect::<Vec<_>>()
+            };
+            assert_eq!(starts(&dump(&image)), starts(&table), "{kind:?}");
+            assert!(fs::metadata(&image).unwrap().len() < 480 * MIB, "{kind:?}");
+        }
     }
 
     #[test]

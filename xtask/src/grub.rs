@@ -42,7 +42,9 @@ const MODULES: [&str; 17] = [
 pub enum Firmware {
     /// Boot sector and core image.
     Bios,
-    /// One EFI program. Not signed: Secure Boot must be off.
+    /// The same from a CD-ROM.
+    BiosCd,
+    /// One EFI program, for disks and CD-ROMs. Not signed: Secure Boot must be off.
     Uefi,
 }
 
@@ -50,18 +52,32 @@ impl Firmware {
     fn format(self) -> &'static str {
         match self {
             Self::Bios => "i386-pc",
+            Self::BiosCd => "i386-pc-eltorito",
             Self::Uefi => "x86_64-efi",
         }
     }
 
     /// Where Debian keeps GRUB's parts.
     fn parts(self) -> String {
-        format!("/usr/lib/grub/{}", self.format())
+        let folder = match self {
+            Self::Bios | Self::BiosCd => "i386-pc",
+            Self::Uefi => "x86_64-efi",
+        };
+        format!("/usr/lib/grub/{folder}")
+    }
+
+    /// What it is told before its configuration. UEFI has names of its own for CD-ROMs,
+    /// by which the configuration knows them; BIOS numbers them like disks.
+    fn prelude(self) -> &'static str {
+        match self {
+            Self::BiosCd => "set cd=1\n",
+            Self::Bios | Self::Uefi => "",
+        }
     }
 
     fn own_modules(self) -> &'static [&'static str] {
         match self {
-            Self::Bios => &["biosdisk"],
+            Self::Bios | Self::BiosCd => &["biosdisk"],
             // So that Linux inherits a screen.
             Self::Uefi => &["efi_gop", "efi_uga"],
         }
@@ -84,9 +100,10 @@ const SECOND_SEGMENT: u16 = 0x820;
 /// When grub-mkimage fails.
 pub fn core(folder: &Path, firmware: Firmware) -> Result<Vec<u8>> {
     let (memory_disk, image) = (folder.join("memdisk.tar"), folder.join("core.img"));
+    let configuration = format!("{}{CONFIGURATION}", firmware.prelude());
     std::fs::write(
         &memory_disk,
-        tar::archive(&[(CONFIGURATION_PATH, CONFIGURATION.as_bytes())])?,
+        tar::archive(&[(CONFIGURATION_PATH, configuration.as_bytes())])?,
     )?;
     exec::run(
         "disk: boot loader",

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aios_qemu::Artefacts;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Kind;
 use crate::kernel::Kernel;
 use crate::rootfs::Root;
-use crate::{binaries, cache, disk, exec, kernel, oci, paths, qcow2, rootfs};
+use crate::{binaries, cache, disk, exec, kernel, layout, oci, paths, qcow2, rootfs};
 
 /// Raise when this module's or [`disk`]'s steps change what they make.
 const RECIPE: u32 = 2;
@@ -23,6 +24,9 @@ const BOOT: &str = "boot.img";
 const DATA: &str = "data.img";
 const DISK: &str = "disk.img";
 const MANIFEST: &str = "manifest.json";
+
+/// The first CD-ROM.
+const CD: &str = "/dev/sr0";
 
 /// What every way of booting has in common. `no_timer_check`: the kernel waits for
 /// the first timer interrupts by counting its own cycles, and panics when a busy
@@ -60,7 +64,13 @@ pub fn build() -> Result<Artefacts> {
     Ok(make()?.0)
 }
 
-fn make() -> Result<(Artefacts, Root)> {
+/// What images are made of.
+struct Built {
+    kernel: Kernel,
+    root: Root,
+}
+
+fn make() -> Result<(Artefacts, Built)> {
     let kernel = kernel::build()?;
     let binaries = binaries::build()?;
     let root = rootfs::build(&binaries)?;
@@ -84,22 +94,44 @@ fn make() -> Result<(Artefacts, Root)> {
         aiosctl: aiosctl.context("there is no aiosctl")?.path.clone(),
     };
     artefacts.write(&folder)?;
-    Ok((artefacts, root))
+    Ok((artefacts, Built { kernel, root }))
 }
 
 /// In which form the appliance is wanted.
 #[derive(clap::Args)]
 pub struct ImageArguments {
     /// raw: disk.img, to write to a disk; qcow2: disk.qcow2, for virtual machines;
+    /// iso: aios.iso, the installer as a CD-ROM that can be written to a stick, too;
     /// oci: aios.oci.tar, for containers
     #[arg(long, value_enum, default_value = "raw")]
     format: Format,
+    /// installer.img instead: for a USB stick, installs to a disk of the machine
+    #[arg(long)]
+    installer: bool,
+}
+
+/// What an image is made with, beside the appliance.
+#[derive(clap::Args)]
+pub struct DiskArguments {
+    /// What `aiosctl pki node` wrote
+    #[arg(long, value_name = "FILE", required_unless_present = "installer")]
+    node_config: Option<PathBuf>,
+    /// An installer; with a node's identity, that comes along
+    #[arg(long)]
+    installer: bool,
+    /// An install.toml: the installer asks nothing then
+    #[arg(long, value_name = "FILE", requires = "installer")]
+    answers: Option<PathBuf>,
+    /// The image to write; an installer that is called .iso is a CD-ROM, too
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
     Raw,
     Qcow2,
+    Iso,
     Oci,
 }
 
@@ -108,11 +140,19 @@ enum Format {
 /// # Errors
 /// When a part cannot be built.
 pub fn run(arguments: &ImageArguments) -> Result<()> {
-    let artefacts = build()?;
+    ensure!(
+        !arguments.installer || matches!(arguments.format, Format::Raw | Format::Iso),
+        "an installer is raw or iso"
+    );
+    let (artefacts, parts) = make()?;
     print(&artefacts);
     let folder = paths::artefacts();
     match arguments.format {
+        Format::Raw if arguments.installer => {
+            println!("{}", installer(&parts, Kind::Installer)?.display());
+        }
         Format::Raw => {}
+        Format::Iso => println!("{}", installer(&parts, Kind::InstallerCd)?.display()),
         Format::Qcow2 => {
             let path = folder.join("disk.qcow2");
             qcow2::write(&artefacts.disk, &path)?;
@@ -127,6 +167,69 @@ pub fn run(arguments: &ImageArguments) -> Result<()> {
     Ok(())
 }
 
+/// Both installers, for the tests.
+///
+/// # Errors
+/// When they cannot be made.
+pub fn installers() -> Result<()> {
+    let (_, parts) = make()?;
+    installer(&parts, Kind::Installer)?;
+    installer(&parts, Kind::InstallerCd).map(drop)
+}
+
+fn installer(parts: &Built, kind: Kind) -> Result<PathBuf> {
+    let name = match kind {
+        Kind::InstallerCd => "aios.iso",
+        _ => "installer.img",
+    };
+    let path = paths::artefacts().join(name);
+    write(&path, parts, &[], kind)?;
+    Ok(path)
+}
+
+/// Makes a disk image, or an installer, with a node's identity in it.
+///
+/// # Errors
+/// When an artefact cannot be built, or a file cannot be read.
+pub fn disk(arguments: &DiskArguments) -> Result<()> {
+    let (_, parts) = make()?;
+    let is_iso = arguments.out.extension().is_some_and(|end| end == "iso");
+    let kind = match (arguments.installer, is_iso) {
+        (true, true) => Kind::InstallerCd,
+        (true, false) => Kind::Installer,
+        (false, _) => Kind::Disk,
+    };
+    let given = |name, path: &Option<PathBuf>| path.clone().map(|path| (name, path));
+    let node = given("node.toml", &arguments.node_config);
+    let answers = given("install.toml", &arguments.answers);
+    let files: Vec<(&'static str, PathBuf)> = node.into_iter().chain(answers).collect();
+    write(&arguments.out, &parts, &files, kind)
+}
+
+fn write(path: &Path, built: &Built, config: &[(&'static str, PathBuf)], kind: Kind) -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let folder = paths::artefacts();
+    let boot = match kind {
+        Kind::InstallerCd => work.path().join(BOOT),
+        _ => folder.join(BOOT),
+    };
+    if kind == Kind::InstallerCd {
+        disk::boot(&boot, &built.kernel, &built.root, kind)?;
+    }
+    let config: Vec<(&'static str, &Path)> = config
+        .iter()
+        .map(|(name, path)| (*name, path.as_path()))
+        .collect();
+    let parts = disk::Parts {
+        boot: &boot,
+        root: &built.root,
+        data: &folder.join(DATA),
+        config: &config,
+        kind,
+    };
+    disk::build(path, &parts)
+}
+
 /// Says where everything is.
 fn print(artefacts: &Artefacts) {
     let folder = paths::artefacts();
@@ -139,22 +242,6 @@ fn print(artefacts: &Artefacts) {
     ] {
         println!("{}", path.display());
     }
-}
-
-/// Makes a disk image with a node's identity in it.
-///
-/// # Errors
-/// When an artefact cannot be built, or the file cannot be read.
-pub fn provisioned(node: &Path, out: &Path) -> Result<()> {
-    let (artefacts, root) = make()?;
-    let parts = disk::Parts {
-        boot: &paths::artefacts().join(BOOT),
-        root: &root,
-        data: &artefacts.data,
-        node: Some(node),
-        installer: false,
-    };
-    disk::build(out, &parts)
 }
 
 /// Root on the first virtio disk, data on the second; QEMU loads the kernel.
@@ -174,19 +261,37 @@ pub fn command_line_for_disk(root: &Root) -> String {
     )
 }
 
+/// The same for the installer on a CD-ROM, on which Linux sees no partitions: the root is a piece
+/// of it, in the place that the layout gives slot a.
+pub fn command_line_for_cd(root: &Root) -> String {
+    const SECTOR: u64 = 512;
+    let (placed, _) = layout::place(false, true);
+    let at = placed
+        .iter()
+        .find(|(partition, _)| partition.name == "root-a")
+        .map_or(0, |(_, at)| at * layout::MIB / SECTOR);
+    let sectors = layout::ROOT_MIB * layout::MIB / SECTOR;
+    let table = root.verity.device_table("/dev/dm-0");
+    let common = COMMON.replace("root=/dev/dm-0", "root=/dev/dm-1");
+    format!(
+        "console=tty0 console=ttyS0,115200 {common} dm-mod.waitfor={CD} \
+         \"dm-mod.create=cd,,,ro,0 {sectors} linear {CD} {at};{table}\""
+    )
+}
+
 fn assemble(folder: &Path, kernel: &Kernel, root: &Root) -> Result<()> {
     fs::copy(&kernel.image, folder.join(KERNEL))?;
     fs::copy(&root.image, folder.join(ROOT))?;
     let data = folder.join(DATA);
     disk::data(&data)?;
     let boot = folder.join(BOOT);
-    disk::boot(&boot, kernel, root)?;
+    disk::boot(&boot, kernel, root, Kind::Disk)?;
     let parts = disk::Parts {
         boot: &boot,
         root,
         data: &data,
-        node: None,
-        installer: false,
+        config: &[],
+        kind: Kind::Disk,
     };
     disk::build(&folder.join(DISK), &parts)?;
     let mut files = BTreeMap::new();
@@ -276,6 +381,17 @@ mod tests {
         }
         assert!(vm.ends_with(" aios.data=/dev/vdb"), "{vm}");
         assert_eq!(disk.matches("PARTUUID=$root_uuid").count(), 3, "{disk}");
+        let cd = command_line_for_cd(&root());
+        // 1 + 1 + 40 + 1 + 16 MiB lie before it: the edge, bios, esp, grubenv, boot-a.
+        let piece = format!(
+            "cd,,,ro,0 393216 linear /dev/sr0 {};vroot,,,ro,0 64 verity",
+            59 * 2048
+        );
+        assert!(
+            cd.contains(&piece) && cd.contains(" root=/dev/dm-1 "),
+            "{cd}"
+        );
+        assert!(cd.len() < 1800, "GRUB's words come after it: {cd}");
     }
 
     #[test]

@@ -19,9 +19,15 @@ pub const ROOT_MIB: u64 = 192;
 /// MiB of the data partition on an image; it grows to its disk at the first boot.
 pub const DATA_MIB: u64 = 1024;
 
+/// MiB of an installer's data partition, which is only there to be in its table.
+const INSTALLER_DATA_MIB: u64 = 1;
+
 /// The identity of every image's partition table. Fixed, so that the same inputs give
 /// the same bytes; the installer gives new ones.
 pub const DISK_UUID: &str = "a105d15c-0000-4000-8000-000000000000";
+
+/// That of an installer's.
+const INSTALLER_UUID: &str = "a105d15c-0001-4000-8000-000000000000";
 
 // Partition types: the UEFI specification and the Discoverable Partitions Specification.
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
@@ -40,6 +46,9 @@ pub struct Partition {
     pub kind: &'static str,
     /// Its size in MiB.
     pub mib: u64,
+    /// Of an installer. Its identities are others, or a machine whose disk was written from an
+    /// image would not know which of the two it is to start from.
+    installer: bool,
 }
 
 const fn partition(number: u32, name: &'static str, kind: &'static str, mib: u64) -> Partition {
@@ -48,6 +57,7 @@ const fn partition(number: u32, name: &'static str, kind: &'static str, mib: u64
         name,
         kind,
         mib,
+        installer: false,
     }
 }
 
@@ -62,8 +72,11 @@ pub const TABLE: [Partition; 9] = [
     partition(6, "boot-b", LINUX, BOOT_MIB),
     partition(7, "root-b", ROOT, ROOT_MIB),
     partition(9, CONFIG, LINUX, 4),
-    partition(8, "aios-data", LINUX, DATA_MIB),
+    partition(8, DATA, LINUX, DATA_MIB),
 ];
+
+/// Where a node's state is.
+pub const DATA: &str = "aios-data";
 
 /// The partition that holds a node's provisioning; only there when there is any.
 pub const CONFIG: &str = "AIOS-CONFIG";
@@ -71,17 +84,23 @@ pub const CONFIG: &str = "AIOS-CONFIG";
 impl Partition {
     /// Its identity on an image; see [`DISK_UUID`].
     pub fn uuid(&self) -> String {
-        format!("a105d15c-0000-4000-8000-{:012x}", self.number)
+        let series = u8::from(self.installer);
+        format!("a105d15c-{series:04x}-4000-8000-{:012x}", self.number)
     }
 }
 
 /// The partitions of an image, with where each starts (MiB), and the disk's size (MiB).
-pub fn place(with_config: bool) -> (Vec<(Partition, u64)>, u64) {
+/// An installer's are where they will be on the disk that it installs to.
+pub fn place(with_config: bool, installer: bool) -> (Vec<(Partition, u64)>, u64) {
     let mut at = EDGE_MIB;
     let mut placed = Vec::new();
-    for partition in TABLE {
+    for mut partition in TABLE {
         if partition.name == CONFIG && !with_config {
             continue;
+        }
+        partition.installer = installer;
+        if partition.name == DATA && installer {
+            partition.mib = INSTALLER_DATA_MIB;
         }
         placed.push((partition, at));
         at += partition.mib;
@@ -101,8 +120,12 @@ pub fn script(placed: &[(Partition, u64)]) -> String {
             partition.name
         )
     };
+    let disk = match placed.iter().any(|(partition, _)| partition.installer) {
+        true => INSTALLER_UUID,
+        false => DISK_UUID,
+    };
     format!(
-        "label: gpt\nlabel-id: {DISK_UUID}\nfirst-lba: 2048\n{}",
+        "label: gpt\nlabel-id: {disk}\nfirst-lba: 2048\n{}",
         placed.iter().map(line).collect::<String>()
     )
 }
@@ -113,8 +136,9 @@ mod tests {
 
     #[test]
     fn data_comes_last_and_no_number_depends_on_provisioning() {
-        for with_config in [false, true] {
-            let (placed, total) = place(with_config);
+        for (with_config, installer) in [(false, false), (true, false), (false, true), (true, true)]
+        {
+            let (placed, total) = place(with_config, installer);
             let (last, at) = placed.last().unwrap();
             assert_eq!((last.name, last.number), ("aios-data", 8));
             assert_eq!(at + last.mib + EDGE_MIB, total);
@@ -122,7 +146,16 @@ mod tests {
                 assert_eq!(pair[0].1 + pair[0].0.mib, pair[1].1, "{pair:?}");
             }
         }
-        assert_eq!(place(true).0.len(), 9);
+        assert_eq!(place(true, false).0.len(), 9);
+        let starts = |installer| {
+            let (placed, _) = place(true, installer);
+            placed.into_iter().map(|(_, at)| at).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            starts(false),
+            starts(true),
+            "the boot loader counts on them"
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod ext;
 mod grub;
 mod host;
 mod image;
+mod iso;
 mod kernel;
 mod keys;
 mod layer;
@@ -37,7 +38,6 @@ mod tar;
 mod test;
 mod verity;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -80,15 +80,8 @@ enum Command {
         #[arg(long)]
         pid: u32,
     },
-    /// Make a disk image with a node's identity in it (it holds a private key)
-    Disk {
-        /// What `aiosctl pki node` wrote
-        #[arg(long, value_name = "FILE")]
-        node_config: PathBuf,
-        /// The image to write
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
+    /// Make a disk image or an installer with a node's identity in it (it holds a private key)
+    Disk(image::DiskArguments),
 }
 
 fn main() -> ExitCode {
@@ -114,7 +107,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Models => println!("{}", models::build()?.display()),
         Command::Rootfs => println!("{}", rootfs::build(&binaries::build()?)?.image.display()),
         Command::Image(arguments) => image::run(&arguments)?,
-        Command::Disk { node_config, out } => image::provisioned(&node_config, &out)?,
+        Command::Disk(arguments) => image::disk(&arguments)?,
         Command::Run(arguments) => return run::run(&arguments),
         Command::Test(arguments) => test::run(&arguments)?,
         Command::Keys => {

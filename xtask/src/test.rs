@@ -68,6 +68,7 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     arguments.tell(&mut tests);
     step("unit and integration tests", tests)?;
     image::build()?;
+    image::installers()?;
     promises::check(arguments.long)?;
     let mut machines = machine_tests();
     arguments.tell(&mut machines);

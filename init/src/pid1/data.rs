@@ -53,11 +53,16 @@ pub fn mount_disk(say: &mut dyn FnMut(String)) -> Keeps {
     say(format!(
         "NO DATA DISK: {reason}; nothing will outlive a power-off"
     ));
+    mount_memory(say);
+    Keeps::Memory
+}
+
+/// Memory in the place of the data disk.
+pub fn mount_memory(say: &mut dyn FnMut(String)) {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     if let Err(error) = mount(Some("tmpfs"), DATA, Some("tmpfs"), flags, Some("mode=0755")) {
         say(format!("cannot mount memory on {DATA}: {error}"));
     }
-    Keeps::Memory
 }
 
 fn parse(command_line: &str) -> Option<Source> {

@@ -41,7 +41,7 @@ pub use timeline::NAMES as PHASES;
 
 use crate::conditions::{self, Condition};
 use crate::manifest::{self, Way};
-use crate::{boots, places};
+use crate::{boots, installer, places};
 use clock::Clock;
 use console::{Console, Severity};
 use supervisor::Supervisor;
@@ -101,6 +101,8 @@ pub fn run() -> std::process::ExitCode {
     if conditions.iter().any(Condition::is_safe_mode) {
         manifests.retain(|manifest| !boots::is_left_out(&manifest.name));
     }
+    let installer = conditions.iter().any(Condition::is_installer);
+    manifests.retain(|manifest| !installer::leaves_out(&manifest.name, installer));
     if let Err(error) = conditions::publish(&conditions) {
         let text = format!("cannot say what this boot lacks: {error}");
         console.log(Severity::Error, &text);

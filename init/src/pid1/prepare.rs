@@ -3,9 +3,9 @@
 
 use super::console::{Console, Severity};
 use super::{data, host, reset, seed, sysctl, trial};
-use crate::conditions::Condition;
+use crate::conditions::{Condition, INSTALLER};
 use crate::manifest::Way;
-use crate::{boots, places};
+use crate::{boots, installer, places};
 
 /// Prepares the system. Returns what it lacks.
 pub fn system(way: Way, console: &Console) -> Vec<Condition> {
@@ -21,7 +21,12 @@ pub fn system(way: Way, console: &Console) -> Vec<Condition> {
     if let Err(error) = nix::mount::mount(none, "/", none, private, none) {
         say(format!("cannot make mounts private: {error}"));
     }
-    if way == Way::Machine && data::mount_disk(&mut say) == data::Keeps::Memory {
+    let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    if way == Way::Machine && installer::is_asked(&command_line) {
+        // The medium stays as it is, and no disk is touched before somebody names it.
+        data::mount_memory(&mut say);
+        conditions.push(Condition::new(INSTALLER, ""));
+    } else if way == Way::Machine && data::mount_disk(&mut say) == data::Keeps::Memory {
         conditions.push(Condition::new("data-disk", &said));
     }
     let mut tell = |text: String| console.announce(&text);

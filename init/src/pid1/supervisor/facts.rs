@@ -1,6 +1,7 @@
 //! What the boot timeline has to know of the services.
 
 use super::super::console::Severity;
+use super::super::services::Process;
 use super::super::timeline::{Facts, Line};
 use super::{ORCHESTRATOR, Supervisor};
 use crate::supervise::{Millis, State};
@@ -57,11 +58,14 @@ impl Supervisor {
             !ready && self.machine.is_settled(now, id)
         });
         facts.autonomous = self.autonomous;
-        if !facts.autonomous {
-            facts.missing.push("autonomy loop".to_owned());
-        } else if !is_provisioned() {
-            facts.missing.push("not provisioned".to_owned());
-        }
+        let is_install = |process: &Process| process.manifest.name == crate::installer::SERVICE;
+        let installer = self.processes.iter().any(is_install);
+        let lacks = match (installer, facts.autonomous) {
+            (true, _) => None, // it is no node, and none of this is to come
+            (false, false) => Some("autonomy loop"),
+            (false, true) => (!is_provisioned()).then_some("not provisioned"),
+        };
+        facts.missing.extend(lacks.map(str::to_owned));
         facts
     }
 }
