@@ -19,7 +19,7 @@ const HEAD: u64 = 1 << 20;
 const COPY_MAX: u64 = 2 << 30;
 
 /// The environment's block in its partition.
-pub const BLOCK_AT: usize = aios_update::disk::BLOCK_AT as usize;
+pub const BLOCK_AT: usize = aios_update::environment::OFFSET as usize;
 
 const DATA: &str = "aios-data";
 const COPIED: [&str; 4] = ["bios", "esp", "boot-a", "root-a"];
