@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use aios_qemu::{Artefacts, Machine, Options, Way};
+use aios_qemu::{Artefacts, Firmware, Machine, Options, Way};
 use support::{Appliance, POWER_OFF_LIMIT, READY_LIMIT, executions, is_long};
 
 const MIB: u64 = 1 << 20;
@@ -32,7 +32,19 @@ const PASSPHRASE: &str = "correct horse battery staple";
 
 #[test]
 fn a_tpm_opens_the_disk_on_its_machine_and_the_recovery_key_on_another() {
-    let mut appliance = first_boot("tpm2", |machine| {
+    opened_by_tpm_or_recovery_key(Firmware::Bios);
+}
+
+#[test]
+fn so_it_is_with_uefi() {
+    if !is_long() {
+        return eprintln!("left to cargo xtask test --long");
+    }
+    opened_by_tpm_or_recovery_key(Firmware::Uefi);
+}
+
+fn opened_by_tpm_or_recovery_key(firmware: Firmware) {
+    let mut appliance = first_boot("tpm2", firmware, |machine| {
         machine.wait_for_text(SHOWN, READY_LIMIT).unwrap();
     });
     let shown = appliance.machine.console_text().unwrap();
@@ -78,7 +90,7 @@ fn a_passphrase_is_chosen_once_and_asked_for_at_each_start() {
     if !is_long() {
         return eprintln!("left to cargo xtask test --long");
     }
-    let mut appliance = first_boot("passphrase", |machine| {
+    let mut appliance = first_boot("passphrase", Firmware::Bios, |machine| {
         for (nth, typed) in ["short", PASSPHRASE, "another one", PASSPHRASE, PASSPHRASE]
             .into_iter()
             .enumerate()
@@ -155,16 +167,37 @@ fn a_plain_disk_in_use_stays_as_it_is_until_a_factory_reset() {
     appliance.boot_again();
 }
 
+#[test]
+fn without_a_tpm_nothing_is_kept_and_with_one_it_is_made_later() {
+    if !is_long() {
+        return eprintln!("left to cargo xtask test --long");
+    }
+    let change = |options: &mut Options| options.config = Some(config("tpm2"));
+    let mut appliance = Appliance::boot_with(Way::Disk, change);
+    let degraded = &appliance.boot.degraded;
+    assert!(degraded.contains("data disk"), "{degraded:?}");
+    let console = appliance.machine.console_text().unwrap();
+    assert!(console.contains("no TPM 2.0 answers"), "{console}");
+    power_off(&mut appliance);
+    appliance.options.hardware.tpm = true;
+    appliance.boot_again();
+    assert_eq!(appliance.boot.degraded, "");
+    power_off(&mut appliance);
+    starts_with_luks2(&appliance.folder().join("disk.img"));
+}
+
 fn config(encryption: &str) -> String {
     format!("[data]\nencryption = \"{encryption}\"\n")
 }
 
 /// A node whose disk is longer than the image, whose configuration asks for this encryption. The
 /// power is cut once while its disk is being made, if that needs no person.
-fn first_boot(encryption: &str, help: impl FnOnce(&Machine)) -> Appliance {
+fn first_boot(encryption: &str, firmware: Firmware, help: impl FnOnce(&Machine)) -> Appliance {
     let change = |options: &mut Options| {
         options.config = Some(config(encryption));
         options.hardware.tpm = encryption == "tpm2";
+        options.hardware.firmware = firmware;
+        options.memory_mib = 512;
     };
     let before = |artefacts: &Artefacts, options: &Options| {
         lengthen(artefacts, options);

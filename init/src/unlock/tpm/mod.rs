@@ -8,12 +8,14 @@
 //! 3. The secret travels unencrypted between a TPM of its own and the processor: who can
 //!    listen on that bus reads it (docs/security.md).
 
+mod error;
 mod wire;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+pub use error::Error;
 use wire::{Reader, SIZE_MAX, Writer};
 
 /// The kernel's resource manager of the first TPM.
@@ -53,36 +55,6 @@ enum Command {
     PcrRead = 0x17E,
     PolicyPcr = 0x17F,
     PolicyGetDigest = 0x189,
-}
-
-/// Why a TPM did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is none, or it is gone.
-    #[error("no TPM 2.0 answers: {0}")]
-    Device(#[from] io::Error),
-    /// It refused. TPM_RC (Part 2, 6.6).
-    #[error("the TPM refuses {command} with {code:#x}{}", meaning(*.code))]
-    Refused {
-        /// What it was asked.
-        command: String,
-        /// Its code.
-        code: u32,
-    },
-    /// It said something else than it was asked.
-    #[error("the TPM's answer to {0} makes no sense")]
-    Nonsense(String),
-}
-
-/// The codes that a person can do something about; of those with a parameter's number, their kind.
-fn meaning(code: u32) -> &'static str {
-    match code {
-        0x99D => ": PCR 7 is not what it was when the disk was encrypted",
-        0x9A2 | 0x98E => ": its owner has set a password",
-        0x921 => ": it is locked after too many wrong passwords",
-        _ if code & 0xBF == 0x9F => ": the key is another TPM's",
-        _ => "",
-    }
 }
 
 /// A secret that only the TPM which made this opens.
