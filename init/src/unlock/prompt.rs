@@ -1,5 +1,6 @@
 //! Asking whoever sits before the machine, on the serial line and the screen at once.
 
+use std::cell::OnceCell;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,8 +21,13 @@ const LINE_MAX: usize = 4096;
 /// A terminal that takes nothing for so long is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The machine's terminals.
-pub struct Terminals(Vec<File>);
+/// The machine's terminals. From the first question on nothing that is typed is shown, also
+/// between two questions, until this is dropped.
+pub struct Terminals {
+    devices: Vec<File>,
+    /// Their modes of before.
+    former: OnceCell<Vec<Option<Termios>>>,
+}
 
 impl Terminals {
     /// Those that are there.
@@ -34,12 +40,15 @@ impl Terminals {
             // Fails for what is no terminal, and for a line without a device.
             tcgetattr(&device).is_ok().then_some(device)
         };
-        Self(TERMINALS.iter().filter_map(open).collect())
+        Self {
+            devices: TERMINALS.iter().filter_map(open).collect(),
+            former: OnceCell::new(),
+        }
     }
 
     /// Shows a line on all of them; the whole of it, unless nobody takes it.
     pub fn say(&self, text: &str) {
-        for device in &self.0 {
+        for device in &self.devices {
             write(device, format!("aios: {text}\r\n").as_bytes());
         }
     }
@@ -51,30 +60,27 @@ impl Terminals {
         // Err: memory is full; PID 1's patience must do.
         let _ = std::fs::write(&asking, "");
         // Before the question: what is typed after it is never shown.
-        let modes: Vec<Option<Termios>> = self.0.iter().map(hide).collect();
-        self.0
+        self.former
+            .get_or_init(|| self.devices.iter().map(hide).collect());
+        self.devices
             .iter()
             .for_each(|device| write(device, format!("aios: {question}: ").as_bytes()));
         let line = self.line(limit);
-        for (device, modes) in self.0.iter().zip(modes) {
-            if let Some(modes) = modes {
-                // Err: it is gone.
-                let _ = tcsetattr(device, OptionalActions::Now, &modes);
-            }
-            write(device, b"\r\n");
-        }
+        self.devices
+            .iter()
+            .for_each(|device| write(device, b"\r\n"));
         let _ = std::fs::remove_file(asking);
         line
     }
 
     fn line(&self, limit: Option<Duration>) -> Option<String> {
         let end = limit.map(|limit| Instant::now() + limit);
-        let mut gone = vec![false; self.0.len()];
+        let mut gone = vec![false; self.devices.len()];
         loop {
             if end.is_some_and(|end| Instant::now() > end) {
                 return None;
             }
-            for (device, gone) in self.0.iter().zip(&mut gone) {
+            for (device, gone) in self.devices.iter().zip(&mut gone) {
                 let mut bytes = [0; LINE_MAX];
                 match rustix::io::read(device, &mut bytes) {
                     Ok(0) => *gone = true, // hung up
@@ -85,7 +91,19 @@ impl Terminals {
                     Err(_) => {} // nothing yet
                 }
             }
-            wait(self.0.iter().zip(&gone));
+            wait(self.devices.iter().zip(&gone));
+        }
+    }
+}
+
+impl Drop for Terminals {
+    fn drop(&mut self) {
+        let former = self.former.take().unwrap_or_default();
+        for (device, modes) in self.devices.iter().zip(former) {
+            if let Some(modes) = modes {
+                // Err: it is gone.
+                let _ = tcsetattr(device, OptionalActions::Now, &modes);
+            }
         }
     }
 }
@@ -106,7 +124,7 @@ fn hide(device: &File) -> Option<Termios> {
     let mut modes = former.clone();
     modes.local_modes.remove(LocalModes::ECHO);
     modes.local_modes.insert(LocalModes::ICANON);
-    // What was typed before it was asked is no answer.
+    // What was typed before anything was asked is no answer.
     tcsetattr(device, OptionalActions::Flush, &modes).ok()?;
     Some(former)
 }
