@@ -1,5 +1,6 @@
 //! An emulated TPM 2.0, by swtpm.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub(crate) fn start(folder: &Path) -> Result<Child> {
         // Its socket is named relative to it: a socket's path must be short.
         .current_dir(folder)
         .stdin(Stdio::null())
+        // Its end is QEMU's, not that of who interrupts a test.
+        .process_group(0)
         .spawn()
         .context("cannot start swtpm; `cargo xtask test` installs it")?;
     let end = Instant::now() + LIMIT;

@@ -62,9 +62,14 @@ pub fn run(arguments: &[String]) -> ExitCode {
     let Err(why) = done else {
         return ExitCode::SUCCESS;
     };
-    say(&why);
-    // Err: PID 1 then knows only that it failed.
-    let _ = std::fs::write(reason(), why);
+    // PID 1 says it to whoever watches the machine, and keeps it.
+    let told = match arguments.first().map(String::as_str) {
+        Some("open" | "reset") => std::fs::write(reason(), &why).is_ok(),
+        _ => false,
+    };
+    if !told {
+        say(&why);
+    }
     ExitCode::FAILURE
 }
 
