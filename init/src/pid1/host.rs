@@ -46,26 +46,47 @@ pub fn ensure_machine_id() -> io::Result<()> {
     std::fs::write(PATH, id + "\n")
 }
 
-/// A clock that is behind the build or the last shutdown is wrong: moves it up.
-/// Returns the seconds by which it was moved.
-pub fn correct_clock() -> nix::Result<u64> {
+/// No clock is believed that is further from the build than this: 30 years. Firmware with
+/// an empty battery may say 2070 when it means 1970.
+const BELIEVED: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// Sets the clock to the latest of the hardware's time, the time last known and the time
+/// of the build, of those that can be believed. Returns what was wrong with it, if it was.
+///
+/// # Errors
+/// When the kernel does not take the time.
+pub fn correct_clock() -> nix::Result<Option<String>> {
     let saved = std::fs::metadata(LAST_TIME)
         .and_then(|meta| meta.modified())
         .ok();
     let built = std::fs::read_to_string(BUILD_TIME)
         .ok()
         .and_then(|text| unix_seconds(&text));
-    let floor = built.max(saved);
-    let behind = floor.and_then(|floor| floor.duration_since(SystemTime::now()).ok());
-    let (Some(floor), Some(behind)) = (floor, behind.filter(|behind| !behind.is_zero())) else {
-        return Ok(0);
+    let now = SystemTime::now();
+    let Some(right) = right_time(now, saved, built) else {
+        return Ok(None);
     };
-    let since_epoch = floor
+    let since_epoch = right
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO);
     let time = nix::sys::time::TimeSpec::from_duration(since_epoch);
     nix::time::clock_settime(nix::time::ClockId::CLOCK_REALTIME, time)?;
-    Ok(behind.as_secs())
+    Ok(Some(match right.duration_since(now) {
+        Ok(behind) => format!("{} s behind", behind.as_secs()),
+        Err(_) => "decades ahead".to_owned(),
+    }))
+}
+
+/// What the time must be set to; `None`: it is right as far as can be known.
+fn right_time(
+    now: SystemTime,
+    saved: Option<SystemTime>,
+    built: Option<SystemTime>,
+) -> Option<SystemTime> {
+    let end = built.and_then(|built| built.checked_add(BELIEVED));
+    let believed = |time: &SystemTime| end.is_none_or(|end| *time <= end);
+    let floor = built.max(saved.filter(believed))?;
+    (now < floor || !believed(&now)).then_some(floor)
 }
 
 fn unix_seconds(text: &str) -> Option<SystemTime> {
@@ -155,6 +176,23 @@ mod tests {
         check("-1", None);
         check("today", None);
         check("18446744073709551615", None);
+    }
+
+    #[test]
+    fn the_clock_is_the_latest_time_that_can_be_believed() {
+        const BUILT: u64 = 1_763_690_000;
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let check = |now, saved: Option<u64>, built: Option<u64>, expected: Option<u64>| {
+            let right = right_time(at(now), saved.map(at), built.map(at));
+            assert_eq!(right, expected.map(at), "{now} {saved:?} {built:?}");
+        };
+        check(BUILT + 5, Some(BUILT + 4), Some(BUILT), None);
+        check(0, Some(BUILT + 4), Some(BUILT), Some(BUILT + 4));
+        check(0, None, Some(BUILT), Some(BUILT));
+        check(0, None, None, None);
+        check(3_155_760_000, None, Some(BUILT), Some(BUILT)); // the year 2070
+        check(0, Some(3_155_760_000), Some(BUILT), Some(BUILT));
+        check(3_155_760_000, Some(BUILT + 4), Some(BUILT), Some(BUILT + 4));
     }
 
     #[test]

@@ -86,8 +86,8 @@ fn host(way: Way, console: &Console) {
 /// What only a machine of its own has: clock, entropy, kernel settings, boot counter.
 fn machine(console: &Console, conditions: &mut Vec<Condition>) {
     match host::correct_clock() {
-        Ok(0) => {}
-        Ok(seconds) => console.announce(&format!("the clock was {seconds} s behind; moved up")),
+        Ok(None) => {}
+        Ok(Some(wrong)) => console.announce(&format!("the clock was {wrong}; set")),
         Err(error) => report(console, "correct the clock", Err(error.into())),
     }
     match seed::load() {
