@@ -70,6 +70,12 @@ pub enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// What the running image is made of (SPDX)
+    Sbom {
+        /// A table of packages, versions and licences
+        #[arg(long)]
+        summary: bool,
+    },
     /// State goals and see what became of them
     Goal(goal::Arguments),
     /// The agents and what they are doing

@@ -150,6 +150,7 @@ impl Orchestrator {
             emergency: emergency.clone(),
             updates: updates.clone(),
             state: self.config.state.clone(),
+            sbom: self.config.lib.join("sbom.spdx.json"),
         };
         let endpoint = Endpoint {
             listen: self.config.listen,

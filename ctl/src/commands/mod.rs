@@ -13,6 +13,7 @@ pub mod models;
 pub mod node_config;
 pub mod pki;
 pub mod power;
+pub mod sbom;
 pub mod services;
 pub mod status;
 pub mod tools;
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Status => status::run(&connect(&global).await?, output).await,
         Command::Boot => boot::run(&connect(&global).await?, output).await,
         Command::Degraded { all } => degraded::run(&connect(&global).await?, output, all).await,
+        Command::Sbom { summary } => sbom::run(&connect(&global).await?, output, summary).await,
         Command::Agents => agents::run(&connect(&global).await?, output).await,
         Command::Models => models::run(&connect(&global).await?, output).await,
         Command::Reboot(arguments) => {

@@ -181,6 +181,7 @@ impl Management for Double {
     not_here! {
         get_boot(GetBootRequest) -> BootTimeline;
         list_degraded(ListDegradedRequest) -> ListDegradedResponse;
+        get_sbom(GetSbomRequest) -> Sbom;
         get_goal(GetGoalRequest) -> Goal;
         list_goals(ListGoalsRequest) -> ListGoalsResponse;
         list_decisions(ListDecisionsRequest) -> ListDecisionsResponse;

@@ -40,6 +40,7 @@ const TABLE: &[(&str, Role)] = &[
     ("GetStatus", Role::Viewer),
     ("GetBoot", Role::Viewer),
     ("ListDegraded", Role::Viewer),
+    ("GetSbom", Role::Viewer),
     ("SubmitGoal", Role::Operator),
     ("WatchGoal", Role::Viewer),
     ("GetGoal", Role::Viewer),

@@ -48,6 +48,8 @@ pub struct Management {
     pub updates: Updates,
     /// The orchestrator's folder on the data disk.
     pub state: std::path::PathBuf,
+    /// What the image is made of, as SPDX.
+    pub sbom: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
 }
@@ -228,6 +230,13 @@ impl ManagementService for Management {
         Ok(Response::new(ListDegradedResponse {
             modes: degraded::list(&conditions),
         }))
+    }
+
+    async fn get_sbom(&self, _: Request<GetSbomRequest>) -> Answer<Sbom> {
+        let spdx_json = tokio::fs::read_to_string(&self.sbom).await;
+        let spdx_json = spdx_json
+            .map_err(|error| Status::not_found(format!("{}: {error}", self.sbom.display())))?;
+        Ok(Response::new(Sbom { spdx_json }))
     }
 
     async fn list_services(
