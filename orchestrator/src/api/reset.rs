@@ -22,12 +22,23 @@ pub(super) fn prepare(state: &Path, node: &str) -> Result<(), Status> {
             name.trim()
         )));
     }
+    if is_in_memory(state) {
+        return Err(Status::failed_precondition(
+            "the data disk is missing, so nothing on it can be erased: see `aiosctl degraded`",
+        ));
+    }
     leave(state).map_err(|error| {
         Status::internal(format!(
             "cannot write {}: {error}; nothing was erased",
             state.join(MARK).display()
         ))
     })
+}
+
+/// Is this folder gone with the power? Then it is not on the data disk.
+fn is_in_memory(folder: &Path) -> bool {
+    const TMPFS: i64 = 0x0102_1994; // linux/magic.h
+    rustix::fs::statfs(folder).is_ok_and(|found| found.f_type == TMPFS)
 }
 
 fn leave(state: &Path) -> io::Result<()> {
