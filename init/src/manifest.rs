@@ -418,6 +418,7 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
         manifest.start_timeout_ms,
         manifest.stop_timeout_ms,
         manifest.restart_after_ms.max(1),
+        manifest.watchdog_ms.max(1),
     ];
     if times
         .iter()

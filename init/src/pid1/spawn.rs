@@ -132,7 +132,7 @@ fn environment(plan: &Plan<'_>) -> Vec<(String, String)> {
     if plan.manifest.watchdog_ms > 0 {
         all.push(pair(
             "WATCHDOG_USEC",
-            &(plan.manifest.watchdog_ms * 1000).to_string(),
+            &(plan.manifest.watchdog_ms.saturating_mul(1000)).to_string(),
         ));
     }
     for key in places::INHERITED {

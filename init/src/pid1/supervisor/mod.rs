@@ -219,7 +219,11 @@ impl Supervisor {
         while let Ok(Some(info)) = self.signals.read_signal() {
             let number = i32::try_from(info.ssi_signo).unwrap_or(0);
             match Signal::try_from(number) {
-                Ok(Signal::SIGCHLD) => self.reap(),
+                Ok(Signal::SIGCHLD) => {
+                    // What they said before they ended counts: their sockets are kept.
+                    self.take_notifications();
+                    self.reap();
+                }
                 Ok(Signal::SIGTERM) => self.shut_down(End::Off, "SIGTERM"),
                 Ok(Signal::SIGINT) => self.shut_down(End::Reboot, "ctrl-alt-del"),
                 Ok(Signal::SIGPWR) => self.shut_down(End::Off, "power failure"),

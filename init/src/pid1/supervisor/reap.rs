@@ -44,6 +44,10 @@ impl Supervisor {
                 (Some(status), _) => Exit::Status(status),
                 (None, signal) => Exit::Signal(signal.unwrap_or(0)),
             };
+            // It ended after it was looked at: its number is free by now, its cgroup is its own.
+            if child.is_none() && !self.processes[id].manifest.spares_rest {
+                self.kill_cgroup(id);
+            }
             self.take_end(id, exit);
         }
         true
@@ -56,10 +60,12 @@ impl Supervisor {
     }
 
     fn take_end(&mut self, id: Id, exit: Exit) {
+        if let Some(executed) = self.processes[id].executed.take() {
+            self.forget(&executed);
+        }
         let process = &mut self.processes[id];
         process.pid = None;
         process.pidfd = None;
-        process.executed = None;
         process.status.clear();
         process.worker = None;
         let name = process.manifest.name.clone();

@@ -146,6 +146,13 @@ impl Supervisor {
         }
     }
 
+    /// Takes a pipe out of epoll. Closing it would not: children that were forked meanwhile
+    /// and have not executed yet hold copies.
+    pub(super) fn forget(&self, executed: &std::os::fd::OwnedFd) {
+        // Err: it was never in.
+        let _ = self.epoll.delete(executed);
+    }
+
     pub(super) fn take_executed(&mut self, id: Id) {
         let Some(executed) = self
             .processes
@@ -156,8 +163,14 @@ impl Supervisor {
         };
         // A byte: exec failed, and the process is about to end. Nothing: the last
         // writing end was closed, by exec or by the end of the process before it.
-        // Dropping the descriptor takes it out of epoll.
-        let closed = rustix::io::read(&executed, &mut [0; 1]).is_ok_and(|count| count == 0);
+        let read = rustix::io::read(&executed, &mut [0; 1]);
+        if read == Err(rustix::io::Errno::AGAIN) {
+            // Meant for the pipe of the process before this one.
+            self.processes[id].executed = Some(executed);
+            return;
+        }
+        self.forget(&executed);
+        let closed = read.is_ok_and(|count| count == 0);
         if closed && self.processes[id].pid.is_some_and(spawn::has_executed) {
             self.tell(Event::Executed(id));
         }
