@@ -8,8 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::{conditions, durable, places};
 
 const PSTORE: &str = "/sys/fs/pstore";
-/// There while the machine runs: found at boot, the last run did not end orderly.
+/// There while the machine runs, with that boot's id: found at the next boot, the last
+/// run did not end orderly.
 const RUNNING: &str = "/var/lib/aios/running";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Crash files kept, the newest: 16 of 64 KiB are a megabyte.
 const KEPT: usize = 16;
 /// The most that is taken of one record.
@@ -26,14 +28,19 @@ pub fn end_of_run() -> io::Result<()> {
 
 /// Moves the records and publishes how the last run ended, if not well.
 pub(super) fn collect() -> io::Result<()> {
-    let unclean = Path::new(RUNNING).exists();
+    let this_boot = fs::read_to_string(BOOT_ID)?;
+    let former = fs::read_to_string(RUNNING);
+    if former.as_ref().is_ok_and(|boot| *boot == this_boot) {
+        return Ok(()); // done before, by a keeper that ended
+    }
+    let unclean = former.is_ok();
     let moved = move_records(Path::new(PSTORE), &places::log_dir());
     let records = moved.as_deref().unwrap_or_default();
     if let Some(reason) = reason(records, unclean, was_watchdog()) {
         super::tell(2, &format!("last crash: {reason}"));
         conditions::publish_last_crash(&reason)?;
     }
-    durable::replace(Path::new(RUNNING), b"")?;
+    durable::replace(Path::new(RUNNING), this_boot.as_bytes())?;
     moved.map(drop)
 }
 
