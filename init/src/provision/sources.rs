@@ -3,8 +3,10 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::pid1::data;
@@ -67,12 +69,24 @@ impl Found {
 }
 
 fn read(path: &Path) -> Option<String> {
+    read_with(path, OFlag::empty())
+}
+
+/// A stranger's stick: a link on it would lead into our own files.
+fn read_own(path: &Path) -> Option<String> {
+    read_with(path, OFlag::O_NOFOLLOW)
+}
+
+fn read_with(path: &Path, flags: OFlag) -> Option<String> {
     let mut text = String::new();
-    File::open(path)
-        .ok()?
-        .take(SIZE_MAX)
-        .read_to_string(&mut text)
-        .ok()?;
+    // Not blocking: a FIFO has nobody at its other end.
+    let file = File::options()
+        .read(true)
+        .custom_flags((flags | OFlag::O_NONBLOCK).bits())
+        .open(path)
+        .ok()
+        .filter(|file| file.metadata().is_ok_and(|about| about.is_file()))?;
+    file.take(SIZE_MAX).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
@@ -89,8 +103,8 @@ fn from_partition() -> Option<(Option<String>, Option<String>)> {
         return None;
     }
     let texts = (
-        read(&place.join("node.toml")),
-        read(&place.join("config.toml")),
+        read_own(&place.join("node.toml")),
+        read_own(&place.join("config.toml")),
     );
     // Err: it stays mounted, read-only, until shutdown.
     let _ = umount2(place, MntFlags::MNT_DETACH);
