@@ -81,8 +81,9 @@ fn say(text: &str) {
 /// Makes a new partition as it is wanted, opens an encrypted one.
 fn start(device: &Path) -> Result<(), String> {
     let kind = volume::look(device).map_err(|error| format!("{}: {error}", device.display()))?;
-    if Path::new(volume::MAPPED).exists() {
-        return Ok(()); // a factory reset has just made it
+    // A factory reset has just made it. One whose header is not on the disk is no such disk.
+    if Path::new(volume::MAPPED).exists() && matches!(kind, Kind::Encrypted) {
+        return Ok(());
     }
     cryptsetup::prepare()?;
     let terminals = Terminals::open();
