@@ -62,11 +62,15 @@ impl InitServices {
     }
 }
 
-/// Does it run, so that it has read the old configuration? What does not run reads the new one
-/// when it starts, and an operator's stop is not undone.
+/// Has it read the old configuration, by running or by having done what there was to do (without a
+/// key there is nothing for `ssh`)? What never ran reads the new one when it starts, and an
+/// operator's stop is not undone.
 fn runs(service: &Service) -> bool {
-    use ServiceState::{Backoff, Degraded, Ready, Starting};
-    matches!(service.state(), Ready | Starting | Backoff | Degraded)
+    use ServiceState::{Backoff, Degraded, Done, Ready, Starting};
+    matches!(
+        service.state(),
+        Ready | Starting | Backoff | Degraded | Done
+    )
 }
 
 #[tonic::async_trait]
