@@ -106,6 +106,8 @@ impl Emergency {
         self.0.state.send_replace(Some(stop.clone())); // goals are suspended from here on
         tracing::warn!("{stop}");
         let _one_at_a_time = self.0.changing.lock().await;
+        // Again: a resume that was under way may have ended between.
+        self.0.state.send_replace(Some(stop.clone()));
         let (written, told, agents) = tokio::join!(
             self.write(&stop),
             self.tell(&stop),
@@ -235,13 +237,17 @@ impl Emergency {
     }
 
     async fn tell_until_known(self) {
-        while let Some(stop) = self.stopped() {
+        loop {
+            // A resume that comes between would be undone there.
+            let one_at_a_time = self.0.changing.lock().await;
+            let Some(stop) = self.stopped() else { return };
             match self.tell(&stop).await {
                 Ok(_) => return,
                 Err(status) => {
                     tracing::warn!("aios-tools does not know of the stop: {}", status.message())
                 }
             }
+            drop(one_at_a_time);
             tokio::time::sleep(TELL_AGAIN).await;
         }
     }
