@@ -39,6 +39,10 @@ const STREAMS_MAX: u32 = 4;
 
 /// The answer leaves before the port is given up.
 const ANSWER: Duration = Duration::from_millis(300);
+/// How often to look whether the node has its certificate, if nobody says so.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So long after that, who asked for it has hung up.
+const HUNG_UP: Duration = Duration::from_secs(10);
 
 /// Where things are.
 #[derive(Clone, Debug)]
@@ -114,15 +118,24 @@ pub async fn run(place: &Place, installer: Arc<dyn Installer>) -> anyhow::Result
     drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
     tokio::select! {
         ended = server => ended?,
-        () = answered(&mut provisioned) => {}
+        () = answered(&mut provisioned, place) => {}
     }
     drop(std::fs::remove_file(&shown));
     Ok(())
 }
 
-/// Ready once the node is provisioned and the answer has left.
-async fn answered(provisioned: &mut tokio::sync::watch::Receiver<bool>) {
-    drop(provisioned.wait_for(|done| *done).await);
+/// Ready once the node is provisioned and the answer has left, or nobody waits for it any more.
+async fn answered(provisioned: &mut tokio::sync::watch::Receiver<bool>, place: &Place) {
+    let hung_up = async {
+        while !place.is_provisioned() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tokio::time::sleep(HUNG_UP).await;
+    };
+    tokio::select! {
+        told = provisioned.wait_for(|done| *done) => drop(told),
+        () = hung_up => tracing::warn!("provisioned; who asked for it has gone"),
+    }
     tokio::time::sleep(ANSWER).await;
 }
 
