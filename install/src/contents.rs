@@ -3,14 +3,14 @@
 //! Everything here is read from disks that may hold anything. Nothing is mounted, and what is
 //! not recognised is called that.
 
-use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use aios_update::environment::{Environment, LENGTH};
-use ext4_view::{Ext4, Ext4Read};
+use aios_update::within::Within;
+use ext4_view::Ext4;
 
 use super::disks::{Disk, SECTOR, plain};
 use super::plan::BLOCK_AT;
@@ -182,23 +182,6 @@ pub fn read_file(file: File, at: u64, length: u64, path: &str) -> Option<String>
         return None;
     }
     String::from_utf8(system.read(path).ok()?).ok()
-}
-
-/// A file system within a disk.
-struct Within {
-    file: File,
-    at: u64,
-    length: u64,
-}
-
-impl Ext4Read for Within {
-    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let end = start.checked_add(into.len() as u64);
-        if end.is_none_or(|end| end > self.length) {
-            return Err(Box::new(io::Error::from(io::ErrorKind::UnexpectedEof)));
-        }
-        Ok(self.file.read_exact_at(into, self.at + start)?)
-    }
 }
 
 #[cfg(test)]

@@ -201,6 +201,11 @@ impl Session {
             progress.tell(talk, "checking this medium", percent);
         })
         .map_err(|error| untouched(format!("this medium is damaged ({error}); write it anew")))?;
+        if !self.offers().contains(offer) {
+            return Err(untouched(format!(
+                "{name} is not the disk that it was when it was shown"
+            )));
+        }
         let no_numbers = |error: io::Error| untouched(format!("no random numbers: {error}"));
         let disk = write::guid().map_err(no_numbers)?;
         let mut failed = None;

@@ -3,36 +3,17 @@
 //! Both images are signed, so this is no question of trust: it finds a bundle that was
 //! put together from two builds, which would not boot.
 
-use std::error::Error;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 
-use ext4_view::{Ext4, Ext4Read};
+use ext4_view::Ext4;
 
 use crate::error::Failure;
+use crate::within::Within;
 
 /// The kernel in a boot image.
 const KERNEL: &str = "/bzImage";
 /// Its command line, as the boot loader reads it.
 const CONFIGURATION: &str = "/slot.cfg";
-
-/// A file system within a file.
-struct Within {
-    file: File,
-    at: u64,
-    length: u64,
-}
-
-impl Ext4Read for Within {
-    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let end = start.checked_add(into.len() as u64);
-        if end.is_none_or(|end| end > self.length) {
-            return Err(Box::new(io::Error::from(io::ErrorKind::UnexpectedEof)));
-        }
-        Ok(self.file.read_exact_at(into, self.at + start)?)
-    }
-}
 
 /// Checks the boot image of `length` bytes at `at` of a file.
 ///

@@ -27,3 +27,4 @@ pub mod keys;
 pub mod place;
 pub mod service;
 pub mod slots;
+pub mod within;
