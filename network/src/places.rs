@@ -31,6 +31,8 @@ pub fn config() -> PathBuf {
 
 /// Where dropbear reads who may log in.
 pub const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
+/// The keys of node.toml (`init/src/provision/install.rs`).
+pub const NODE_KEYS: &str = "/etc/aios/pki/ssh_keys";
 
 /// Reads the configuration; without the file, the default one.
 ///

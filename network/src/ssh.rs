@@ -12,22 +12,26 @@ use std::process::Command;
 use aios_config::Ssh;
 use anyhow::{Context, Result, ensure};
 
-use crate::places::{self, AUTHORIZED_KEYS};
+use crate::places::{self, AUTHORIZED_KEYS, NODE_KEYS};
 
 /// The host key: on the data partition, made by this node, and only its own.
 const HOST_KEY: &str = "/var/lib/aios/ssh/ed25519";
 
 /// Will there be somebody who may log in?
 pub fn is_open(ssh: &Ssh) -> bool {
-    match &ssh.authorized_keys {
-        Some(keys) => !keys.is_empty(),
-        None => fs::read_to_string(AUTHORIZED_KEYS).is_ok_and(|text| has_key(&text)),
-    }
+    !keys(ssh).is_empty()
 }
 
-fn has_key(text: &str) -> bool {
-    let is_key = |line: &str| !line.is_empty() && !line.starts_with('#');
-    text.lines().map(str::trim).any(is_key)
+/// Who may log in: whom the configuration says, else whom node.toml said.
+fn keys(ssh: &Ssh) -> Vec<String> {
+    let given = || keys_in(&fs::read_to_string(NODE_KEYS).unwrap_or_default());
+    ssh.authorized_keys.clone().unwrap_or_else(given)
+}
+
+fn keys_in(text: &str) -> Vec<String> {
+    let is_key = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let lines = text.lines().map(str::trim).filter(is_key);
+    lines.map(str::to_owned).collect()
 }
 
 /// The role. Returns when there is nobody who may log in, or when it failed.
@@ -36,10 +40,10 @@ fn has_key(text: &str) -> bool {
 /// When a key cannot be written, or dropbear cannot be run.
 pub fn run() -> Result<()> {
     let ssh = places::read_config().unwrap_or_default().ssh;
-    if let Some(keys) = &ssh.authorized_keys {
-        install(keys, Path::new(AUTHORIZED_KEYS)).context("cannot install the keys")?;
-    }
-    if !is_open(&ssh) {
+    let keys = keys(&ssh);
+    // Each time, so that keys of a configuration that is gone are gone.
+    install(&keys, Path::new(AUTHORIZED_KEYS)).context("cannot install the keys")?;
+    if keys.is_empty() {
         tracing::info!("no key is configured: nothing listens on port {}", ssh.port);
         return Ok(());
     }
@@ -116,8 +120,11 @@ mod tests {
 
     #[test]
     fn only_a_key_opens_the_port() {
-        assert!(!has_key("\n# ssh-ed25519 AAAA\n \n"));
-        assert!(has_key("# mine\nssh-ed25519 AAAA me\n"));
+        assert!(keys_in("\n# ssh-ed25519 AAAA\n \n").is_empty());
+        assert_eq!(
+            keys_in("# mine\nssh-ed25519 AAAA me\n"),
+            ["ssh-ed25519 AAAA me"]
+        );
     }
 
     #[test]

@@ -19,6 +19,15 @@ use support::{Appliance, POWER_OFF_LIMIT, answer, executions, rows};
 /// READY under emulation, today's bound; the target is in docs/architecture.md.
 const READY_MS: u64 = 20_000;
 
+fn the_image_says_what_it_is_made_of(appliance: &Appliance) {
+    let sbom = appliance.machine.ctl().run(&["sbom"]).unwrap();
+    let packages = rows(&sbom, "packages");
+    for name in ["aios", "libc6", "tonic"] {
+        let known = packages.iter().any(|package| package["name"] == name);
+        assert!(known, "{name} is not in the SBOM");
+    }
+}
+
 #[test]
 fn in_a_container_goals_come_true_and_undo_takes_them_back() {
     let mut appliance = Appliance::boot(Way::Container);
@@ -28,6 +37,7 @@ fn in_a_container_goals_come_true_and_undo_takes_them_back() {
     a_write_is_on_the_disk_and_undone(&appliance);
     what_is_beyond_its_means_fails(&appliance);
     every_agent_has_done_something(&appliance);
+    the_image_says_what_it_is_made_of(&appliance);
     assert!(
         appliance.machine.power_off(POWER_OFF_LIMIT).unwrap(),
         "the power-off was not clean"

@@ -16,7 +16,7 @@ use crate::places;
 pub struct Places {
     pki: PathBuf,
     host_name: PathBuf,
-    authorized_keys: PathBuf,
+    ssh_keys: PathBuf,
     key_owner: Account,
 }
 
@@ -25,7 +25,7 @@ impl Default for Places {
         Self {
             pki: places::etc_dir().join("pki"),
             host_name: PathBuf::from("/etc/hostname"),
-            authorized_keys: PathBuf::from("/root/.ssh/authorized_keys"),
+            ssh_keys: places::etc_dir().join("pki/ssh_keys"),
             key_owner: accounts::find("aios-orchestrator").unwrap_or_else(Account::root),
         }
     }
@@ -56,7 +56,10 @@ pub fn install(places: &Places, node: &Node) -> Result<(), String> {
         0o644,
         &root,
     )?;
-    install_ssh_keys(places, &node.ssh.authorized_keys)
+    // For the service ssh, which takes the configuration's instead if it has any.
+    let keys = &node.ssh.authorized_keys;
+    let text: String = keys.iter().map(|key| format!("{key}\n")).collect();
+    put(&places.ssh_keys, &text, 0o600, &root)
 }
 
 /// A configuration, readable for every daemon.
@@ -65,18 +68,6 @@ pub fn install(places: &Places, node: &Node) -> Result<(), String> {
 /// That it could not be put in its place.
 pub fn put_config(path: &Path, text: &str) -> Result<(), String> {
     put(path, text, 0o644, &Account::root())
-}
-
-fn install_ssh_keys(places: &Places, keys: &[String]) -> Result<(), String> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    if let Some(folder) = places.authorized_keys.parent() {
-        crate::pid1::host::make_folder(folder, 0, 0, 0o700)
-            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    }
-    let text: String = keys.iter().map(|key| format!("{key}\n")).collect();
-    put(&places.authorized_keys, &text, 0o600, &Account::root())
 }
 
 fn put(path: &Path, text: &str, mode: u32, owner: &Account) -> Result<(), String> {
