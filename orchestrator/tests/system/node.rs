@@ -73,7 +73,7 @@ impl Node {
         node.authority.install(&node.etc().join("pki"));
         node.write_manifests();
         node.serve_doubles();
-        node.start_agents();
+        node.start_agents().await;
         node
     }
 
@@ -105,7 +105,8 @@ impl Node {
         tokio::spawn(server.serve_with_incoming(listen("init.sock")));
     }
 
-    fn start_agents(&self) {
+    /// Starts the agents and returns once they listen, as they do on a booted node.
+    async fn start_agents(&self) {
         for manifest in manifest::read_all(&self.etc().join("agents")).unwrap() {
             let path = self
                 .folder
@@ -113,8 +114,11 @@ impl Node {
                 .join(format!("agents/{}.sock", manifest.name));
             let tools = socket::channel(&self.folder.path().join("tools.sock")).unwrap();
             let caller = Callers::All(Principal::Daemon("orchestrator".into()));
-            let agent = Agent::new(manifest, path, Worker::new(tools), caller);
+            let agent = Agent::new(manifest, path.clone(), Worker::new(tools), caller);
             tokio::spawn(agent.serve(std::future::pending()));
+            while tokio::net::UnixStream::connect(&path).await.is_err() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
