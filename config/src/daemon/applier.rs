@@ -1,4 +1,4 @@
-//! Applying, trying, confirming, going back.
+//! Applying, trying, confirming. How a change reaches the services and goes back: `back.rs`.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,17 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aios_config::{Change, Problem};
-use uuid::Uuid;
 
+use super::back;
 use super::services::Services;
 use super::store::Store;
 use super::trial::{self, Trial};
-
-/// The answer leaves through the orchestrator, which may be restarted: it gets this long.
-const ANSWER: Duration = Duration::from_millis(300);
-
-/// Between two tries to go back when the disk refused.
-const GO_BACK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Why something is not done.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -49,21 +43,23 @@ pub struct Effect {
 
 /// The configuration and who lives by it; cloning is cheap.
 #[derive(Clone)]
-pub struct Applier(Arc<Inner>);
+pub struct Applier(pub(super) Arc<Inner>);
 
-struct Inner {
-    store: Store,
-    note: PathBuf,
-    services: Arc<dyn Services>,
+pub(super) struct Inner {
+    pub(super) store: Store,
+    pub(super) note: PathBuf,
+    pub(super) services: Arc<dyn Services>,
     state: Mutex<State>,
     working: AtomicUsize,
     /// Changes of services come one after the other.
-    changing: tokio::sync::Mutex<()>,
+    pub(super) changing: tokio::sync::Mutex<()>,
 }
 
-struct State {
-    trial: Option<Trial>,
-    last_change: String,
+pub(super) struct State {
+    pub(super) trial: Option<Trial>,
+    pub(super) last_change: String,
+    /// The daemon is being stopped: nothing new is begun.
+    pub(super) leaving: bool,
     used: Instant,
 }
 
@@ -77,26 +73,12 @@ impl Applier {
             state: Mutex::new(State {
                 trial: None,
                 last_change: String::new(),
+                leaving: false,
                 used: Instant::now(),
             }),
             working: AtomicUsize::new(0),
             changing: tokio::sync::Mutex::default(),
         }))
-    }
-
-    /// At the start: a trial of a former process goes on, or back when nobody knows until when.
-    pub fn recover(&self) {
-        if !self.0.store.in_trial() {
-            return;
-        }
-        let unknown = || Trial {
-            id: String::new(),
-            by: "a former process".into(),
-            until_ms: 0,
-        };
-        let trial = Trial::read(&self.0.note).unwrap_or_else(unknown);
-        self.state().trial = Some(trial.clone());
-        self.spawn(Self::watch(self.clone(), trial));
     }
 
     /// How long nobody has needed it.
@@ -156,8 +138,24 @@ impl Applier {
         if seconds != 0 && !trial::SECONDS.contains(&seconds) {
             return Err(Refusal::Seconds);
         }
+        let tried_for = (seconds != 0).then(|| Duration::from_secs(seconds.into()));
+        self.put(text, tried_for, by, expected)
+    }
+
+    pub(super) fn put(
+        &self,
+        text: &str,
+        tried_for: Option<Duration>,
+        by: &str,
+        expected: impl Fn(&str) -> bool,
+    ) -> Result<(Effect, Option<Trial>), Refusal> {
         let effect = self.effect(text)?;
         let mut state = self.state();
+        if state.leaving {
+            return Err(Refusal::NotNow(
+                "the configuration daemon is being stopped: apply it again in a moment".into(),
+            ));
+        }
         if let Some(trial) = &state.trial {
             let left = trial.left_ms(trial::now_ms()) / 1000;
             return Err(Refusal::NotNow(format!(
@@ -171,36 +169,33 @@ impl Applier {
                 "the configuration was changed meanwhile: look at it, then apply again".into(),
             ));
         }
-        let disk = |error: std::io::Error| Refusal::Disk(error.to_string());
-        let trial = match seconds {
-            0 => {
-                self.0.store.replace(text).map_err(disk)?;
-                None
-            }
-            seconds => {
-                let trial = Trial {
-                    id: Uuid::new_v4().to_string(),
-                    by: by.to_owned(),
-                    until_ms: trial::now_ms() + u64::from(seconds) * 1000,
-                };
-                trial.write(&self.0.note).map_err(disk)?;
-                self.0.store.replace_for_trial(text).map_err(disk)?;
-                Some(trial)
-            }
-        };
+        let trial = tried_for.map(|time| Trial::new(by, time, text));
+        self.write(text, trial.as_ref())
+            .map_err(|error| Refusal::Disk(error.to_string()))?;
         state.trial.clone_from(&trial);
         state.last_change = format!("applied by {by}");
         drop(state);
         tracing::info!("applied by {by}: {:?}", effect.changes);
-        self.spawn(Self::carry_out(
-            self.clone(),
-            effect.changes.clone(),
-            ANSWER,
-        ));
-        if let Some(trial) = trial.clone() {
-            self.spawn(Self::watch(self.clone(), trial));
+        let changes = effect.changes.clone();
+        match trial.clone() {
+            None => self.spawn(self.clone().carry_out(changes)),
+            Some(trial) => self.spawn(self.clone().watch(trial, changes)),
         }
         Ok((effect, trial))
+    }
+
+    fn write(&self, text: &str, trial: Option<&Trial>) -> std::io::Result<()> {
+        let Some(trial) = trial else {
+            return self.0.store.replace(text);
+        };
+        trial.write(&self.0.note)?;
+        let replaced = self.0.store.replace_for_trial(text);
+        replaced.inspect_err(|_| self.forget_note())
+    }
+
+    /// Removes what says until when there is a trial.
+    pub(super) fn forget_note(&self) {
+        drop(std::fs::remove_file(&self.0.note)); // it may not be there
     }
 
     /// What is tried stays.
@@ -209,82 +204,37 @@ impl Applier {
     /// When nothing is tried, or something else.
     pub fn confirm(&self, id: &str, by: &str) -> Result<(), Refusal> {
         let mut state = self.state();
-        match &state.trial {
-            None => Err(Refusal::NotNow(
-                "no configuration is being tried; it went back, or stays already".into(),
-            )),
-            Some(trial) if !id.is_empty() && trial.id != id => Err(Refusal::NotNow(format!(
-                "another configuration is being tried, by {}",
-                trial.by
-            ))),
-            Some(_) => {
-                self.0
-                    .store
-                    .keep()
-                    .map_err(|error| Refusal::Disk(error.to_string()))?;
-                drop(std::fs::remove_file(&self.0.note)); // a note without a kept file says nothing
-                state.trial = None;
-                state.last_change = format!("confirmed by {by}");
-                Ok(())
+        let trial = match &state.trial {
+            None => {
+                return Err(Refusal::NotNow(
+                    "no configuration is being tried; it went back, or stays already".into(),
+                ));
             }
-        }
-    }
-
-    /// Goes back when the trial is over and has not been confirmed.
-    async fn watch(self, trial: Trial) {
-        let left = Duration::from_millis(trial.left_ms(trial::now_ms()));
-        tokio::time::sleep(left).await;
-        let changes = loop {
-            match self.go_back(&trial) {
-                Ok(changes) => break changes,
-                Err(error) => {
-                    tracing::error!("the configuration cannot go back: {error}; tried again")
-                }
+            Some(trial) if !id.is_empty() && trial.id != id => {
+                return Err(Refusal::NotNow(format!(
+                    "another configuration is being tried, by {}",
+                    trial.by
+                )));
             }
-            tokio::time::sleep(GO_BACK_AGAIN).await;
+            Some(trial) => trial.clone(),
         };
-        let Some(changes) = changes else { return }; // confirmed
-        tracing::warn!(
-            "nobody confirmed the configuration that {} tried; it went back",
-            trial.by
-        );
-        self.clone().carry_out(changes, Duration::ZERO).await;
-        self.0
-            .services
-            .record("config.reverted", &trial.by, "nobody confirmed it")
-            .await;
-    }
-
-    /// What the services have to do now that it went back; `None` when it is no trial any more.
-    fn go_back(&self, trial: &Trial) -> std::io::Result<Option<Vec<Change>>> {
-        let mut state = self.state();
-        if state.trial.as_ref() != Some(trial) {
-            return Ok(None);
+        let kept = self.0.store.keep();
+        if !kept.map_err(|error| Refusal::Disk(error.to_string()))? {
+            drop(state);
+            let this = self.clone();
+            self.spawn(async move { this.back(&trial, back::UNCONFIRMED).await });
+            return Err(Refusal::NotNow(
+                "the trial has ended already: what was before it is no longer kept".into(),
+            ));
         }
-        let tried = aios_config::parse(&self.0.store.current()?).unwrap_or_default();
-        self.0.store.go_back()?;
-        drop(std::fs::remove_file(&self.0.note)); // as above
-        let old = aios_config::parse(&self.0.store.current()?).unwrap_or_default();
+        self.forget_note();
         state.trial = None;
-        state.last_change = format!("what {} tried went back: nobody confirmed it", trial.by);
-        Ok(Some(aios_config::changes(&tried, &old)))
-    }
-
-    async fn carry_out(self, changes: Vec<Change>, pause: Duration) {
-        tokio::time::sleep(pause).await;
-        let _one_at_a_time = self.0.changing.lock().await;
-        for change in changes {
-            if let Err(why) = self.0.services.change(change).await {
-                let text = format!("{} did not take it up: {why}", change.service());
-                tracing::error!("{text}");
-                let mut state = self.state();
-                state.last_change = format!("{}; {text}", state.last_change);
-            }
-        }
+        state.last_change = format!("confirmed by {by}");
+        Ok(())
     }
 
     /// Runs in the background; the daemon does not leave meanwhile.
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.0.working.fetch_add(1, Ordering::SeqCst);
         let this = self.clone();
         tokio::spawn(async move {
@@ -294,7 +244,7 @@ impl Applier {
         });
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! 1. **The file is exactly the old or exactly the new one at any instant** ([`store`]), and a change
 //!    is on the disk before a service hears of it.
-//! 2. **A trial that nobody confirms goes back**: when its time is over, when this daemon is killed
-//!    and its time is over meanwhile, and at any start of the machine (PID 1 does that, before
-//!    services read the file).
+//! 2. **A trial that nobody confirms goes back** ([`back`]): when its time is over, when this daemon is
+//!    stopped, when it is killed and the time is over meanwhile (init starts it again), and at any start
+//!    of the machine (PID 1 does that, before services read the file).
 //! 3. Only what a change concerns is restarted ([`services`]), a moment after the answer: the
 //!    answer may have to pass through what is restarted.
 
 mod access;
 mod applier;
+mod back;
 mod service;
 mod services;
 mod store;
@@ -66,7 +67,7 @@ pub async fn run() -> anyhow::Result<()> {
     tokio::select! {
         ended = server => ended?,
         () = unused(&applier) => tracing::info!("nobody needs it; it is started again when somebody does"),
-        _ = terminate.recv() => {} // a trial goes on: the note says until when
+        _ = terminate.recv() => applier.leave().await,
     }
     Ok(())
 }

@@ -60,22 +60,36 @@ impl Store {
         self.kept.exists()
     }
 
-    /// What was tried stays.
+    /// What was tried stays. Returns whether there was a trial.
     ///
     /// # Errors
     /// When the disk refuses; then it is still a trial.
-    pub fn keep(&self) -> io::Result<()> {
-        std::fs::remove_file(&self.kept)?;
-        sync_folder(&self.kept)
+    pub fn keep(&self) -> io::Result<bool> {
+        if !was_there(std::fs::remove_file(&self.kept))? {
+            return Ok(false);
+        }
+        sync_folder(&self.kept)?;
+        Ok(true)
     }
 
-    /// What was before the trial is there again.
+    /// What was before the trial is there again. Returns whether there was a trial.
     ///
     /// # Errors
     /// When the disk refuses; then it is still a trial.
-    pub fn go_back(&self) -> io::Result<()> {
-        std::fs::rename(&self.kept, &self.file)?;
-        sync_folder(&self.file)
+    pub fn go_back(&self) -> io::Result<bool> {
+        if !was_there(std::fs::rename(&self.kept, &self.file))? {
+            return Ok(false);
+        }
+        sync_folder(&self.file)?;
+        Ok(true)
+    }
+}
+
+fn was_there(done: io::Result<()>) -> io::Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -118,17 +132,18 @@ mod tests {
         check("old", false);
         store.replace_for_trial("tried").unwrap();
         check("tried", true);
-        store.go_back().unwrap();
+        assert!(store.go_back().unwrap());
         check("old", false);
         // A power cut between the two steps of a trial: the kept file is the same as the file.
         std::fs::write(folder.path().join(KEPT), "old").unwrap();
         check("old", true);
-        store.go_back().unwrap();
+        assert!(store.go_back().unwrap());
         check("old", false);
         store.replace_for_trial("tried").unwrap();
-        store.keep().unwrap();
+        assert!(store.keep().unwrap());
         check("tried", false);
-        assert!(store.go_back().is_err(), "there is nothing to go back to");
+        assert!(!store.go_back().unwrap(), "there is nothing to go back to");
+        assert!(!store.keep().unwrap(), "nor to keep");
         check("tried", false);
     }
 }

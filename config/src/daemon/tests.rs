@@ -138,6 +138,87 @@ async fn a_trial_that_nobody_confirms_goes_back_and_is_on_record() {
     drop(noted);
 }
 
+/// Applies the old configuration, then tries the new one for so long.
+fn tries(folder: &Path, time: Duration) -> (Applier, Arc<Noted>) {
+    let (applier, noted) = daemon(folder);
+    applier.apply(OLD, 0, "ann", anything).unwrap();
+    applier.put(NEW, Some(time), "ann", anything).unwrap();
+    (applier, noted)
+}
+
+/// Waits until nothing is tried any more; returns what is told of it.
+async fn ended(applier: &Applier) -> String {
+    for _ in 0..1000 {
+        if let (None, told) = applier.progress() {
+            return told;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it does not end: {:?}", applier.progress());
+}
+
+#[tokio::test]
+async fn a_trial_whose_kept_file_is_gone_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, _) = tries(folder.path(), Duration::from_millis(1));
+    // Somebody went back by hand before the watcher, which has not run yet, does.
+    std::fs::rename(folder.path().join(KEPT), folder.path().join("config.toml")).unwrap();
+    let told = ended(&applier).await;
+    assert!(told.contains("no longer kept"), "{told}");
+    assert_eq!(applier.current().unwrap(), OLD);
+
+    let (applier, noted) = tries(folder.path(), Duration::from_secs(600));
+    let before = noted.all().len();
+    std::fs::rename(folder.path().join(KEPT), folder.path().join("config.toml")).unwrap();
+    let refused = applier.confirm("", "ann").unwrap_err();
+    assert!(refused.to_string().contains("has ended already"));
+    ended(&applier).await;
+    let all = noted.count(before + 3).await;
+    assert!(all.contains(&"orchestrator".to_owned()), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_stopped_goes_back_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, noted) = tries(folder.path(), Duration::from_secs(600));
+    applier.leave().await;
+    assert_eq!(
+        (applier.current().unwrap().as_str(), applier.progress().0),
+        (OLD, None)
+    );
+    assert!(applier.progress().1.contains("was stopped"));
+    assert!(noted.all().contains(&"config.reverted ann".to_owned()));
+    assert!(!folder.path().join(KEPT).exists());
+    assert!(
+        !folder.path().join("note").exists(),
+        "nothing is left to do"
+    );
+    let late = applier.apply(NEW, 0, "bob", anything).unwrap_err();
+    assert!(late.to_string().contains("being stopped"), "{late}");
+}
+
+#[tokio::test]
+async fn services_that_were_not_told_that_it_went_back_are_told_by_the_next_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, _) = tries(folder.path(), Duration::from_secs(600));
+    // Killed after the rename.
+    std::fs::rename(folder.path().join(KEPT), folder.path().join("config.toml")).unwrap();
+    let (next, noted) = daemon(folder.path());
+    next.recover();
+    assert_eq!(noted.count(3).await, ["network", "tools", "orchestrator"]);
+    for _ in 0..1000 {
+        if !folder.path().join("note").exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (last, noted) = daemon(folder.path());
+    last.recover();
+    assert!(last.idle() > Duration::ZERO, "nothing is left to do");
+    assert!(noted.all().is_empty());
+    drop(applier);
+}
+
 #[tokio::test]
 async fn a_trial_that_is_confirmed_stays_over_the_next_start() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,161 @@
+//! How a change reaches the services, and how a trial ends that nobody confirmed.
+//!
+//! The note says what is tried, and stays until the services were told that it went back: who is
+//! killed in between is followed by a process that tells them.
+
+use std::time::Duration;
+
+use aios_config::Change;
+
+use super::applier::Applier;
+use super::trial::{self, Trial};
+
+/// The answer leaves through the orchestrator, which may be restarted: it gets this long.
+const ANSWER: Duration = Duration::from_millis(300);
+
+/// Between two tries to go back when the disk refused.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long going back may take when the daemon is stopped: init kills it after 2 s
+/// (`stop_timeout_ms`). What is not done by then, the next process does.
+const LEAVING: Duration = Duration::from_millis(1500);
+
+/// Why it went back, when its time was over.
+pub(super) const UNCONFIRMED: &str = "nobody confirmed it";
+
+/// See [`UNCONFIRMED`].
+const STOPPED: &str = "aios-config was stopped before anybody confirmed it";
+
+impl Applier {
+    /// At the start: a trial of a former process goes on for the time that it has left, and back at
+    /// once when nobody knows until when. One that went back when that process ended is told to the
+    /// services.
+    pub fn recover(&self) {
+        let note = Trial::read(&self.0.note);
+        if !self.0.store.in_trial() {
+            if let Some(trial) = note {
+                self.spawn(self.clone().catch_up(trial));
+            }
+            return;
+        }
+        let unknown = || Trial {
+            id: String::new(),
+            by: "a former process".into(),
+            until_ms: 0,
+            tried: self.0.store.current().unwrap_or_default(),
+        };
+        let trial = note.unwrap_or_else(unknown);
+        self.state().trial = Some(trial.clone());
+        self.spawn(self.clone().watch(trial, Vec::new()));
+    }
+
+    /// Before the daemon is stopped: nobody would watch the trial any more, so that it goes back now.
+    pub async fn leave(&self) {
+        let trial = {
+            let mut state = self.state();
+            state.leaving = true;
+            state.trial.clone()
+        };
+        let Some(trial) = trial else { return };
+        let back = self.back(&trial, STOPPED);
+        if tokio::time::timeout(LEAVING, back).await.is_err() {
+            tracing::warn!("stopped before all services knew; the next aios-config tells them");
+        }
+    }
+
+    /// Has the services take up what is tried, and goes back when its time is over and nobody
+    /// confirmed it.
+    pub(super) async fn watch(self, trial: Trial, changes: Vec<Change>) {
+        self.spawn(self.clone().carry_out(changes));
+        let left = Duration::from_millis(trial.left_ms(trial::now_ms()));
+        tokio::time::sleep(left).await;
+        self.back(&trial, UNCONFIRMED).await;
+    }
+
+    /// Goes back, unless the trial was confirmed, and has the services follow.
+    pub(super) async fn back(&self, trial: &Trial, why: &str) {
+        let changes = loop {
+            match self.go_back(trial, why) {
+                Ok(Some(changes)) => break changes,
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::error!("the configuration cannot go back: {error}; tried again");
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
+        };
+        self.follow(changes).await;
+        let record = self.0.services.record("config.reverted", &trial.by, why);
+        record.await;
+    }
+
+    /// What the services have to do now that it went back; `None` when it is no trial any more.
+    fn go_back(&self, trial: &Trial, why: &str) -> std::io::Result<Option<Vec<Change>>> {
+        let mut state = self.state();
+        if state.trial.as_ref() != Some(trial) {
+            return Ok(None);
+        }
+        let text = match self.0.store.go_back()? {
+            true => format!("what {} tried went back: {why}", trial.by),
+            false => format!(
+                "the trial of {} had ended already: what was before it is no longer kept",
+                trial.by
+            ),
+        };
+        tracing::warn!("{text}");
+        state.trial = None;
+        state.last_change = text;
+        self.since(trial).map(Some)
+    }
+
+    /// It ended, and the process that ended it may not have told the services.
+    async fn catch_up(self, trial: Trial) {
+        match self.since(&trial) {
+            Ok(changes) if changes.is_empty() => self.forget_note(), // confirmed
+            Ok(changes) => {
+                let text = format!("what {} tried went back", trial.by);
+                tracing::warn!("{text}; the services are told now");
+                self.state().last_change = text;
+                self.follow(changes).await;
+            }
+            Err(error) => tracing::error!("cannot read the configuration: {error}"),
+        }
+    }
+
+    /// What differs now from what was tried.
+    fn since(&self, trial: &Trial) -> std::io::Result<Vec<Change>> {
+        let tried = aios_config::parse(&trial.tried).unwrap_or_default();
+        let now = aios_config::parse(&self.0.store.current()?).unwrap_or_default();
+        Ok(aios_config::changes(&tried, &now))
+    }
+
+    /// Has the services follow what went back; then nothing is left of the trial.
+    async fn follow(&self, changes: Vec<Change>) {
+        let _one_at_a_time = self.0.changing.lock().await;
+        for change in changes {
+            self.change(change).await;
+        }
+        let state = self.state();
+        if state.trial.is_none() {
+            self.forget_note();
+        }
+    }
+
+    /// Has the services take a new configuration up, one after the other.
+    pub(super) async fn carry_out(self, changes: Vec<Change>) {
+        tokio::time::sleep(ANSWER).await;
+        let _one_at_a_time = self.0.changing.lock().await;
+        for change in changes {
+            self.change(change).await;
+        }
+    }
+
+    async fn change(&self, change: Change) {
+        if let Err(why) = self.0.services.change(change).await {
+            let text = format!("{} did not take it up: {why}", change.service());
+            tracing::error!("{text}");
+            let mut state = self.state();
+            state.last_change = format!("{}; {text}", state.last_change);
+        }
+    }
+}
