@@ -3,9 +3,11 @@
 //! The note says what is tried, and stays until the services were told that it went back: who is
 //! killed in between is followed by a process that tells them.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use aios_config::Change;
+use tokio::task::JoinSet;
 
 use super::applier::Applier;
 use super::trial::{self, Trial};
@@ -15,6 +17,10 @@ const ANSWER: Duration = Duration::from_millis(300);
 
 /// Between two tries to go back when the disk refused.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// On the way back the next service is told after so long, although the one before has not come back:
+/// most are within a tenth of a second, one that loads models takes minutes.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// How long going back may take when the daemon is stopped: init kills it after 2 s
 /// (`stop_timeout_ms`). What is not done by then, the next process does.
@@ -66,9 +72,21 @@ impl Applier {
     /// Has the services take up what is tried, and goes back when its time is over and nobody
     /// confirmed it.
     pub(super) async fn watch(self, trial: Trial, changes: Vec<Change>) {
-        self.spawn(self.clone().carry_out(changes));
         let left = Duration::from_millis(trial.left_ms(trial::now_ms()));
-        tokio::time::sleep(left).await;
+        let mut over = pin!(tokio::time::sleep(left));
+        {
+            let mut carrying = pin!(self.clone().carry_out(changes));
+            tokio::select! {
+                biased;
+                () = &mut carrying => over.await,
+                () = &mut over => {
+                    let confirmed = self.state().trial.as_ref() != Some(&trial);
+                    if confirmed {
+                        return carrying.await;
+                    }
+                }
+            }
+        } // What is still waited for is given up here: it would take up what goes back.
         self.back(&trial, UNCONFIRMED).await;
     }
 
@@ -129,12 +147,18 @@ impl Applier {
         Ok(aios_config::changes(&tried, &now))
     }
 
-    /// Has the services follow what went back; then nothing is left of the trial.
+    /// Has the services follow what went back; then nothing is left of the trial. In order, but
+    /// nobody waits for a slow one, nor for what is being carried out: the way back is what lets an
+    /// operator in again.
     async fn follow(&self, changes: Vec<Change>) {
-        let _one_at_a_time = self.0.changing.lock().await;
+        let mut under_way = JoinSet::new();
         for change in changes {
-            self.change(change).await;
+            let this = self.clone();
+            under_way.spawn(async move { this.change(change).await });
+            // Err: it is slow, and goes on while the next one begins.
+            drop(tokio::time::timeout(PATIENCE, under_way.join_next()).await);
         }
+        while under_way.join_next().await.is_some() {}
         let state = self.state();
         if state.trial.is_none() {
             self.forget_note();

@@ -16,6 +16,9 @@ use tonic::transport::Channel;
 /// How long one service may take to come back; the model runtime loads its models.
 const LIMIT: Duration = Duration::from_secs(150);
 
+/// How long init may take to say how a service is.
+const FIND_LIMIT: Duration = Duration::from_secs(5);
+
 /// How long the audit log is waited for: `aios-tools` may just be restarted.
 const RECORD_LIMIT: Duration = Duration::from_secs(30);
 
@@ -54,10 +57,12 @@ impl InitServices {
         let request = ServiceRequest {
             name: name.to_owned(),
         };
-        match self.init.clone().get_service(request).await {
-            Ok(service) => Ok(Some(service.into_inner())),
-            Err(status) if status.code() == Code::NotFound => Ok(None),
-            Err(status) => Err(status.message().to_owned()),
+        let mut init = self.init.clone();
+        match tokio::time::timeout(FIND_LIMIT, init.get_service(request)).await {
+            Ok(Ok(service)) => Ok(Some(service.into_inner())),
+            Ok(Err(status)) if status.code() == Code::NotFound => Ok(None),
+            Ok(Err(status)) => Err(status.message().to_owned()),
+            Err(_) => Err("init does not answer".to_owned()),
         }
     }
 }

@@ -14,7 +14,7 @@ const OLD: &str = "[tools]\ncalls_per_caller_max = 16\n";
 const NEW: &str = "[tools]\ncalls_per_caller_max = 8\n[management]\nlisten = \"0.0.0.0:9191\"\n";
 
 #[derive(Default)]
-struct Noted(Mutex<Vec<String>>);
+struct Noted(Mutex<Vec<String>>, Option<&'static str>);
 
 impl Noted {
     fn all(&self) -> Vec<String> {
@@ -36,6 +36,10 @@ impl Noted {
 #[tonic::async_trait]
 impl Services for Noted {
     async fn change(&self, change: Change) -> Result<(), String> {
+        if self.1 == Some(change.service()) {
+            self.0.lock().unwrap().push("slow".to_owned());
+            std::future::pending::<()>().await;
+        }
         self.0.lock().unwrap().push(change.service().to_owned());
         match change.service() {
             "tools" => Err("it died".into()),
@@ -49,7 +53,12 @@ impl Services for Noted {
 }
 
 fn daemon(folder: &Path) -> (Applier, Arc<Noted>) {
-    let noted = Arc::new(Noted::default());
+    daemon_with(folder, None)
+}
+
+/// With this service, if any, never coming back.
+fn daemon_with(folder: &Path, slow: Option<&'static str>) -> (Applier, Arc<Noted>) {
+    let noted = Arc::new(Noted(Mutex::default(), slow));
     let store = Store::new(&folder.join("config.toml"));
     (
         Applier::new(store, folder.join("note"), noted.clone()),
@@ -217,6 +226,37 @@ async fn services_that_were_not_told_that_it_went_back_are_told_by_the_next_daem
     assert!(last.idle() > Duration::ZERO, "nothing is left to do");
     assert!(noted.all().is_empty());
     drop(applier);
+}
+
+#[tokio::test]
+async fn the_way_back_waits_for_no_service_that_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, noted) = daemon_with(folder.path(), Some("tools"));
+    let before = "[tools]\ncalls_per_caller_max = 4\n";
+    applier.apply(before, 0, "ann", anything).unwrap();
+    noted.count(1).await; // for ever under way
+    applier
+        .put(NEW, Some(Duration::from_millis(1)), "ann", anything)
+        .unwrap();
+    ended(&applier).await;
+    let all = noted.count(4).await;
+    assert_eq!(all, ["slow", "network", "slow", "orchestrator"]);
+    assert_eq!(applier.current().unwrap(), before);
+    assert!(
+        folder.path().join("note").exists(),
+        "who is killed now is followed"
+    );
+
+    // Its own: what is tried takes for ever to be taken up.
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, noted) = daemon_with(folder.path(), Some("network"));
+    applier
+        .put(NEW, Some(Duration::from_secs(1)), "ann", anything)
+        .unwrap();
+    noted.count(1).await;
+    ended(&applier).await;
+    let all = noted.count(4).await;
+    assert_eq!(all, ["slow", "slow", "tools", "orchestrator"]);
 }
 
 #[tokio::test]
