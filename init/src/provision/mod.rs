@@ -8,6 +8,7 @@
 mod install;
 mod offered;
 pub mod sources;
+mod usb;
 
 use crate::pid1::host;
 use aios_config::node;
@@ -19,7 +20,11 @@ const ISSUED_MAX: u64 = 7_258_118_400;
 /// says what to do.
 pub fn run() -> std::process::ExitCode {
     let places = install::Places::default();
-    let found = sources::find(places.is_provisioned());
+    let seeker = match places.is_provisioned() {
+        true => sources::For::Node,
+        false => sources::For::NewNode,
+    };
+    let found = sources::find(seeker);
     match found.node {
         None if places.is_provisioned() => {}
         None => say(

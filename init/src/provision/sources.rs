@@ -4,11 +4,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
+use super::usb;
 use crate::pid1::data;
 
 /// More than any node.toml.
@@ -33,8 +34,20 @@ pub struct Found {
     pub config: Source,
 }
 
-/// Looks everywhere, at what maintenance mode was offered only for a node that has no certificate.
-pub fn find(is_provisioned: bool) -> Found {
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// A node that nobody can manage yet: for what maintenance mode was offered, too.
+    NewNode,
+    /// A node that has its certificate: nothing depends on what it may find.
+    Node,
+    /// A disk about to be made, which stays as it is made.
+    Disk,
+}
+
+/// Looks everywhere. When nothing is there for whom it matters, a stick that may still come is
+/// waited for.
+pub fn find(seeker: For) -> Found {
     let mut found = Found::default();
     for (name, node, config) in [
         ("fw_cfg", FW_CFG, FW_CFG_CONFIG),
@@ -42,10 +55,13 @@ pub fn find(is_provisioned: bool) -> Found {
     ] {
         found.add(name, read(Path::new(node)), read(Path::new(config)));
     }
-    if found.node.is_none() && !is_provisioned {
+    if found.node.is_none() && seeker == For::NewNode {
         let node = read(&super::offered::node());
         let config = node.as_ref().and_then(|_| read(&super::offered::config()));
         found.add("the network", node, config);
+    }
+    if found.node.is_none() && found.config.is_none() && seeker != For::Node {
+        usb::settle(|| partition().is_some_and(|device| File::open(device).is_ok()));
     }
     if found.node.is_none() || found.config.is_none() {
         let (node, config) = from_partition().unwrap_or_default();
@@ -54,10 +70,14 @@ pub fn find(is_provisioned: bool) -> Found {
     found
 }
 
-/// May a configuration be found? Cheap: it only looks where one could be.
+/// May a configuration be found, now or by a stick that is slow? Cheap: it only looks where one
+/// could be.
 pub fn may_configure() -> bool {
-    Path::new(FW_CFG_CONFIG).exists()
-        || data::by_label(Path::new("/sys/class/block"), LABEL).is_some()
+    Path::new(FW_CFG_CONFIG).exists() || partition().is_some() || usb::is_possible()
+}
+
+fn partition() -> Option<PathBuf> {
+    data::by_label(Path::new("/sys/class/block"), LABEL)
 }
 
 impl Found {
@@ -91,7 +111,7 @@ fn read_with(path: &Path, flags: OFlag) -> Option<String> {
 }
 
 fn from_partition() -> Option<(Option<String>, Option<String>)> {
-    let device = data::by_label(Path::new("/sys/class/block"), LABEL)?;
+    let device = partition()?;
     let place = Path::new("/run/aios-config");
     std::fs::create_dir_all(place).ok()?;
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aios_config::Encryption;
 
-use crate::provision::sources;
+use crate::provision::sources::{self, For};
 
 /// The configuration in force, on a data partition that is mounted.
 const IN_FORCE: &str = "/data/overlay/upper/etc/aios/config.toml";
@@ -14,7 +14,7 @@ const IN_FORCE: &str = "/data/overlay/upper/etc/aios/config.toml";
 /// # Errors
 /// It is wrong, and may well ask for encryption.
 pub fn given() -> Result<Option<Encryption>, String> {
-    match sources::find(true).config {
+    match sources::find(For::Disk).config {
         Some((source, text)) => read(&text).map_err(|error| format!("{source}: {error}")),
         None => Ok(None),
     }

@@ -1,0 +1,278 @@
+//! Whether a USB stick that is plugged in may still come: the kernel looks for devices on its own,
+//! beside the boot, and a stick takes one to three seconds until its partitions are there.
+//!
+//! 1. Who needs what may be on a stick waits until USB has settled; a machine without a USB host
+//!    controller has nothing to settle.
+//! 2. What settles is seen in sysfs only: the root hubs are there before PID 1 is, and from then on
+//!    each step (a hub, a device, its disk, its partitions) shows within [`QUIET_MS`] of the last.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::pid1;
+
+const DEVICES: &str = "/sys/bus/usb/devices";
+
+/// As long as nothing new may show between two steps. 1 s: a port is powered (100 ms), its contact
+/// stable (100 ms) and its device asked who it is (up to 500 ms).
+const QUIET_MS: u64 = 1000;
+/// What has not settled by then is broken. 5 s: the driver leaves a stick alone for one second
+/// (`usb-storage.delay_use`), and a slow one needs two more until it answers.
+const PATIENCE_MS: u64 = 5000;
+const POLL_MS: u64 = 20;
+
+/// From an interface down to its disks: host, target, unit, `block`, disk.
+const DEPTH: usize = 5;
+/// A mass storage interface (USB class codes, 08h).
+const STORAGE: &str = "08";
+
+/// What sysfs says of USB at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    /// Everything on all buses: hubs, devices, interfaces.
+    names: BTreeSet<String>,
+    /// For each interface to a store, its disks.
+    stores: Vec<Vec<Disk>>,
+}
+
+/// A disk behind USB.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Disk {
+    partitions: usize,
+    /// Something is being read from it.
+    is_busy: bool,
+}
+
+impl Facts {
+    fn has_bus(&self) -> bool {
+        self.names.iter().any(|name| is_root_hub(name))
+    }
+
+    /// Is a disk known to come, or its partitions looked for?
+    fn is_store_coming(&self) -> bool {
+        let is_read = |disk: &Disk| disk.partitions == 0 && disk.is_busy;
+        let is_coming = |disks: &Vec<Disk>| disks.is_empty() || disks.iter().any(is_read);
+        self.stores.iter().any(is_coming)
+    }
+}
+
+/// May something still come? `unchanged`: how long the facts have been so, in ms; `waited`: how long
+/// they were looked at.
+fn is_settling(facts: &Facts, unchanged: u64, waited: u64) -> bool {
+    facts.has_bus() && waited < PATIENCE_MS && (unchanged < QUIET_MS || facts.is_store_coming())
+}
+
+/// Can a stick be there at all? Cheap. Not in a container: its host's sticks are not its own.
+pub fn is_possible() -> bool {
+    let has_bus = || {
+        names(Path::new(DEVICES))
+            .iter()
+            .any(|name| is_root_hub(name))
+    };
+    pid1::way() == crate::manifest::Way::Machine && has_bus()
+}
+
+/// Waits until what is looked for has appeared or USB has settled.
+pub fn settle(has_appeared: impl FnMut() -> bool) {
+    if is_possible() {
+        wait(
+            || look(Path::new(DEVICES)),
+            has_appeared,
+            since_start(),
+            pid1::pause,
+        );
+    }
+}
+
+/// The loop of [`settle`]; how long it waited, in ms.
+fn wait(
+    mut look: impl FnMut() -> Facts,
+    mut has_appeared: impl FnMut() -> bool,
+    mut unchanged: u64,
+    pause: impl Fn(u64),
+) -> u64 {
+    let mut waited = 0;
+    let mut facts = look();
+    while !has_appeared() && is_settling(&facts, unchanged, waited) {
+        pause(POLL_MS);
+        waited += POLL_MS;
+        unchanged += POLL_MS;
+        let new = look();
+        if new != facts {
+            facts = new;
+            unchanged = 0;
+        }
+    }
+    waited
+}
+
+/// How long PID 1 has been there, in ms; 0 when it cannot be known.
+fn since_start() -> u64 {
+    // proc_pid_stat(5): field 22, in ticks since the kernel's start; the name may hold anything.
+    let stat = fs::read_to_string("/proc/1/stat").unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+    let ticks: Option<u64> = fields.and_then(|fields| fields.split(' ').nth(19)?.parse().ok());
+    let now = clock_gettime(ClockId::Boottime);
+    let now = u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).unwrap_or(0);
+    let begun = ticks.map(|ticks| ticks * 1000 / rustix::param::clock_ticks_per_second().max(1));
+    now.saturating_sub(begun.unwrap_or(now))
+}
+
+/// `usb1`, which no device under it is called.
+fn is_root_hub(name: &str) -> bool {
+    name.strip_prefix("usb")
+        .is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+fn names(devices: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(devices).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+fn look(devices: &Path) -> Facts {
+    let names = names(devices);
+    let class = |name: &String| fs::read_to_string(devices.join(name).join("bInterfaceClass"));
+    let is_store = |name: &&String| class(name).is_ok_and(|class| class.trim() == STORAGE);
+    let stores = names
+        .iter()
+        .filter(is_store)
+        .map(|name| disks(&devices.join(name), DEPTH))
+        .collect();
+    Facts { names, stores }
+}
+
+/// The disks below this folder of sysfs.
+fn disks(folder: &Path, depth: usize) -> Vec<Disk> {
+    if folder.file_name().is_some_and(|name| name == "block") {
+        return folders(folder).map(|path| disk(&path)).collect();
+    }
+    match depth {
+        0 => Vec::new(),
+        _ => folders(folder)
+            .flat_map(|path| disks(&path, depth - 1))
+            .collect(),
+    }
+}
+
+fn disk(path: &Path) -> Disk {
+    // Reads and writes on their way to it (Documentation/ABI/stable/sysfs-block, inflight).
+    let inflight = fs::read_to_string(path.join("inflight")).unwrap_or_default();
+    Disk {
+        partitions: folders(path)
+            .filter(|path| path.join("partition").exists())
+            .count(),
+        is_busy: inflight.split_whitespace().any(|count| count != "0"),
+    }
+}
+
+/// The folders in a folder: links lead to other devices.
+fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::os::unix::fs::symlink;
+
+    fn facts(names: &[&str], stores: &[&[Disk]]) -> Facts {
+        Facts {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            stores: stores.iter().map(|disks| disks.to_vec()).collect(),
+        }
+    }
+
+    const fn disk(partitions: usize, is_busy: bool) -> Disk {
+        Disk {
+            partitions,
+            is_busy,
+        }
+    }
+
+    const STICK: [&str; 3] = ["usb1", "1-1", "1-1:1.0"];
+
+    #[test]
+    fn it_settles_when_nothing_new_shows_and_every_store_has_been_read() {
+        let check = |names: &[&str], stores: &[&[Disk]], unchanged, waited, expected| {
+            let facts = facts(names, stores);
+            let settling = is_settling(&facts, unchanged, waited);
+            assert_eq!(settling, expected, "{facts:?} {unchanged} {waited}");
+        };
+        check(&[], &[], 0, 0, false); // no host controller: no wait
+        check(&["usb1", "usb2"], &[], 0, 0, true); // a hub may not have looked yet
+        check(&["usb1", "usb2"], &[], QUIET_MS, 0, false); // long after the start
+        check(&STICK, &[&[]], QUIET_MS, 1500, true); // left alone by its driver
+        check(&STICK, &[&[disk(0, true)]], QUIET_MS, 1500, true); // its table is read
+        check(&STICK, &[&[disk(0, false)]], QUIET_MS, 1500, false); // it has none
+        check(&STICK, &[&[disk(2, true)]], QUIET_MS, 1500, false); // the system's own
+        check(&STICK, &[&[disk(2, false)], &[]], QUIET_MS, 1500, true);
+        check(&STICK, &[&[]], 0, PATIENCE_MS, false); // broken
+    }
+
+    #[test]
+    fn a_stick_is_waited_for_as_long_as_it_takes_and_a_broken_one_not_for_ever() {
+        // What shows at which time, and how long is waited until it is there or not any more.
+        let check = |shows: &[(u64, Facts)], appears: u64, expected| {
+            let now = Cell::new(0);
+            let look = || {
+                let before = shows.iter().rev().find(|(at, _)| *at <= now.get());
+                before.map_or_else(Facts::default, |(_, facts)| facts.clone())
+            };
+            let pause = |span| now.set(now.get() + span);
+            let waited = wait(look, || now.get() >= appears, 0, pause);
+            assert_eq!(waited, expected, "{shows:?}");
+        };
+        let never = u64::MAX;
+        let empty = facts(&["usb1"], &[]);
+        let read = [disk(1, false)];
+        let stick = |disks: &[&[Disk]]| facts(&STICK, disks);
+        check(&[], never, 0);
+        check(&[(0, empty.clone())], never, QUIET_MS);
+        let slow = [
+            (0, empty.clone()),
+            (900, stick(&[&[]])),
+            (3000, stick(&[&read])),
+        ];
+        check(&slow, 3000, 3000);
+        check(&slow, never, 3000 + QUIET_MS);
+        check(&[(0, empty), (900, stick(&[&[]]))], never, PATIENCE_MS);
+    }
+
+    #[test]
+    fn sysfs_is_read_from_the_bus_down_to_the_partitions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bus, devices) = (folder.path().join("bus"), folder.path().join("pci"));
+        fs::create_dir_all(&bus).unwrap();
+        assert_eq!(look(&bus), Facts::default());
+        let make = |name: &str, class: &str| {
+            let path = devices.join(name);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("bInterfaceClass"), class).unwrap();
+            symlink(&path, bus.join(name)).unwrap();
+            path
+        };
+        make("usb1", "");
+        make("1-2:1.0", "03\n");
+        let stick = make("1-1:1.0", "08\n");
+        symlink(&devices, stick.join("subsystem")).unwrap();
+        let names = ["usb1", "1-1:1.0", "1-2:1.0"];
+        assert_eq!(look(&bus), facts(&names, &[&[]]));
+        let sda = stick.join("host2/target2:0:0/2:0:0:0/block/sda");
+        fs::create_dir_all(sda.join("queue")).unwrap();
+        fs::write(sda.join("inflight"), "       1        0\n").unwrap();
+        assert_eq!(look(&bus), facts(&names, &[&[disk(0, true)]]));
+        fs::write(sda.join("inflight"), "       0        0\n").unwrap();
+        fs::create_dir(sda.join("sda1")).unwrap();
+        fs::write(sda.join("sda1/partition"), "1\n").unwrap();
+        assert_eq!(look(&bus), facts(&names, &[&[disk(1, false)]]));
+    }
+}
