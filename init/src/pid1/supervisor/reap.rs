@@ -2,55 +2,34 @@
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use rustix::process::{WaitId, WaitIdOptions, WaitOptions};
+use rustix::process::WaitOptions;
 
 use super::super::console::Severity;
 use super::{CONTROL, LOGGER, Supervisor};
 use crate::supervise::{Event, Exit, Id, State};
 
 impl Supervisor {
-    /// Takes the exit status of every child that ended: services first, so that
-    /// what is left of their groups is killed while the zombie holds the number;
-    /// then orphans that PID 1 has inherited.
+    /// Takes the exit status of every child that ended, services and orphans. What is left of a
+    /// service's group is killed while the zombie holds the number.
     pub(super) fn reap(&mut self) {
-        for id in 0..self.processes.len() {
-            if let Some(pid) = self.processes[id].pid
-                && has_ended(pid)
+        while let Some(pid) = next_ended() {
+            let id = self
+                .processes
+                .iter()
+                .position(|process| process.pid == Some(pid));
+            if let Some(id) = id
+                && !self.processes[id].manifest.spares_rest
             {
-                if !self.processes[id].manifest.spares_rest {
-                    self.processes[id].signal(Signal::SIGKILL);
-                    self.kill_cgroup(id);
-                }
-                self.reap_one(Some(pid));
-            }
-        }
-        while self.reap_one(None) {}
-    }
-
-    /// Reaps this child, or any. False: there was none.
-    fn reap_one(&mut self, child: Option<Pid>) -> bool {
-        let child = child.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
-        let ended = match child {
-            Some(child) => rustix::process::waitpid(Some(child), WaitOptions::NOHANG),
-            // Not waitpid(None), which takes only those of PID 1's own process group.
-            None => rustix::process::wait(WaitOptions::NOHANG),
-        };
-        let Ok(Some((pid, status))) = ended else {
-            return false;
-        };
-        let pid = Some(Pid::from_raw(pid.as_raw_nonzero().get()));
-        if let Some(id) = self.processes.iter().position(|process| process.pid == pid) {
-            let exit = match (status.exit_status(), status.terminating_signal()) {
-                (Some(status), _) => Exit::Status(status),
-                (None, signal) => Exit::Signal(signal.unwrap_or(0)),
-            };
-            // It ended after it was looked at: its number is free by now, its cgroup is its own.
-            if child.is_none() && !self.processes[id].manifest.spares_rest {
+                self.processes[id].signal(Signal::SIGKILL);
                 self.kill_cgroup(id);
             }
-            self.take_end(id, exit);
+            let Some(exit) = take(pid) else {
+                return; // nobody else takes them; then rather late than for ever
+            };
+            if let Some(id) = id {
+                self.take_end(id, exit);
+            }
         }
-        true
     }
 
     pub(super) fn kill_cgroup(&self, id: Id) {
@@ -87,9 +66,61 @@ impl Supervisor {
     }
 }
 
-/// Is it a zombie? It stays one.
-fn has_ended(pid: Pid) -> bool {
-    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+/// A child that has ended and was not taken yet. It stays a zombie, and its number its own.
+fn next_ended() -> Option<Pid> {
+    // SAFETY: plain numbers, for which zero is a value; the kernel fills them in. Needed: rustix
+    // does not tell whose end it is, and nix refuses one by a real-time signal.
+    #[allow(unsafe_code)]
+    let (result, pid) = unsafe {
+        let mut info: nix::libc::siginfo_t = std::mem::zeroed();
+        let peek = nix::libc::WEXITED | nix::libc::WNOHANG | nix::libc::WNOWAIT;
+        let result = nix::libc::waitid(nix::libc::P_ALL, 0, &raw mut info, peek);
+        (result, info.si_pid())
+    };
+    (result == 0 && pid > 0).then(|| Pid::from_raw(pid))
+}
+
+/// Takes this child's end, which frees its number.
+fn take(pid: Pid) -> Option<Exit> {
     let pid = rustix::process::Pid::from_raw(pid.as_raw());
-    pid.is_some_and(|pid| matches!(rustix::process::waitid(WaitId::Pid(pid), peek), Ok(Some(_))))
+    let (_, status) = rustix::process::waitpid(pid, WaitOptions::NOHANG).ok()??;
+    Some(match (status.exit_status(), status.terminating_signal()) {
+        (Some(status), _) => Exit::Status(status),
+        (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    /// Ends as the shell does, leaving a process of its group behind that holds the pipe.
+    #[test]
+    fn who_ended_is_known_while_its_number_still_names_its_group() {
+        let check = |end: &str, expected| {
+            let mut shell = Command::new("/bin/sh")
+                .args(["-c", &format!("sleep 1000 & echo $!; {end}")])
+                .process_group(0)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut output = BufReader::new(shell.stdout.take().unwrap());
+            output.read_line(&mut String::new()).unwrap();
+            let pid = Pid::from_raw(i32::try_from(shell.id()).unwrap());
+            while next_ended() != Some(pid) {
+                crate::pid1::pause(1);
+            }
+            assert_eq!(next_ended(), Some(pid), "it is still there");
+            nix::sys::signal::killpg(pid, Signal::SIGKILL).unwrap();
+            // Ends when the one that was left has ended.
+            assert_eq!(output.read_line(&mut String::new()).unwrap(), 0);
+            assert_eq!(take(pid), Some(expected), "{end}");
+            assert!(shell.wait().is_err(), "it is gone");
+        };
+        check("exit 3", Exit::Status(3));
+        check("kill -40 $$", Exit::Signal(40)); // a real-time signal, which has no name
+    }
 }
