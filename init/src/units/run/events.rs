@@ -1,7 +1,5 @@
 //! What a unit's runner waits for: its children's ends, what they notify, and signals of PID 1.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -13,6 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use sd_notify::NotifyState;
 
+use super::ends::{End, Ends};
 use crate::pid1::notify::{self, Message, Said};
 use crate::places;
 use crate::units::Unit;
@@ -20,60 +19,12 @@ use crate::units::Unit;
 /// A main process whose parent is another one is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// With this status.
-    Status(i32),
-    /// By this signal.
-    Signal(Signal),
-}
-
-impl End {
-    /// Did it succeed?
-    pub fn is_success(self) -> bool {
-        self == Self::Status(0)
-    }
-
-    /// Is it an end that a service may have (systemd.service(5), `SuccessExitStatus=`)?
-    pub fn is_clean(self) -> bool {
-        let asked = [
-            Signal::SIGHUP,
-            Signal::SIGINT,
-            Signal::SIGTERM,
-            Signal::SIGPIPE,
-        ];
-        match self {
-            Self::Status(status) => status == 0,
-            Self::Signal(signal) => asked.contains(&signal),
-        }
-    }
-
-    /// As an exit status: signals as a shell has them.
-    pub fn code(self) -> u8 {
-        match self {
-            _ if self.is_clean() => 0,
-            Self::Status(status) => u8::try_from(status).unwrap_or(1),
-            Self::Signal(signal) => 128_u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0)),
-        }
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "exited with {status}"),
-            Self::Signal(signal) => write!(f, "killed by {signal}"),
-        }
-    }
-}
-
 /// All that can happen.
 pub struct Events {
     signals: SignalFd,
     notify: OwnedFd,
     path: PathBuf,
-    ended: HashMap<i32, End>,
+    ends: Ends,
     stop: bool,
     reload: bool,
     /// Whose word counts: a pid, or anybody's.
@@ -109,7 +60,7 @@ impl Events {
             signals,
             notify: notify::listen(&path)?,
             path,
-            ended: HashMap::new(),
+            ends: Ends::default(),
             stop: false,
             reload: false,
             speaker: None,
@@ -144,9 +95,9 @@ impl Events {
         std::mem::take(&mut self.reload)
     }
 
-    /// How this child ended, if it did.
-    pub fn ended(&self, pid: i32) -> Option<End> {
-        self.ended.get(&pid).copied()
+    /// How the processes ended whose end matters.
+    pub fn ends(&mut self) -> &mut Ends {
+        &mut self.ends
     }
 
     /// Was the service silent for too long?
@@ -219,21 +170,7 @@ impl Events {
                 WaitStatus::Signaled(pid, signal, _) => (pid, End::Signal(signal)),
                 _ => return,
             };
-            self.ended.insert(pid.as_raw(), end);
+            self.ends.note(pid.as_raw(), end);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_that_was_asked_to_end_has_not_failed() {
-        let check = |end: End, code| assert_eq!(end.code(), code, "{end}");
-        check(End::Status(0), 0);
-        check(End::Status(3), 3);
-        check(End::Signal(Signal::SIGTERM), 0);
-        check(End::Signal(Signal::SIGKILL), 137);
     }
 }

@@ -9,6 +9,7 @@
 //!    deadline for it.
 
 mod child;
+mod ends;
 mod events;
 mod processes;
 mod stop;
@@ -19,7 +20,8 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 use super::unit::{Command, Kind, Unit};
-use events::{End, Events};
+use ends::End;
+use events::Events;
 
 /// How often a PID file is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -120,20 +122,22 @@ impl Service {
         Ok(())
     }
 
-    fn spawn(&self, command: &Command, is_main: bool) -> Result<i32, String> {
-        child::spawn(
+    fn spawn(&mut self, command: &Command, is_main: bool) -> Result<i32, String> {
+        let pid = child::spawn(
             &self.unit,
             command,
             self.main,
             is_main,
             self.events.notify_path(),
-        )
+        )?;
+        self.events.ends().expect(pid);
+        Ok(pid)
     }
 
     /// Waits for the end of a command; what happens to the service meanwhile counts too.
     fn await_end(&mut self, pid: i32) -> Result<End, Over> {
         loop {
-            if let Some(end) = self.events.ended(pid) {
+            if let Some(end) = self.events.ends().take(pid) {
                 return Ok(end);
             }
             self.check()?;
@@ -154,14 +158,14 @@ impl Service {
         let Some(main) = self.main else {
             return Ok(());
         };
-        match self.events.ended(main) {
+        match self.events.ends().of(main) {
             Some(end) => Err(Over::Main(end)),
             None if processes::is_there(main) => Ok(()),
             // It ended just now; or its parent is another one, who knows how.
             None => {
                 self.events.reap();
                 Err(Over::Main(
-                    self.events.ended(main).unwrap_or(End::Status(0)),
+                    self.events.ends().of(main).unwrap_or(End::Status(0)),
                 ))
             }
         }
@@ -173,6 +177,7 @@ impl Service {
             Kind::Forking => {
                 self.run_each(&self.unit.start.clone(), "ExecStart")?;
                 let main = self.find_main()?;
+                self.events.ends().expect(main);
                 self.have(main);
             }
             Kind::Exec | Kind::Notify => {

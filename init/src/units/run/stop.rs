@@ -35,17 +35,17 @@ impl Service {
             Ok(pid) => pid,
             Err(why) => return say(3, &why),
         };
-        while self.events.ended(pid).is_none() {
+        let how = loop {
+            if let Some(how) = self.events.ends().take(pid) {
+                break how;
+            }
             if Instant::now() >= end {
                 processes::signal(&[pid], Signal::SIGKILL);
                 return say(3, &format!("{} took too long", command.words.join(" ")));
             }
             self.events.wait(Some(end));
-        }
-        if let Some(how) = self.events.ended(pid)
-            && !how.is_success()
-            && !command.may_fail
-        {
+        };
+        if !how.is_success() && !command.may_fail {
             say(4, &format!("{}: {how}", command.words.join(" ")));
         }
     }
