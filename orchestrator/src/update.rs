@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use aios_proto::retry;
-use aios_proto::v1::init_client::InitClient;
+use aios_proto::demand::Demand;
 use aios_proto::v1::update_client::UpdateClient;
 use aios_proto::v1::{
     GetSlotsRequest, InstallProgress, InstallRequest, InstallStage, MarkGoodRequest,
-    RollbackRequest, ServiceRequest, Slots,
+    RollbackRequest, Slots,
 };
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
@@ -21,11 +19,9 @@ use crate::record::Recorder;
 /// The service's name in init.
 const SERVICE: &str = "update";
 
-/// How often a call is tried that finds the daemon just ended for want of calls.
-const TRIES: u32 = 3;
-
-/// How long a short call may take: the boot loader's environment is written and synced.
-const ANSWER: Duration = Duration::from_secs(15);
+/// How long a short call may take, with the daemon's start: the boot loader's environment is written
+/// and synced.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Pieces of a bundle on their way: the client goes no faster than the disk.
 const PIECES: usize = 4;
@@ -34,7 +30,7 @@ const PIECES: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Updates {
     update: UpdateClient<Channel>,
-    init: InitClient<Channel>,
+    demand: Demand,
     recorder: Recorder,
 }
 
@@ -45,7 +41,7 @@ impl Updates {
     pub fn new(clients: &Clients, recorder: Recorder) -> Self {
         Self {
             update: clients.update.clone(),
-            init: clients.init.clone(),
+            demand: Demand::new(clients.init.clone(), SERVICE),
             recorder,
         }
     }
@@ -55,7 +51,7 @@ impl Updates {
     /// # Errors
     /// When there are none, or they cannot be read.
     pub async fn slots(&self) -> Result<Slots, Status> {
-        self.ask(async |mut update| update.get_slots(GetSlotsRequest {}).await)
+        self.ask(|mut update| async move { update.get_slots(GetSlotsRequest {}).await })
             .await
     }
 
@@ -69,7 +65,7 @@ impl Updates {
             .order("update.rollback", by, "the other slot boots next")
             .await?;
         let done = self
-            .ask(async |mut update| update.rollback(RollbackRequest {}).await)
+            .ask(|mut update| async move { update.rollback(RollbackRequest {}).await })
             .await;
         if let Err(status) = &done {
             self.recorder
@@ -84,7 +80,7 @@ impl Updates {
     /// When that cannot be written.
     pub async fn mark_good(&self) -> Result<Slots, Status> {
         let slots = self
-            .ask(async |mut update| update.mark_good(MarkGoodRequest {}).await)
+            .ask(|mut update| async move { update.mark_good(MarkGoodRequest {}).await })
             .await?;
         self.recorder.note(
             "update.marked_good",
@@ -164,24 +160,12 @@ impl Updates {
             .note("update.refused", by, status.message(), "");
     }
 
-    /// Has the daemon started and asks it; again when it ended in between.
-    async fn ask<T>(
-        &self,
-        call: impl AsyncFn(UpdateClient<Channel>) -> Result<Response<T>, Status>,
-    ) -> Result<T, Status> {
-        for left in (0..TRIES).rev() {
-            let request = ServiceRequest {
-                name: SERVICE.to_owned(),
-            };
-            self.init.clone().start_service(request).await?;
-            // PID 1 keeps its socket: a call that meets it just as it ends would wait there.
-            let answer = timeout(ANSWER, call(self.update.clone())).await;
-            match answer.unwrap_or_else(|_| Err(Status::unavailable("no answer"))) {
-                Err(status) if left > 0 && retry::is_transient(&status) => {}
-                answer => return answer.map(Response::into_inner),
-            }
-        }
-        Err(Status::unavailable("aios-update does not stay up"))
+    async fn ask<T, C>(&self, call: impl Fn(UpdateClient<Channel>) -> C) -> Result<T, Status>
+    where
+        C: Future<Output = Result<Response<T>, Status>>,
+    {
+        let call = || call(self.update.clone());
+        self.demand.ask(ANSWER, call).await
     }
 }
 

@@ -24,6 +24,9 @@ pub enum Refusal {
     /// Not now.
     #[error("{0}")]
     NotNow(String),
+    /// The daemon is on its way out: the next one may.
+    #[error("aios-config is ending: nothing was changed; again in a moment")]
+    Leaving,
     /// The disk.
     #[error("nothing was changed: {0}")]
     Disk(String),
@@ -58,7 +61,7 @@ pub(super) struct Inner {
 pub(super) struct State {
     pub(super) trial: Option<Trial>,
     pub(super) last_change: String,
-    /// The daemon is being stopped: nothing new is begun.
+    /// The daemon ends: nothing new is begun.
     pub(super) leaving: bool,
     used: Instant,
 }
@@ -81,13 +84,12 @@ impl Applier {
         }))
     }
 
-    /// How long nobody has needed it.
-    pub fn idle(&self) -> Duration {
-        let state = self.state();
-        match state.trial.is_some() || self.0.working.load(Ordering::SeqCst) > 0 {
-            true => Duration::ZERO,
-            false => state.used.elapsed(),
-        }
+    /// Has nobody needed it for so long? Then it leaves: nothing new is begun.
+    pub fn ends(&self, idle: Duration) -> bool {
+        let mut state = self.state();
+        let busy = state.trial.is_some() || self.0.working.load(Ordering::SeqCst) > 0;
+        state.leaving = !busy && state.used.elapsed() >= idle;
+        state.leaving
     }
 
     /// Somebody needs it now.
@@ -152,9 +154,7 @@ impl Applier {
         let effect = self.effect(text)?;
         let mut state = self.state();
         if state.leaving {
-            return Err(Refusal::NotNow(
-                "the configuration daemon is being stopped: apply it again in a moment".into(),
-            ));
+            return Err(Refusal::Leaving);
         }
         if let Some(trial) = &state.trial {
             let left = trial.left_ms(trial::now_ms()) / 1000;

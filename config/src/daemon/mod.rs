@@ -20,6 +20,7 @@ mod trial;
 mod tests;
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// How often it is looked whether it may leave.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// When it leaves, so long for the answers that are on their way.
+const ANSWERS: Duration = Duration::from_millis(300);
 
 /// Runs until SIGTERM, or until nobody needs it.
 ///
@@ -59,22 +63,27 @@ pub async fn run() -> anyhow::Result<()> {
     std::os::unix::fs::chown(&path, None, Some(AIOS_GID))
         .with_context(|| format!("cannot open {} to the group aios", path.display()))?;
     let service = service::Service::new(applier.clone(), access::by_peer_credentials());
+    let (leave, leaving) = tokio::sync::oneshot::channel::<()>();
     let server = Server::builder()
         .add_service(ConfigServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX))
-        .serve_with_incoming(incoming);
+        .serve_with_incoming_shutdown(incoming, async { drop(leaving.await) });
+    let mut server = pin!(server);
     // Err: nobody waits for it (started by hand).
     drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
     tokio::select! {
-        ended = server => ended?,
+        ended = &mut server => return Ok(ended?),
         () = unused(&applier) => tracing::info!("nobody needs it; it is started again when somebody does"),
         _ = terminate.recv() => applier.leave().await,
     }
+    drop(leave);
+    // Who connects from now on waits at the socket, which PID 1 keeps, for the next process.
+    drop(tokio::time::timeout(ANSWERS, server).await);
     Ok(())
 }
 
 /// Ready when nobody has needed it for [`IDLE`].
 async fn unused(applier: &Applier) {
-    while applier.idle() < IDLE {
+    while !applier.ends(IDLE) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

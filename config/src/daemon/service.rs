@@ -95,7 +95,7 @@ fn status(refusal: Refusal) -> Status {
     match refusal {
         Refusal::Invalid(_) | Refusal::Seconds => Status::invalid_argument(text),
         Refusal::NotNow(_) => Status::failed_precondition(text),
-        Refusal::Disk(_) => Status::unavailable(text),
+        Refusal::Disk(_) | Refusal::Leaving => Status::unavailable(text),
     }
 }
 

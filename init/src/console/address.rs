@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use aios_proto::demand::Demand;
 use aios_proto::v1::config_client::ConfigClient;
 use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{ApplyConfigRequest, GetConfigRequest, ServiceRequest};
+use aios_proto::v1::{ApplyConfigRequest, GetConfigRequest};
 
 use super::terminal::Terminal;
 
-/// How long applying may take.
+/// How long `aios-config` may take for one answer.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// What was typed.
@@ -27,12 +28,7 @@ pub fn ask(runtime: &tokio::runtime::Runtime, terminal: &mut Terminal) {
     let Some(answers) = questions(terminal) else {
         return terminal.write("nothing was changed\r\n");
     };
-    let applied = runtime.block_on(async {
-        match tokio::time::timeout(LIMIT, apply(&answers)).await {
-            Ok(applied) => applied,
-            Err(_) => Err("no answer in time".to_owned()),
-        }
-    });
+    let applied = runtime.block_on(apply(&answers));
     match applied {
         Ok(()) => terminal.write("applied\r\n"),
         Err(why) => terminal.write(&format!("not applied: {}\r\n", why.replace('\n', "\r\n"))),
@@ -58,20 +54,25 @@ async fn apply(answers: &Answers) -> Result<(), String> {
         aios_proto::socket::channel(&aios_proto::socket::of(name))
             .map_err(|error| error.to_string())
     };
-    let name = "config".to_owned();
-    let mut init = InitClient::new(to("init")?);
-    init.start_service(ServiceRequest { name })
+    let demand = Demand::new(InitClient::new(to("init")?), "config");
+    let config = ConfigClient::new(to("config")?);
+    let present = demand
+        .ask(LIMIT, || {
+            let mut config = config.clone();
+            async move { config.get_config(GetConfigRequest {}).await }
+        })
         .await
         .map_err(told)?;
-    let mut config = ConfigClient::new(to("config")?);
-    let present = config.get_config(GetConfigRequest {}).await.map_err(told)?;
-    let present = present.into_inner();
     let request = ApplyConfigRequest {
         toml: changed(&present.toml, answers)?,
         expected_sha256: present.sha256,
         ..ApplyConfigRequest::default()
     };
-    config.apply_config(request).await.map_err(told).map(drop)
+    let applied = demand.ask(LIMIT, || {
+        let (mut config, request) = (config.clone(), request.clone());
+        async move { config.apply_config(request).await }
+    });
+    applied.await.map_err(told).map(drop)
 }
 
 /// The configuration with this address for the first interface; the rest of it stays, other

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_proto::demand::Demand;
+use aios_proto::v1::config_client::ConfigClient;
 use aios_proto::v1::management_server::Management as ManagementService;
 use aios_proto::v1::*;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::peer::Peer;
@@ -291,27 +294,35 @@ impl ManagementService for Management {
     }
 
     async fn get_config(&self, request: Request<GetConfigRequest>) -> Answer<ConfigState> {
-        self.awake(CONFIG).await?;
-        within(self.clients.config.clone().get_config(request.into_inner())).await
+        let request = request.into_inner();
+        self.ask_config(|mut config| async move { config.get_config(request).await })
+            .await
     }
 
     async fn validate_config(
         &self,
         request: Request<ValidateConfigRequest>,
     ) -> Answer<ConfigCheck> {
-        self.awake(CONFIG).await?;
-        let mut config = self.clients.config.clone();
-        within(config.validate_config(request.into_inner())).await
+        let request = request.into_inner();
+        self.ask_config(|mut config| {
+            let request = request.clone();
+            async move { config.validate_config(request).await }
+        })
+        .await
     }
 
     async fn apply_config(&self, request: Request<ApplyConfigRequest>) -> Answer<ConfigCheck> {
         let by = Peer::of(&request)?.name();
         let mut request = request.into_inner();
-        self.awake(CONFIG).await?;
-        let mut config = self.clients.config.clone();
         let toml = request.toml.clone();
-        let check = within(config.validate_config(ValidateConfigRequest { toml })).await?;
-        let check = check.into_inner();
+        let wanted = ValidateConfigRequest { toml };
+        let check = self
+            .ask_config(|mut config| {
+                let request = wanted.clone();
+                async move { config.validate_config(request).await }
+            })
+            .await?
+            .into_inner();
         let detail = match request.try_seconds {
             0 => format!("{}: {}", check.sha256, check.changes.join(", ")),
             tried => format!(
@@ -322,18 +333,25 @@ impl ManagementService for Management {
         };
         self.recorder.order("config.apply", &by, &detail).await?;
         request.on_behalf_of = by;
-        within(config.apply_config(request)).await
+        self.ask_config(|mut config| {
+            let request = request.clone();
+            async move { config.apply_config(request).await }
+        })
+        .await
     }
 
     async fn confirm_config(&self, request: Request<ConfirmConfigRequest>) -> Answer<ConfigState> {
         let by = Peer::of(&request)?.name();
         let mut request = request.into_inner();
-        self.awake(CONFIG).await?;
         self.recorder
             .order("config.confirm", &by, &request.trial)
             .await?;
         request.on_behalf_of = by;
-        within(self.clients.config.clone().confirm_config(request)).await
+        self.ask_config(|mut config| {
+            let request = request.clone();
+            async move { config.confirm_config(request).await }
+        })
+        .await
     }
 
     async fn emergency_stop(&self, request: Request<EmergencyRequest>) -> Answer<EmergencyState> {
@@ -373,15 +391,14 @@ impl ManagementService for Management {
 }
 
 impl Management {
-    /// Has init start a daemon that leaves when it is idle.
-    async fn awake(&self, name: &str) -> Result<(), Status> {
-        let name = name.to_owned();
-        let mut init = self.clients.init.clone();
-        match tokio::time::timeout(PASSED_ON, init.start_service(ServiceRequest { name })).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(status)) => Err(status),
-            Err(_) => Err(Status::deadline_exceeded("init did not answer in time")),
-        }
+    /// Asks the configuration daemon, which leaves when it is idle.
+    async fn ask_config<T, C>(&self, call: impl Fn(ConfigClient<Channel>) -> C) -> Answer<T>
+    where
+        C: Future<Output = Answer<T>>,
+    {
+        let demand = Demand::new(self.clients.init.clone(), CONFIG);
+        let call = || call(self.clients.config.clone());
+        demand.ask(PASSED_ON, call).await.map(Response::new)
     }
 
     /// # Errors

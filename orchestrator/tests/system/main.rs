@@ -2,6 +2,7 @@
 //! runtime, all on Unix sockets in a temporary folder; operators over mutual TLS on loopback.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot set itself up should stop
 
+mod demand;
 mod doubles;
 mod emergency;
 mod goals;

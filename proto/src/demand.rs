@@ -1,0 +1,151 @@
+//! Asking a daemon that runs only while it is used (`start = "demand"`).
+//!
+//! PID 1 keeps such a daemon's socket while it is away, so that a call that meets it just as it
+//! leaves is neither refused nor answered: it waits at the socket for the next process. Therefore
+//! the daemon is not only started before the call, but again and again while the call waits.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tonic::transport::Channel;
+use tonic::{Response, Status};
+
+use crate::retry;
+use crate::v1::ServiceRequest;
+use crate::v1::init_client::InitClient;
+
+/// How often a call is tried whose connection breaks: the daemon left with it.
+const TRIES: u32 = 3;
+
+/// While a call waits, the daemon is started so often; nothing happens when it runs.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// A daemon that is started when it is asked; cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    init: InitClient<Channel>,
+    service: &'static str,
+}
+
+impl Demand {
+    /// The daemon of this service, which init starts.
+    pub fn new(init: InitClient<Channel>, service: &'static str) -> Self {
+        Self { init, service }
+    }
+
+    /// Has the daemon started and makes the call; again when its connection broke, so only for what
+    /// may be done twice.
+    ///
+    /// # Errors
+    /// What init or the daemon answers; `DEADLINE_EXCEEDED` after `limit`, in all.
+    pub async fn ask<T, C>(&self, limit: Duration, call: impl Fn() -> C) -> Result<T, Status>
+    where
+        C: Future<Output = Result<Response<T>, Status>>,
+    {
+        let start = || {
+            let name = self.service.to_owned();
+            let mut init = self.init.clone();
+            async move { init.start_service(ServiceRequest { name }).await.map(drop) }
+        };
+        match tokio::time::timeout(limit, ask(AGAIN, start, call)).await {
+            Ok(answer) => answer.map(Response::into_inner),
+            Err(_) => Err(Status::deadline_exceeded(format!(
+                "{} has not answered within {} s",
+                self.service,
+                limit.as_secs()
+            ))),
+        }
+    }
+}
+
+async fn ask<T, S, C>(
+    again: Duration,
+    start: impl Fn() -> S,
+    call: impl Fn() -> C,
+) -> Result<T, Status>
+where
+    S: Future<Output = Result<(), Status>>,
+    C: Future<Output = Result<T, Status>>,
+{
+    let mut left = TRIES;
+    loop {
+        start().await?;
+        let answer = tokio::select! {
+            answer = call() => answer,
+            never = keep_starting(again, &start) => match never {},
+        };
+        left -= 1;
+        match answer {
+            Err(status) if left > 0 && retry::is_transient(&status) => {}
+            answer => return answer,
+        }
+    }
+}
+
+async fn keep_starting<S>(again: Duration, start: &impl Fn() -> S) -> Infallible
+where
+    S: Future<Output = Result<(), Status>>,
+{
+    loop {
+        tokio::time::sleep(again).await;
+        // Err: init says the same to who asks next; this call has its limit.
+        drop(start().await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A daemon that is up only after so many starts, behind a socket that is always there.
+    async fn check(
+        starts: u32,
+        breaks: u32,
+        expected: Result<(), tonic::Code>,
+        expected_calls: u32,
+    ) {
+        let (started, calls) = (Cell::new(0), Cell::new(0));
+        let start = async || {
+            started.set(started.get() + 1);
+            Ok(())
+        };
+        let call = async || {
+            calls.set(calls.get() + 1);
+            if calls.get() <= breaks {
+                return Err(Status::unavailable("the connection broke"));
+            }
+            while started.get() < starts {
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        };
+        let answer = ask(Duration::from_millis(1), start, call).await;
+        assert_eq!(answer.map_err(|status| status.code()), expected);
+        assert_eq!(calls.get(), expected_calls);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_meets_the_daemon_as_it_leaves_is_answered_by_the_next_process() {
+        check(1, 0, Ok(()), 1).await;
+        check(3, 0, Ok(()), 1).await; // waits at the socket
+        check(1, 2, Ok(()), 3).await; // was cut off
+        check(1, 3, Err(tonic::Code::Unavailable), 3).await;
+    }
+
+    #[tokio::test]
+    async fn what_init_or_the_daemon_refuses_is_not_tried_again() {
+        let refused = || Err(Status::failed_precondition("no"));
+        let calls = Cell::new(0);
+        let never = async || -> Result<(), Status> { unreachable!("it was not started") };
+        let answer = ask(AGAIN, async || refused(), never).await;
+        assert_eq!(answer.unwrap_err().code(), tonic::Code::FailedPrecondition);
+        let call = async || -> Result<(), Status> {
+            calls.set(calls.get() + 1);
+            refused()
+        };
+        assert!(ask(AGAIN, async || Ok(()), call).await.is_err());
+        assert_eq!(calls.get(), 1);
+    }
+}
