@@ -14,6 +14,7 @@ use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::before::{self, Known};
 use crate::plan::{self, Action, Seen};
 use crate::state::{InterfaceState, State};
 use crate::{dhcp, firewall, lease, names, netlink, places, ssh};
@@ -39,6 +40,8 @@ struct Daemon {
     /// The ruleset that stands.
     rules: Option<String>,
     client: Option<(String, Child)>,
+    /// What interfaces were before they were ours.
+    known: Known,
     state: State,
     failed: BTreeSet<String>,
 }
@@ -74,6 +77,7 @@ async fn serve() -> Result<()> {
         refused: None,
         rules: None,
         client: None,
+        known: before::read(&places::before()),
         state: State::default(),
         failed: BTreeSet::new(),
     };
@@ -151,7 +155,13 @@ impl Daemon {
         for _ in 0..ROUNDS {
             let seen = netlink::look(&self.handle).await?;
             let resolved = plan::resolve(&wanted, &seen);
-            let actions = plan::plan(&resolved, &seen);
+            self.learn(&resolved, &seen);
+            let actions = plan::plan(&resolved, &seen, &self.known);
+            let text = client_configuration(&resolved);
+            if !actions.is_empty() && self.client_text() != text.as_ref() {
+                // It would bring back what is taken from an interface that it is not to ask for.
+                self.stop_client().await;
+            }
             let mut done = false;
             for action in &actions {
                 match netlink::act(&self.handle, action).await {
@@ -166,16 +176,27 @@ impl Daemon {
                 }
             }
             if !done {
-                let hook = places::folder().join("hook");
-                let host = rustix::system::uname()
-                    .nodename()
-                    .to_string_lossy()
-                    .into_owned();
-                let text = dhcp::configuration(&resolved, &hook, &host);
                 return self.run_client(text).await;
             }
         }
+        let seen = netlink::look(&self.handle).await?;
+        let resolved = plan::resolve(&wanted, &seen);
+        self.run_client(client_configuration(&resolved)).await?;
         anyhow::bail!("what was set does not stay: somebody else changes the network too")
+    }
+
+    /// Before anything is changed.
+    fn learn(&mut self, wanted: &[aios_config::Interface], seen: &Seen) {
+        let known = before::learn(&self.known, wanted, seen);
+        if known == self.known {
+            return;
+        }
+        self.known = known;
+        if let Err(error) = before::write(&places::before(), &self.known) {
+            self.failed.insert(format!(
+                "what interfaces were is forgotten at a restart: {error}"
+            ));
+        }
     }
 
     /// Sets the firewall when it should be another than it is.
@@ -198,9 +219,14 @@ impl Daemon {
         self.state.ssh = open;
     }
 
+    /// What dhcpcd runs with.
+    fn client_text(&self) -> Option<&String> {
+        self.client.as_ref().map(|(text, _)| text)
+    }
+
     /// Has dhcpcd run with this configuration, or not at all.
     async fn run_client(&mut self, text: Option<String>) -> Result<()> {
-        if self.client.as_ref().map(|(text, _)| text) == text.as_ref() {
+        if self.client_text() == text.as_ref() {
             return Ok(());
         }
         self.stop_client().await;
@@ -255,7 +281,13 @@ impl Daemon {
     async fn publish(&mut self) -> Result<()> {
         let seen = netlink::look(&self.handle).await?;
         let wanted = plan::resolve(&self.config.network.interfaces(), &seen);
-        let leases = lease::read(&lease::folder());
+        let mut leases = lease::read(&lease::folder());
+        // What one told who is not asked any more does not hold.
+        leases.retain(|lease| {
+            let asks =
+                |one: &aios_config::Interface| one.is_dynamic() && one.name == lease.interface;
+            wanted.iter().any(asks)
+        });
         let (dns, search) = names::choose(&self.config.network, &leases);
         places::put(&places::resolv_conf(), &names::resolv_conf(&dns, &search))
             .context("cannot write resolv.conf")?;
@@ -279,6 +311,15 @@ impl Daemon {
         self.state = state;
         Ok(())
     }
+}
+
+fn client_configuration(resolved: &[aios_config::Interface]) -> Option<String> {
+    let hook = places::folder().join("hook");
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    dhcp::configuration(resolved, &hook, &host)
 }
 
 fn forget_leases() {
@@ -339,8 +380,10 @@ fn summary(state: &State) -> String {
 }
 
 fn named(action: &Action, seen: &Seen) -> String {
-    let (Action::Up { index } | Action::Mtu { index, .. } | Action::AddAddress { index, .. }) =
-        action
+    let (Action::Up { index }
+    | Action::Down { index }
+    | Action::Mtu { index, .. }
+    | Action::AddAddress { index, .. }) = action
     else {
         return format!("{action:?}");
     };

@@ -9,12 +9,14 @@
 //!    ([`daemon`]) looks, decides and acts again whenever the kernel tells of a change: so
 //!    hot-plug, a late link, a reload and a restart are all the same thing, and what is as it
 //!    should be is never touched.
-//! 4. DHCPv4, DHCPv6 and router advertisements are dhcpcd's; NTP is chrony's; SSH is dropbear's.
+//! 4. What leaves the configuration is undone ([`before`]): its interface is as it was found.
+//! 5. DHCPv4, DHCPv6 and router advertisements are dhcpcd's; NTP is chrony's; SSH is dropbear's.
 //!
 //! What must not live here: what a configuration may say (aios-config), and who may change it.
 
 #![forbid(unsafe_code)]
 
+pub mod before;
 pub mod daemon;
 pub mod dhcp;
 pub mod firewall;

@@ -249,6 +249,7 @@ pub async fn act(handle: &Handle, action: &Action) -> Result<()> {
             write("disable_ipv6", six.disabled)?;
         }
         Action::Up { index } => set(LinkUnspec::new_with_index(*index).up().build()).await?,
+        Action::Down { index } => set(LinkUnspec::new_with_index(*index).down().build()).await?,
         Action::AddAddress { index, net } => {
             let mut add = handle.address().add(*index, net.addr(), net.prefix_len());
             let ours = AddressAttribute::Protocol(AddressProtocol::Other(OURS));

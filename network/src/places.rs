@@ -22,6 +22,11 @@ pub fn folder() -> PathBuf {
     aios_proto::socket::run_dir().join("network")
 }
 
+/// What interfaces were before they were ours ([`crate::before`]).
+pub fn before() -> PathBuf {
+    folder().join("before.json")
+}
+
 /// `/etc/aios/config.toml`.
 pub fn config() -> PathBuf {
     let etc = std::env::var_os("AIOS_ETC_DIR");

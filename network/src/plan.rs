@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use aios_config::{BondMode, FIRST, Interface, Ipv6, Kind};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::before::{Known, release};
 
 /// The metric of routes that do not say one: better than those by DHCP (1000 and more).
 pub const METRIC: u32 = 100;
@@ -63,7 +66,7 @@ pub enum Made {
 }
 
 /// The kernel's settings of IPv6 for an interface.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Six {
     /// No IPv6 at all.
     pub disabled: bool,
@@ -98,6 +101,7 @@ pub enum Action {
     Mtu { index: u32, mtu: u32 },
     Ipv6 { name: String, six: Six },
     Up { index: u32 },
+    Down { index: u32 },
     AddAddress { index: u32, net: IpNet },
     RemoveAddress { index: u32, net: IpNet },
     AddRoute(Way),
@@ -130,8 +134,8 @@ pub fn resolve(wanted: &[Interface], seen: &Seen) -> Vec<Interface> {
 
 /// The steps from what there is to what is wanted, as far as they can be made now;
 /// when a step makes an interface, the next look plans what follows. `wanted` is
-/// [`resolve`]d.
-pub fn plan(wanted: &[Interface], seen: &Seen) -> Vec<Action> {
+/// [`resolve`]d; `known` has [learned](crate::before::learn) from `seen`.
+pub fn plan(wanted: &[Interface], seen: &Seen, known: &Known) -> Vec<Action> {
     let mut actions = Vec::new();
     for link in &seen.links {
         if link
@@ -145,6 +149,23 @@ pub fn plan(wanted: &[Interface], seen: &Seen) -> Vec<Action> {
     if !actions.is_empty() {
         return actions; // names must be free before they are used again
     }
+    for link in &seen.links {
+        let is_it =
+            |interface: &Interface| find(interface, seen).is_some_and(|it| it.index == link.index);
+        if wanted.iter().any(is_it) {
+            continue;
+        }
+        let above = seen
+            .links
+            .iter()
+            .find(|one| Some(one.index) == link.controller);
+        if above.is_none_or(|above| above.made.is_some()) {
+            bind(link, wanted, seen, &mut actions);
+        }
+        if let Some(before) = known.get(&link.index) {
+            actions.extend(release(link, before, wanted, seen));
+        }
+    }
     for interface in wanted {
         match find(interface, seen) {
             None => actions.extend(make(interface, seen)),
@@ -154,18 +175,15 @@ pub fn plan(wanted: &[Interface], seen: &Seen) -> Vec<Action> {
             }),
             Some(link) => {
                 configure(interface, link, wanted, seen, &mut actions);
+                actions.extend(restore_mtu(interface, link, seen, known));
             }
-        }
-    }
-    for name in members(wanted).filter(|name| wanted.iter().all(|other| other.name != *name)) {
-        if let Some(link) = seen.links.iter().find(|link| link.name == name) {
-            bind(link, wanted, seen, &mut actions);
         }
     }
     actions
 }
 
-fn find<'a>(interface: &Interface, seen: &'a Seen) -> Option<&'a Link> {
+/// The link that is meant, whatever it is called yet.
+pub fn find<'a>(interface: &Interface, seen: &'a Seen) -> Option<&'a Link> {
     let by_mac = match &interface.kind {
         Kind::Ethernet { mac } => mac.as_deref(),
         _ => None,
@@ -207,7 +225,8 @@ fn make(interface: &Interface, seen: &Seen) -> Option<Action> {
     }
 }
 
-fn members(wanted: &[Interface]) -> impl Iterator<Item = &str> {
+/// The members of all bonds.
+pub fn members(wanted: &[Interface]) -> impl Iterator<Item = &str> {
     wanted
         .iter()
         .flat_map(|interface| match &interface.kind {
@@ -215,6 +234,19 @@ fn members(wanted: &[Interface]) -> impl Iterator<Item = &str> {
             _ => &[],
         })
         .map(String::as_str)
+}
+
+/// The setting was taken back: the size from before it, or what a VLAN's parent allows of it.
+fn restore_mtu(interface: &Interface, link: &Link, seen: &Seen, known: &Known) -> Option<Action> {
+    let before = known.get(&link.index)?.mtu;
+    let mtu = before.filter(|_| interface.mtu.is_none())?;
+    let most = match &link.made {
+        Some(Made::Vlan(below, _)) => seen.links.iter().find(|link| link.index == *below),
+        _ => None,
+    };
+    let mtu = most.map_or(mtu, |below| mtu.min(below.mtu));
+    let index = link.index;
+    (mtu != link.mtu).then_some(Action::Mtu { index, mtu })
 }
 
 /// Puts a link into its bond, or takes it out of one.

@@ -35,7 +35,7 @@ fn seen(links: &[Link]) -> Seen {
 }
 
 fn planned(text: &str, seen: &Seen) -> Vec<Action> {
-    plan(&resolve(&wanted(text), seen), seen)
+    plan(&resolve(&wanted(text), seen), seen, &Known::new())
 }
 
 const FIXED: &str = "[[network.interface]]\nname = \"eth0\"\naddresses = [\"192.0.2.5/24\"]\n";
@@ -158,14 +158,24 @@ fn a_bond_takes_its_members_listed_or_not_and_lets_them_go() {
         controller: Some(9),
         ..eth1
     };
-    let free = planned("[[network.interface]]\nname = \"eth1\"\n", &seen(&[member]));
-    assert_eq!(
-        free,
-        [Action::Enslave {
-            index: 3,
-            controller: None
-        }]
-    );
+    let free = Action::Enslave {
+        index: 3,
+        controller: None,
+    };
+    let alone = "[[network.interface]]\nname = \"eth1\"\n";
+    let all = seen(std::slice::from_ref(&member));
+    assert_eq!(planned(alone, &all), std::slice::from_ref(&free));
+    let bond = |made| Link {
+        made,
+        hardware: false,
+        ..link(9, "b")
+    };
+    let without = "[[network.interface]]\nname = \"b\"\nbond = { members = [\"eth0\"] }\n";
+    let mode = Made::Bond(BondMode::ActiveBackup);
+    let ours = seen(&[member.clone(), bond(Some(mode))]);
+    assert_eq!(planned(without, &ours), [free]);
+    let others = "[[network.interface]]\nname = \"eth0\"\n";
+    assert_eq!(planned(others, &seen(&[member, bond(None)])), []);
 }
 
 #[test]

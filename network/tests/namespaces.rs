@@ -88,11 +88,44 @@ fn a_fixed_address_survives_reloads_and_only_the_management_port_is_open() {
 }
 
 #[test]
+fn what_leaves_the_configuration_leaves_its_interface_also_over_a_restart() {
+    let Some(world) = World::new("gone", &["nft"]) else {
+        return;
+    };
+    let set = format!(
+        "{FIXED}mtu = 1400\ngateway4 = \"10.77.0.1\"\nroutes = [{{ to = \"10.99.0.0/16\", via = \"10.77.0.1\" }}]\n"
+    );
+    let mut daemon = world.daemon(&set);
+    world.plug();
+    let routes = || world.inside(&["ip", "route", "show", "dev", "eth0"]);
+    wait_for("the routes", || routes().contains("10.99.0.0/16"));
+    assert_eq!(world.interface().map(|eth0| eth0.mtu), Some(1400));
+
+    world.configure(FIXED);
+    daemon.hangup();
+    wait_for("the size and the routes from before", || {
+        world.interface().is_some_and(|eth0| eth0.mtu == 1500) && !routes().contains("via")
+    });
+    world.configure(&set);
+    daemon.hangup();
+    wait_for("the routes again", || routes().contains("10.99.0.0/16"));
+
+    drop(daemon);
+    let _daemon = world.daemon("[[network.interface]]\nname = \"eth9\"\n");
+    wait_for("an interface as it was found", || {
+        world.interface().is_some_and(|eth0| {
+            !eth0.configured && !eth0.up && eth0.mtu == 1500 && eth0.addresses.is_empty()
+        })
+    });
+    assert_eq!(routes(), "");
+}
+
+#[test]
 fn dhcp_and_router_advertisements_give_addresses_routes_names_and_time_servers() {
     let Some(world) = World::new("dhcp", &["nft", "dhcpcd", "dnsmasq"]) else {
         return;
     };
-    let _daemon = world.daemon("[[network.interface]]\nname = \"eth0\"\n");
+    let mut daemon = world.daemon("[[network.interface]]\nname = \"eth0\"\n");
     world.plug();
     let _server = world.outside_in_background(&[
         "dnsmasq",
@@ -136,6 +169,17 @@ fn dhcp_and_router_advertisements_give_addresses_routes_names_and_time_servers()
             eth0.addresses
                 .iter()
                 .any(|net| net.to_string().starts_with("fd77:"))
+        })
+    });
+
+    // What was lent goes with the interface that it was lent for.
+    world.configure("[[network.interface]]\nname = \"eth9\"\n");
+    daemon.hangup();
+    wait_for("an interface that nobody uses", || {
+        world.state().is_some_and(|state| {
+            let told = !state.dns.is_empty() || !state.ntp.is_empty();
+            let eth0 = state.interfaces.first();
+            !told && eth0.is_some_and(|eth0| !eth0.up && eth0.addresses.is_empty())
         })
     });
 }

@@ -1,0 +1,124 @@
+//! What an interface was before it was ours, and what is undone when it is ours no more. Pure, but
+//! for the file in `/run`, which outlives the daemon and not the kernel that it tells of.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use aios_config::Interface;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::places;
+use crate::plan::{Action, Link, Seen, Six, find, members};
+
+/// One interface.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// It was up.
+    pub up: bool,
+    /// How the kernel treated IPv6.
+    pub ipv6: Option<Six>,
+    /// Its largest packet, while that is another one by the configuration.
+    pub mtu: Option<u32>,
+}
+
+/// The interfaces that are or were ours, by the kernel's number, which is not used twice.
+pub type Known = BTreeMap<u32, Before>;
+
+/// The former knowledge and what is there now: an interface is known from before its first change
+/// until it is as it was.
+pub fn learn(known: &Known, wanted: &[Interface], seen: &Seen) -> Known {
+    let ours = |link: &Link| {
+        let is_it =
+            |interface: &&Interface| find(interface, seen).is_some_and(|it| it.index == link.index);
+        wanted.iter().find(is_it)
+    };
+    let mut now = Known::new();
+    for link in &seen.links {
+        let interface = ours(link);
+        let mut before = match known.get(&link.index) {
+            Some(before) => before.clone(),
+            None if interface.is_some() => Before {
+                up: link.up,
+                ipv6: link.ipv6,
+                mtu: None,
+            },
+            None => continue,
+        };
+        match interface {
+            Some(interface) if interface.mtu.is_some_and(|mtu| mtu != link.mtu) => {
+                before.mtu = before.mtu.or(Some(link.mtu));
+            }
+            Some(interface) if interface.mtu.is_none() && before.mtu == Some(link.mtu) => {
+                before.mtu = None;
+            }
+            Some(_) => {}
+            None if is_member(link, wanted) => {}
+            None if release(link, &before, wanted, seen).is_empty() => continue,
+            None => {}
+        }
+        now.insert(link.index, before);
+    }
+    now
+}
+
+fn is_member(link: &Link, wanted: &[Interface]) -> bool {
+    members(wanted).any(|name| name == link.name)
+}
+
+/// The steps that make an interface what it was before, as far as they are left. A member of a bond
+/// keeps what the bond gave it.
+pub fn release(link: &Link, before: &Before, wanted: &[Interface], seen: &Seen) -> Vec<Action> {
+    let index = link.index;
+    let mut actions = Vec::new();
+    // First, for the kernel takes them away with the last address.
+    let ways = seen.routes.iter().filter(|way| way.index == index);
+    actions.extend(
+        ways.filter(|way| way.ours)
+            .map(|way| Action::RemoveRoute(way.clone())),
+    );
+    // Lent ones too: they were lent to us.
+    for address in &link.addresses {
+        let net = address.net;
+        if !matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local()) {
+            actions.push(Action::RemoveAddress { index, net });
+        }
+    }
+    if is_member(link, wanted) || link.controller.is_some() {
+        return actions;
+    }
+    if let Some(mtu) = before.mtu.filter(|mtu| *mtu != link.mtu) {
+        actions.push(Action::Mtu { index, mtu });
+    }
+    if link.up && !before.up {
+        actions.push(Action::Down { index });
+    }
+    // After it is down, or the kernel would ask routers at once.
+    if let Some(six) = before
+        .ipv6
+        .filter(|six| link.ipv6.is_some_and(|is| is != *six))
+    {
+        let name = link.name.clone();
+        actions.push(Action::Ipv6 { name, six });
+    }
+    actions
+}
+
+/// As it was written last; nothing when it cannot be read.
+pub fn read(path: &Path) -> Known {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// For the daemon after this one.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write(path: &Path, known: &Known) -> io::Result<()> {
+    places::put(path, &serde_json::to_string(known)?)
+}
+
+#[cfg(test)]
+#[path = "before_tests.rs"]
+mod tests;
