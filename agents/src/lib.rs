@@ -20,3 +20,13 @@ pub mod config;
 pub mod service;
 pub mod task;
 pub mod work;
+
+use std::process::ExitCode;
+
+/// `aios-agent NAME`: one agent, as its manifest says.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(async {
+        let config = config::Config::load(std::env::args().nth(1))?;
+        config.build()?.run().await
+    })
+}

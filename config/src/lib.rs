@@ -9,12 +9,13 @@
 //! 4. [`changes`] says, before anything is done, what a new configuration restarts.
 //!
 //! Every key, with what it means: `config/reference.toml`, which a test reads.
-//! What must not live here: effects. Who applies a configuration is another's affair.
+//! Effects are in [`daemon`] alone: `aios-config`, which applies a configuration.
 
 #![forbid(unsafe_code)]
 
 mod changes;
 mod check;
+pub mod daemon;
 mod firewall;
 mod network;
 pub mod node;
@@ -35,8 +36,16 @@ pub use services::{
 pub use ssh::Ssh;
 pub use time::{Time, TimeServer};
 
+use std::process::ExitCode;
+
 use read::Table;
 use report::Report;
+
+/// `aios-config`: shows, checks and changes the node's configuration. Started when it is needed;
+/// leaves when nobody has asked for a while.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(daemon::run())
+}
 
 /// Where the configuration is.
 pub const PATH: &str = "/etc/aios/config.toml";

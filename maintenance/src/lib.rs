@@ -17,16 +17,34 @@ pub mod service;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aios_proto::v1::maintenance_server::MaintenanceServer;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
+use init::Init;
 use service::{Installer, Maintenance};
+
+/// `aios-maintenance`: the daemon of a node that nobody can manage yet.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(until_terminated())
+}
+
+async fn until_terminated() -> anyhow::Result<()> {
+    let place = Place::of_this_node();
+    let installer = Init::new(&place)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = run(&place, Arc::new(installer)) => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}
 
 /// The largest request, in bytes: a `node.toml` and a `config.toml`.
 const REQUEST_MAX: usize = 512 * 1024;

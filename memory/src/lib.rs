@@ -36,3 +36,13 @@ pub mod working;
 
 pub use config::Config;
 pub use server::{ServeError, serve};
+
+use std::process::ExitCode;
+
+/// The daemon: reads its configuration, serves until it is told to stop.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(async {
+        let served = serve(Config::load()).await;
+        served.map_err(|error| error::chain(&error))
+    })
+}

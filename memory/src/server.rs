@@ -33,9 +33,6 @@ pub type Resolve = fn(&Request<()>) -> Result<Principal, Status>;
 /// Why the daemon ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The async runtime cannot be started.
-    #[error("cannot start")]
-    Runtime(#[source] std::io::Error),
     /// The databases cannot be opened.
     #[error("cannot open the databases")]
     Open(#[from] Error),

@@ -28,3 +28,25 @@ pub mod plan;
 pub mod ssh;
 pub mod state;
 pub mod time;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The roles: none (the daemon), `time`, `ssh`, and what dhcpcd calls by the name of `hook`.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args();
+    let name = arguments.next().unwrap_or_default();
+    aios_proto::logging::init();
+    // dhcpcd calls its script without arguments, and with an environment of its own making.
+    if let Some(folder) = name.strip_suffix("/hook") {
+        return aios_proto::daemon::ended(lease::hook(Path::new(folder)));
+    }
+    aios_proto::daemon::ended(match arguments.next().as_deref() {
+        None => daemon::run(),
+        Some("time") => time::run(),
+        Some("ssh") => ssh::run(),
+        Some(other) => Err(anyhow::anyhow!(
+            "there is no role {other:?}; there are time and ssh"
+        )),
+    })
+}

@@ -38,3 +38,10 @@ pub mod sessions;
 pub mod store;
 pub mod time;
 pub mod update;
+
+use std::process::ExitCode;
+
+/// The daemon: goal engine, planner, router and management API.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(async { config::Config::load()?.build()?.run().await })
+}

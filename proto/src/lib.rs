@@ -15,6 +15,7 @@
 //!
 //! What must not live here: anything that only one part uses.
 
+pub mod daemon;
 pub mod demand;
 pub mod emergency;
 pub mod identity;

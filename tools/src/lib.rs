@@ -17,6 +17,7 @@ pub mod capability;
 pub mod config;
 pub mod confine;
 pub mod context;
+mod daemon;
 pub mod emergency;
 pub mod error;
 pub mod executor;
@@ -46,3 +47,10 @@ pub mod tool;
 #[cfg(test)]
 mod trial;
 pub mod undo;
+
+use std::process::ExitCode;
+
+/// The daemon on `tools.sock`.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(daemon::run())
+}

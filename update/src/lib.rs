@@ -19,6 +19,7 @@
 
 pub mod boot_image;
 pub mod bundle;
+mod daemon;
 pub mod disk;
 pub mod environment;
 pub mod error;
@@ -28,3 +29,10 @@ pub mod place;
 pub mod service;
 pub mod slots;
 pub mod within;
+
+use std::process::ExitCode;
+
+/// The daemon: started when it is asked for; ends when nobody has called for a minute.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(daemon::run())
+}

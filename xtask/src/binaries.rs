@@ -1,5 +1,6 @@
 //! aiOS's own executables: one cargo build for all of them.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,25 +9,26 @@ use serde::Deserialize;
 
 use crate::{exec, host, paths};
 
-/// The packages, and where each one's executable goes on the appliance.
-const PRODUCTS: &[(&str, &str, &str)] = &[
-    ("aios-init", "aios-init", "usr/lib/aios"),
-    ("aios-install", "aios-install", "usr/lib/aios"),
-    ("aios-runtime", "aios-runtime", "usr/lib/aios"),
-    ("aios-memory", "aios-memory", "usr/lib/aios"),
-    ("aios-tools", "aios-tools", "usr/lib/aios"),
-    ("aios-orchestrator", "aios-orchestrator", "usr/lib/aios"),
-    ("aios-agents", "aios-agent", "usr/lib/aios"),
-    ("aios-update", "aios-update", "usr/lib/aios"),
-    ("aios-config", "aios-config", "usr/lib/aios"),
-    ("aios-maintenance", "aios-maintenance", "usr/lib/aios"),
-    ("aios-network", "aios-network", "usr/lib/aios"),
-    ("aiosctl", "aiosctl", "usr/bin"),
+/// The packages whose executables are on the appliance, each in [`FOLDER`].
+const PRODUCTS: [(&str, &str); 4] = [
+    ("aios", "aios"),
+    ("aios-init", "aios-init"),
+    ("aios-install", "aios-install"),
+    ("aios-runtime", "aios-runtime"),
 ];
 
-/// The packages that the executables are built from.
+/// The executable that is many programs, by the names of its links.
+const MANY: &str = "aios";
+
+/// Where the executables are on the appliance, relative to the root.
+const FOLDER: &str = "usr/lib/aios";
+
+/// The operator's command line as an executable of its own, for this machine.
+const CTL: (&str, &str) = ("aiosctl", "aiosctl");
+
+/// The packages that the appliance's executables are built from.
 pub fn packages() -> Vec<&'static str> {
-    PRODUCTS.iter().map(|(package, _, _)| *package).collect()
+    PRODUCTS.iter().map(|(package, _)| *package).collect()
 }
 
 /// A built executable.
@@ -35,15 +37,21 @@ pub struct Binary {
     pub name: &'static str,
     /// Where it was built.
     pub path: PathBuf,
-    /// Its folder on the appliance, relative to the root.
-    pub folder: &'static str,
+}
+
+/// What was built.
+pub struct Binaries {
+    /// For the appliance.
+    pub appliance: Vec<Binary>,
+    /// `aiosctl`, for this machine.
+    pub aiosctl: PathBuf,
 }
 
 /// Builds all executables with the profile that the tests use too.
 ///
 /// # Errors
 /// When the compiler fails, or made something else than expected.
-pub fn build() -> Result<Vec<Binary>> {
+pub fn build() -> Result<Binaries> {
     host::ensure(&[host::BINARIES])?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(paths::repository());
@@ -52,7 +60,7 @@ pub fn build() -> Result<Vec<Binary>> {
         "--bins",
         "--message-format=json-render-diagnostics",
     ]);
-    for (package, _, _) in PRODUCTS {
+    for (package, _) in PRODUCTS.iter().chain([&CTL]) {
         cargo.args(["--package", package]);
     }
     // Cargo shows its own progress.
@@ -63,23 +71,23 @@ pub fn build() -> Result<Vec<Binary>> {
     ensure!(output.status.success(), "cargo build: {}", output.status);
     let text = String::from_utf8(output.stdout)?;
     let built: Vec<PathBuf> = text.lines().filter_map(executable).collect();
-    PRODUCTS
-        .iter()
-        .map(|&(package, name, folder)| {
-            let path = built
-                .iter()
-                .find(|path| path.file_name().is_some_and(|file| file == name));
-            let path = path.with_context(|| format!("{package} has no executable {name}"))?;
-            Ok(Binary {
-                name,
-                path: path.clone(),
-                folder,
-            })
+    let find = |&(package, name): &(&str, &'static str)| {
+        let path = built
+            .iter()
+            .find(|path| path.file_name().is_some_and(|file| file == name));
+        let path = path.with_context(|| format!("{package} has no executable {name}"))?;
+        anyhow::Ok(Binary {
+            name,
+            path: path.clone(),
         })
-        .collect()
+    };
+    Ok(Binaries {
+        appliance: PRODUCTS.iter().map(find).collect::<Result<_>>()?,
+        aiosctl: find(&CTL)?.path,
+    })
 }
 
-/// Copies an executable without its symbols.
+/// Copies an executable without its symbols, and makes its links.
 ///
 /// # Errors
 /// When strip fails, or the executable wants shared libraries: those of this
@@ -93,7 +101,7 @@ pub fn install(binary: &Binary, root: &Path) -> Result<()> {
         binary.name,
         wanted.join(", ")
     );
-    let folder = root.join(binary.folder);
+    let folder = root.join(FOLDER);
     std::fs::create_dir_all(&folder)?;
     exec::run(
         &format!("stripping {}", binary.name),
@@ -101,7 +109,15 @@ pub fn install(binary: &Binary, root: &Path) -> Result<()> {
             .arg("-o")
             .arg(folder.join(binary.name))
             .arg(&binary.path),
-    )
+    )?;
+    if binary.name == MANY {
+        let target = Path::new("/").join(FOLDER).join(binary.name);
+        for link in exec::output(&mut Command::new(&binary.path))?.lines() {
+            let link = root.join(link.trim_start_matches('/'));
+            symlink(&target, &link).with_context(|| link.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// The shared libraries in readelf's listing of a dynamic section.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aios_qemu::Artefacts;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Kind;
@@ -73,7 +73,7 @@ struct Built {
 fn make() -> Result<(Artefacts, Built)> {
     let kernel = kernel::build()?;
     let binaries = binaries::build()?;
-    let root = rootfs::build(&binaries)?;
+    let root = rootfs::build(&binaries.appliance)?;
     let key = cache::Key::new(RECIPE)
         .text("version", env!("CARGO_PKG_VERSION"))
         .text("kernel", &kernel.image.to_string_lossy())
@@ -83,7 +83,6 @@ fn make() -> Result<(Artefacts, Built)> {
     let built = cache::entry("image", &key, |folder| assemble(folder, &kernel, &root))?;
     let folder = paths::artefacts();
     publish(&built, &folder)?;
-    let aiosctl = binaries.iter().find(|binary| binary.name == "aiosctl");
     let artefacts = Artefacts {
         kernel: folder.join(KERNEL),
         command_line: command_line_for_vm(&root),
@@ -91,7 +90,7 @@ fn make() -> Result<(Artefacts, Built)> {
         rootfs: rootfs::unpack(&root)?,
         data: folder.join(DATA),
         disk: folder.join(DISK),
-        aiosctl: aiosctl.context("there is no aiosctl")?.path.clone(),
+        aiosctl: binaries.aiosctl,
     };
     artefacts.write(&folder)?;
     Ok((artefacts, Built { kernel, root }))

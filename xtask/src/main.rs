@@ -100,12 +100,17 @@ fn run(command: Command) -> Result<bool> {
     match command {
         Command::Kernel => println!("{}", kernel::build()?.image.display()),
         Command::Binaries => {
-            for binary in binaries::build()? {
+            let built = binaries::build()?;
+            for binary in built.appliance {
                 println!("{}", binary.path.display());
             }
+            println!("{}", built.aiosctl.display());
         }
         Command::Models => println!("{}", models::build()?.display()),
-        Command::Rootfs => println!("{}", rootfs::build(&binaries::build()?)?.image.display()),
+        Command::Rootfs => {
+            let binaries = binaries::build()?.appliance;
+            println!("{}", rootfs::build(&binaries)?.image.display());
+        }
         Command::Image(arguments) => image::run(&arguments)?,
         Command::Disk(arguments) => image::disk(&arguments)?,
         Command::Run(arguments) => return run::run(&arguments),

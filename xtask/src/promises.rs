@@ -17,7 +17,7 @@ const SIZE_MAX: u64 = 64_000_000;
 /// # Errors
 /// The first promise that is broken.
 pub fn check(long: bool) -> Result<()> {
-    let binaries = binaries::build()?;
+    let binaries = binaries::build()?.appliance;
     let root = rootfs::build(&binaries)?;
     let own = size_without(&root.image, &models::build()?)?;
     ensure!(

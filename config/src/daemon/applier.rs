@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aios_config::{Change, Problem};
+use crate::{Change, Problem};
 
 use super::back;
 use super::services::Services;
@@ -117,11 +117,11 @@ impl Applier {
     /// # Errors
     /// All that is wrong with it.
     pub fn effect(&self, text: &str) -> Result<Effect, Refusal> {
-        let new = aios_config::parse(text).map_err(Refusal::Invalid)?;
+        let new = crate::parse(text).map_err(Refusal::Invalid)?;
         // What is there may have been written by hand; then it is as if it were empty.
-        let old = aios_config::parse(&self.current()?).unwrap_or_default();
+        let old = crate::parse(&self.current()?).unwrap_or_default();
         Ok(Effect {
-            changes: aios_config::changes(&old, &new),
+            changes: crate::changes(&old, &new),
         })
     }
 

@@ -6,7 +6,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use aios_config::Change;
+use crate::Change;
 use tokio::task::JoinSet;
 
 use super::applier::Applier;
@@ -142,9 +142,9 @@ impl Applier {
 
     /// What differs now from what was tried.
     fn since(&self, trial: &Trial) -> std::io::Result<Vec<Change>> {
-        let tried = aios_config::parse(&trial.tried).unwrap_or_default();
-        let now = aios_config::parse(&self.0.store.current()?).unwrap_or_default();
-        Ok(aios_config::changes(&tried, &now))
+        let tried = crate::parse(&trial.tried).unwrap_or_default();
+        let now = crate::parse(&self.0.store.current()?).unwrap_or_default();
+        Ok(crate::changes(&tried, &now))
     }
 
     /// Has the services follow what went back; then nothing is left of the trial. In order, but

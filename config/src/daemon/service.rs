@@ -1,6 +1,6 @@
 //! The wire: messages in, messages out.
 
-use aios_config::{Change, Problem};
+use crate::{Change, Problem};
 use aios_proto::v1::config_server::Config;
 use aios_proto::v1::*;
 use sha2::{Digest, Sha256};

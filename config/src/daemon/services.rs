@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aios_config::Change;
+use crate::Change;
 use aios_proto::retry;
 use aios_proto::socket;
 use aios_proto::v1::init_client::InitClient;

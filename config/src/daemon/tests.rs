@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aios_config::Change;
+use crate::Change;
 
 use super::applier::{Applier, Refusal};
 use super::services::Services;

@@ -7,12 +7,6 @@ use aios_proto::identity::Principal;
 use aios_proto::socket;
 use aios_proto::v1::emergency_server::EmergencyServer;
 use aios_proto::v1::tools_server::ToolsServer;
-use aios_tools::capability::Grants;
-use aios_tools::config::Config;
-use aios_tools::grpc::Service;
-use aios_tools::pipeline::Pipeline;
-use aios_tools::registry::Registry;
-use aios_tools::{confine, emergency, grpc};
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,17 +14,26 @@ use tonic::Status;
 use tonic::transport::Server;
 use tonic::transport::server::UdsConnectInfo;
 
+use crate::capability::Grants;
+use crate::config::Config;
+use crate::grpc::Service;
+use crate::pipeline::Pipeline;
+use crate::registry::Registry;
+use crate::{confine, emergency, grpc};
+
 /// How often the ledger makes durable what changes nothing.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How long calls under way may go on after SIGTERM; what is not finished is settled at the next start.
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    aios_proto::logging::init();
+/// Serves until SIGTERM.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run() -> anyhow::Result<()> {
     let config = Config::load()?;
     let pipeline = build(&config)?;
-    run(pipeline).await
+    serve(pipeline).await
 }
 
 fn build(config: &Config) -> anyhow::Result<Arc<Pipeline>> {
@@ -54,7 +57,7 @@ fn grants(config: &Config) -> Grants {
     })
 }
 
-async fn run(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
+async fn serve(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
     let path = socket::of("tools");
     let listener = socket::listen(&path).with_context(|| format!("{}", path.display()))?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -7,15 +7,16 @@ use std::time::Duration;
 use aios_proto::identity::{AIOS_GID, Principal};
 use aios_proto::socket;
 use aios_proto::v1::update_server::UpdateServer;
-use aios_update::install::{Site, own_release};
-use aios_update::place::Machine;
-use aios_update::service::{Activity, Identify, Service};
-use aios_update::{disk, keys};
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::Status;
 use tonic::transport::Server;
 use tonic::transport::server::UdsConnectInfo;
+
+use crate::install::{Site, own_release};
+use crate::place::Machine;
+use crate::service::{Activity, Identify, Service};
+use crate::{disk, keys};
 
 /// So long without a call, and it ends; whoever wants it again has it started.
 const IDLE: Duration = Duration::from_secs(60);
@@ -29,9 +30,11 @@ const STAGING: &str = "/var/lib/aios/update";
 /// The release of the running root: Unix time of the last commit in it.
 const OWN_RELEASE: &str = "/usr/lib/aios/build-time";
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    aios_proto::logging::init();
+/// Serves until SIGTERM.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run() -> anyhow::Result<()> {
     let service = Service::new(Machine::this().place().map(site), identify());
     let path = socket::of("update");
     let listener = socket::listen(&path).with_context(|| path.display().to_string())?;
@@ -50,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     std::process::exit(0) // an update under way is left as by a power cut
 }
 
-fn site(place: aios_update::place::Place) -> Site {
+fn site(place: crate::place::Place) -> Site {
     let site = Site {
         place,
         staging: PathBuf::from(STAGING),

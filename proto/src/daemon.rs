@@ -1,0 +1,29 @@
+//! How every daemon of ours starts and ends.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+/// Runs a daemon to its end on this thread; why it failed goes to the log.
+///
+/// `{:#}` of the error is shown: with `anyhow`, the whole chain of causes.
+pub fn run<E: Display>(daemon: impl Future<Output = Result<(), E>>) -> ExitCode {
+    crate::logging::init();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => ended(runtime.block_on(daemon)),
+        Err(error) => ended(Err(format!("cannot start: {error}"))),
+    }
+}
+
+/// How it ended, in the log and for whoever started it.
+pub fn ended<E: Display>(outcome: Result<(), E>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
