@@ -6,8 +6,10 @@
 //! the process, which PID 1 starts again. An act that was given up stays open: when it is asked for
 //! again after the resume, its effect is looked for first, as after a crash.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aios_ledger::Entry;
@@ -15,7 +17,7 @@ use aios_proto::emergency::{self, Stop};
 use aios_proto::identity::Principal;
 use aios_proto::v1::emergency_server::Emergency as EmergencyService;
 use aios_proto::v1::{EmergencyRequest, EmergencyState, GetEmergencyRequest};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tonic::{Request, Response, Status};
 
 use crate::error::ToolError;
@@ -28,6 +30,9 @@ pub const PATIENCE: Duration = Duration::from_millis(500);
 /// How often it is looked whether they have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// How long the disk may then take before the process ends with them.
+const DISK: Duration = Duration::from_millis(300);
+
 /// Time for the answer to leave before the process ends.
 const ANSWER: Duration = Duration::from_millis(50);
 
@@ -36,7 +41,10 @@ const ANSWER: Duration = Duration::from_millis(50);
 pub struct Emergency {
     path: PathBuf,
     state: watch::Sender<Option<Stop>>,
-    changing: Mutex<()>,
+    /// How many stops were ordered; changed with the state.
+    orders: AtomicU64,
+    /// Held while the file is changed, by whatever does that.
+    file: Arc<Mutex<()>>,
 }
 
 impl Emergency {
@@ -46,7 +54,8 @@ impl Emergency {
         Self {
             path,
             state,
-            changing: Mutex::default(),
+            orders: AtomicU64::new(0),
+            file: Arc::default(),
         }
     }
 
@@ -71,22 +80,58 @@ impl Emergency {
         }
     }
 
-    /// Stops; true when it was not stopped before. The file comes after the effect here: a disk that
-    /// hangs must not keep an agent going. `Err`: stopped, but not over a restart.
-    fn stop(&self, stop: Stop) -> (bool, std::io::Result<()>) {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.stopped();
-        let new = known.is_none();
-        let stop = known.unwrap_or(stop);
-        self.state.send_replace(Some(stop.clone()));
-        (new, emergency::write(&self.path, &stop))
+    /// Stops at once: who stopped it, and whether it was not stopped before. The file comes after
+    /// the effect here: a disk that hangs must not keep an agent going.
+    fn stop(&self, stop: Stop) -> (Stop, bool) {
+        let (mut by, mut new) = (stop, false);
+        self.state.send_modify(|state| {
+            self.orders.fetch_add(1, Ordering::SeqCst);
+            new = state.is_none();
+            by = state.get_or_insert_with(|| by.clone()).clone();
+        });
+        (by, new)
     }
 
-    fn resume(&self) -> std::io::Result<()> {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        emergency::remove(&self.path)?;
-        self.state.send_replace(None);
-        Ok(())
+    /// Changes the file, away from the thread that serves everybody: a disk may hang.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let one_at_a_time = Arc::clone(&self.file).lock_owned().await;
+        let path = self.path.clone();
+        let changing = tokio::task::spawn_blocking(move || {
+            let changed = change(&path);
+            drop(one_at_a_time); // not before, although nobody may wait any more
+            changed
+        });
+        changing.await.map_err(io::Error::other)?
+    }
+
+    /// Keeps the stop over a restart. It is on the disk when this returns.
+    async fn keep(&self, stop: Stop) -> io::Result<()> {
+        self.change(move |path| emergency::write(path, &stop)).await
+    }
+
+    /// Ends the stop unless another was ordered since there were this many.
+    async fn resume(self: Arc<Self>, orders: u64) -> io::Result<()> {
+        let this = Arc::clone(&self);
+        let again = || io::Error::other("it was stopped again");
+        let resumed = self.change(move |path| {
+            if this.orders.load(Ordering::SeqCst) != orders {
+                return Err(again());
+            }
+            emergency::remove(path)?;
+            let resumed = this.state.send_if_modified(|state| {
+                let still = this.orders.load(Ordering::SeqCst) == orders;
+                if still {
+                    *state = None;
+                }
+                still
+            });
+            // Else the file is about to be written anew.
+            resumed.then_some(()).ok_or_else(again)
+        });
+        resumed.await
     }
 }
 
@@ -153,6 +198,15 @@ impl Service {
             .map_err(Status::from)
     }
 
+    /// Ends the process, once the answer has left.
+    fn end_soon(&self) {
+        let abort = Arc::clone(&self.abort);
+        tokio::spawn(async move {
+            tokio::time::sleep(ANSWER).await;
+            abort();
+        });
+    }
+
     /// Waits until no call of an agent is under way; how many are left when the patience ends.
     async fn quiet(&self, since: Instant) -> usize {
         loop {
@@ -201,23 +255,30 @@ impl EmergencyService for Service {
                 since => since,
             },
         };
-        let (new, written) = self.pipeline.emergency().stop(stop);
+        let emergency = Arc::clone(self.pipeline.emergency());
+        let (stop, new) = emergency.stop(stop);
+        let keeping = tokio::spawn(async move { emergency.keep(stop).await });
+        let left = self.quiet(began).await;
+        let written = match left {
+            0 => keeping.await,
+            _ => {
+                let kept = tokio::time::timeout(DISK, keeping).await;
+                self.end_soon();
+                // No answer is none of success: whoever asked asks the next process again.
+                let late = |_| Status::unavailable("acts and the disk hang; aios-tools restarts");
+                kept.map_err(late)?
+            }
+        };
         let mut remarks = Vec::new();
-        if let Err(error) = written {
+        if let Err(error) = written.map_err(io::Error::other).flatten() {
             remarks.push(format!(
                 "the stop does not outlive a restart of aios-tools: {error}"
             ));
         }
-        let left = self.quiet(began).await;
         if left > 0 {
             let text = format!("{left} calls did not end by themselves; aios-tools was restarted");
             tracing::error!("{text}");
             remarks.push(text);
-            let abort = Arc::clone(&self.abort);
-            tokio::spawn(async move {
-                tokio::time::sleep(ANSWER).await;
-                abort();
-            });
         }
         if new && let Err(status) = self.record(&caller, "emergency.stop", &request).await {
             remarks.push(format!("the stop is not on record: {}", status.message()));
@@ -231,12 +292,14 @@ impl EmergencyService for Service {
     ) -> Result<Response<EmergencyState>, Status> {
         let caller = self.caller(&request)?;
         let request = request.into_inner();
-        if self.pipeline.emergency().stopped().is_some() {
+        let emergency = Arc::clone(self.pipeline.emergency());
+        let orders = emergency.orders.load(Ordering::SeqCst);
+        if emergency.stopped().is_some() {
             // Before it has an effect: with a broken ledger everything stays stopped.
             self.record(&caller, "emergency.resume", &request).await?;
-            self.pipeline
-                .emergency()
-                .resume()
+            emergency
+                .resume(orders)
+                .await
                 .map_err(|error| Status::unavailable(format!("still stopped: {error}")))?;
         }
         Ok(self.state(Vec::new()))

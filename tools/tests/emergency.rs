@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -88,6 +89,27 @@ impl Tool for Stubborn {
 
     fn summarize(_: &Nothing, _: &Nothing) -> String {
         "slept".into()
+    }
+}
+
+/// Waits for another daemon, which never answers.
+struct Waits;
+
+impl Tool for Waits {
+    type Input = Nothing;
+    type Output = Nothing;
+    const SPEC: Spec = Spec {
+        mutating: true,
+        timeout_ms: 20_000,
+        ..Spec::reading("test.waits", "Waits.", &["test:waits:*"])
+    };
+
+    fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {
+        context.block_on(std::future::pending::<Result<Nothing, ToolError>>())
+    }
+
+    fn summarize(_: &Nothing, _: &Nothing) -> String {
+        "waited".into()
     }
 }
 
@@ -234,6 +256,42 @@ async fn a_stop_ends_what_is_under_way_and_nothing_is_done_until_the_resume() {
     };
     assert!(on_record("emergency.stop", "wrong disk"));
     assert!(on_record("emergency.resume", "mended"));
+}
+
+/// As the daemon runs: one thread serves everybody.
+#[tokio::test]
+async fn a_disk_that_hangs_keeps_no_act_going_and_no_stop_is_answered_before_it_is_written() {
+    let mut machine = Machine::new(Registry::complete().with::<Stubborn>().with::<Waits>());
+    let mut storage = machine.storage();
+    let (mut stop, _) = emergency(&machine, Principal::Root).await;
+    // Who opens a pipe to write waits for who reads it: a disk that takes no word.
+    let pipe = machine.folder.path().join("state/tools/emergency.new");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let (mends, mended) = std::sync::mpsc::channel();
+    let disk = std::thread::spawn(move || {
+        let in_time = mended.recv_timeout(Duration::from_secs(20)).is_ok();
+        let mut written = String::new();
+        std::fs::File::open(pipe)
+            .unwrap()
+            .read_to_string(&mut written)
+            .unwrap();
+        (in_time, written)
+    });
+    let calling =
+        tokio::spawn(async move { done(&mut storage, "w", "test.waits", json!({})).await });
+    let pipeline = Arc::clone(&machine.pipeline);
+    until("it waits", || pipeline.agents_under_way() == 1).await;
+    let stopping = tokio::spawn(async move { stop.stop(order("disk")).await });
+    let refused = calling.await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!stopping.is_finished(), "it is not on the disk yet");
+    mends.send(()).unwrap();
+    let state = stopping.await.unwrap().unwrap().into_inner();
+    assert!(state.stopped, "{state:?}");
+    let (in_time, written) = disk.join().unwrap();
+    assert!(in_time, "nobody was served while the disk hung");
+    assert!(written.contains("disk"), "{written}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,7 @@ pub struct Pipeline {
     locks: Arc<Locks>,
     slots: Arc<Slots>,
     surroundings: Arc<Surroundings>,
-    emergency: Emergency,
+    emergency: Arc<Emergency>,
 }
 
 /// A call that was allowed.
@@ -121,7 +121,7 @@ impl Pipeline {
             store,
             locks: Arc::default(),
             slots: Arc::new(Slots::new(config.tools.calls_per_caller_max)),
-            emergency: Emergency::open(state.join("tools/emergency.toml")),
+            emergency: Arc::new(Emergency::open(state.join("tools/emergency.toml"))),
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
@@ -143,7 +143,7 @@ impl Pipeline {
     }
 
     /// The emergency stop.
-    pub fn emergency(&self) -> &Emergency {
+    pub fn emergency(&self) -> &Arc<Emergency> {
         &self.emergency
     }
 
