@@ -112,6 +112,30 @@ fn control_orders_services_and_reads_their_logs() {
 }
 
 #[test]
+fn a_service_in_a_container_does_without_what_the_container_lacks_and_nobody_is_bothered() {
+    let asks =
+        "phase = 2\nready = \"oneshot\"\nrestart = \"never\"\ncapabilities = [\"CAP_SYS_TIME\"]\n";
+    let shown = format!("{asks}output = \"console\"\ncommand = [\"/bin/echo\", \"shown ran\"]\n");
+    let logged = format!("{asks}command = [\"/bin/echo\", \"logged ran\"]\n");
+    let bad = format!("{asks}output = \"console\"\ncommand = [\"/nowhere\"]\n");
+    let services = [("shown", &*shown), ("logged", &*logged), ("bad", &*bad)];
+    let Some(boot) = Boot::start(&services) else {
+        return;
+    };
+    boot.wait_for_line("shown ran");
+    boot.wait_for_log("logged", "logged ran");
+    let log = read_log(&boot, "logged");
+    assert!(
+        log.contains(" debug logged runs without CAP_SYS_TIME"),
+        "{log}"
+    );
+    boot.wait_for_line("aios: bad cannot be started: cannot execute its program");
+    let console = boot.console();
+    assert!(!console.contains("CAP_SYS_TIME"), "{console}");
+    assert!(!console.contains("<3>"), "levels are for logs: {console}");
+}
+
+#[test]
 fn a_confined_service_is_refused_calls_and_files_even_as_root() {
     let Some(boot) = Boot::start(&[(
         "confined",

@@ -9,9 +9,10 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::{ForkResult, Pid};
 
+use super::console::Severity;
 use super::{cgroup, host, rights, sandbox};
 use crate::accounts::Account;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Output, Way};
 use crate::places;
 
 /// What a new process gets.
@@ -60,8 +61,8 @@ pub fn spawn(plan: &Plan<'_>) -> io::Result<Spawned> {
         }),
         ForkResult::Child => {
             let (what, error) = become_service(plan, program, &mut report);
-            let name = &plan.manifest.name;
-            let text = format!("<3>{name} cannot be started: cannot {what}: {error}\n");
+            let text = format!("cannot be started: cannot {what}: {error}");
+            let text = line(plan.manifest, Severity::Error as u8, &text);
             // Nothing is left to tell if telling fails.
             let _ = rustix::io::write(plan.output, text.as_bytes());
             let _ = rustix::io::write(&report, b"!");
@@ -69,6 +70,9 @@ pub fn spawn(plan: &Plan<'_>) -> io::Result<Spawned> {
         }
     }
 }
+
+/// sd-daemon(3)'s level for whoever looks for a fault.
+const DEBUG: u8 = 7;
 
 /// The kernel's flag of a process that was forked and has not executed anything
 /// (`PF_FORKNOEXEC`, include/linux/sched.h).
@@ -173,12 +177,37 @@ fn seal(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
     let lacking = sandbox::seal(plan.manifest)?;
     if !lacking.is_empty() {
         let text = format!(
-            "<4>runs without {}: the kernel lacks it\n",
+            "runs without {}: the kernel lacks it",
             lacking.join(" and ")
         );
+        let text = line(plan.manifest, Severity::Warning as u8, &text);
         let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
     }
     Ok(())
+}
+
+/// A line of ours in a service's log. Nobody reads levels on the console.
+fn line(manifest: &Manifest, level: u8, text: &str) -> String {
+    let name = &manifest.name;
+    match manifest.output {
+        Output::Log => format!("<{level}>{name} {text}\n"),
+        Output::Console => format!("aios: {name} {text}\n"),
+    }
+}
+
+/// What is said of capabilities that PID 1 itself lacks. In a container that is how it was made, at
+/// each boot anew: only for whoever looks for a fault in the service's log.
+fn without(manifest: &Manifest, lacking: &[String], way: Way) -> Option<String> {
+    if lacking.is_empty() {
+        return None;
+    }
+    let lacking = lacking.join(", ");
+    let text = format!("runs without {lacking}: PID 1 has not got it");
+    match (way, manifest.output) {
+        (Way::Machine, _) => Some(line(manifest, Severity::Warning as u8, &text)),
+        (Way::Container, Output::Log) => Some(line(manifest, DEBUG, &text)),
+        (Way::Container, Output::Console) => None,
+    }
 }
 
 /// Puts the stored sockets where sd_listen_fds(3) looks for them: from 3 on, and
@@ -232,11 +261,7 @@ fn prepare(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
     sandbox::enter(plan.manifest)?;
     rights::limit(plan.manifest)?;
     let lacking = rights::drop_to(plan.account, plan.manifest)?;
-    if !lacking.is_empty() {
-        let text = format!(
-            "<4>runs without {}: PID 1 has not got it\n",
-            lacking.join(", ")
-        );
+    if let Some(text) = without(plan.manifest, &lacking, super::way()) {
         let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
     }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
@@ -283,6 +308,26 @@ fn reset_signals() -> nix::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_pid_1_lacks_is_a_warning_on_a_machine_and_no_noise_in_a_container() {
+        let lacking = ["CAP_SYS_TIME".to_owned()];
+        let check = |output, lacking: &[String], way, expected: Option<&str>| {
+            let mut manifest = Manifest::unit("time".to_owned(), Path::new("/x"), None);
+            manifest.output = output;
+            let expected = expected.map(|text| format!("{text}\n"));
+            assert_eq!(without(&manifest, lacking, way), expected, "{output:?}");
+        };
+        let text = "time runs without CAP_SYS_TIME: PID 1 has not got it";
+        let (machine, container) = (Way::Machine, Way::Container);
+        let levelled = |level: &str| format!("<{level}>{text}");
+        check(Output::Log, &lacking, machine, Some(&levelled("4")));
+        check(Output::Log, &lacking, container, Some(&levelled("7")));
+        let plain = format!("aios: {text}");
+        check(Output::Console, &lacking, machine, Some(&plain));
+        check(Output::Console, &lacking, container, None);
+        check(Output::Log, &[], machine, None);
+    }
 
     #[test]
     fn a_process_that_has_not_executed_is_not_taken_for_one_that_has() {

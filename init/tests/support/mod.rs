@@ -42,8 +42,10 @@ impl Boot {
         write_manifests(folder.path(), services);
         // A state folder of the namespaces' own: the host's stays as it is.
         std::fs::create_dir_all(folder.path().join("state")).unwrap();
+        // As a container's runtime does: its clock is its host's.
         let script = format!(
-            "mkdir -p /var/lib/aios && mount --bind {}/state /var/lib/aios; exec {}",
+            "mkdir -p /var/lib/aios && mount --bind {}/state /var/lib/aios; \
+             exec setpriv --bounding-set -sys_time {}",
             folder.path().display(),
             executable.display()
         );
