@@ -1,5 +1,6 @@
 //! The two calls.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +18,8 @@ use crate::{Place, check, own};
 pub const OFFERED_NODE: &str = "offered-node.toml";
 /// See [`OFFERED_NODE`].
 pub const OFFERED_CONFIG: &str = "offered-config.toml";
+/// See [`OFFERED_NODE`]: the address of who offers it, for the audit log.
+pub const OFFERED_BY: &str = "offered-by";
 
 /// Installs what lies in the state folder; tests do it themselves.
 #[tonic::async_trait]
@@ -66,7 +69,12 @@ impl Maintenance {
 
     /// Puts what is offered where the installing role finds it, has it installed, and looks
     /// whether it was.
-    async fn install(&self, request: &ApplyNodeRequest, node: &Node) -> Result<(), String> {
+    async fn install(
+        &self,
+        request: &ApplyNodeRequest,
+        node: &Node,
+        from: Option<SocketAddr>,
+    ) -> Result<(), String> {
         let state = &self.place.state;
         let put = |name: &str, text: &str| {
             own::write(&state.join(name), text).map_err(|error| format!("{name}: {error}"))
@@ -75,6 +83,10 @@ impl Maintenance {
             true => drop(std::fs::remove_file(state.join(OFFERED_CONFIG))),
             false => put(OFFERED_CONFIG, &request.config_toml)?,
         }
+        put(
+            OFFERED_BY,
+            &from.map(|from| from.to_string()).unwrap_or_default(),
+        )?;
         put(OFFERED_NODE, &request.node_toml)?; // last: its being there says that all is
         self.installer.install().await?;
         let certificate = self.place.etc.join("pki/node.crt");
@@ -115,7 +127,7 @@ impl MaintenanceService for Maintenance {
             .map_err(|why| Status::invalid_argument(format!("node.toml: {why}")))?;
         check::config(&request.config_toml).map_err(Status::invalid_argument)?;
         let name = node.node.name.clone();
-        self.install(&request, &node)
+        self.install(&request, &node, from)
             .await
             .map_err(|why| Status::unavailable(format!("not provisioned: {why}")))?;
         tracing::warn!("provisioned as {name} from {from:?}");

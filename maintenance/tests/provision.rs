@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_maintenance::service::{Installer, OFFERED_CONFIG, OFFERED_NODE};
+use aios_maintenance::service::{Installer, OFFERED_BY, OFFERED_CONFIG, OFFERED_NODE};
 use aios_maintenance::{Place, own, run};
 use aiosctl::cli::Global;
 use aiosctl::error::Exit;
@@ -148,6 +148,9 @@ async fn a_node_takes_one_whole_node_toml_from_who_knows_its_fingerprint() {
     assert!(node.place.is_provisioned());
     let offered = std::fs::read_to_string(node.place.state.join(OFFERED_CONFIG)).unwrap();
     assert_eq!(offered, config);
+    let by = std::fs::read_to_string(node.place.state.join(OFFERED_BY)).unwrap();
+    let by: std::net::SocketAddr = by.parse().unwrap();
+    assert!(by.ip().is_loopback(), "{by}");
     let ended = tokio::time::timeout(Duration::from_secs(5), node.running).await;
     ended.unwrap().unwrap().unwrap(); // the port is free for the management API
     let again = tokio::net::TcpListener::bind(node.place.listen).await;

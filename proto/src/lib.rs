@@ -24,6 +24,7 @@ pub mod logging;
 pub mod manifest;
 pub mod retry;
 pub mod socket;
+pub mod unrecorded;
 
 /// Generated messages, clients and servers of the package `aios.v1`.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used)]

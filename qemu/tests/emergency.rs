@@ -132,6 +132,13 @@ fn in_a_container_a_tried_configuration_goes_back_unless_confirmed_and_at_a_rest
     appliance.boot_again();
     assert_eq!(text(&appliance.machine), old);
     let ctl = appliance.machine.ctl();
+    eventually(SOON, || {
+        let audit = ctl.run(&["audit", "list", "--limit", "200"])?.to_string();
+        let known = audit.contains("the machine was restarted before anybody confirmed it");
+        anyhow::ensure!(known, "that it went back is not on record: {audit}");
+        Ok(())
+    })
+    .unwrap();
     ctl.run(&["config", "apply", &file, "--try", "600s"])
         .unwrap();
     ctl.run(&["config", "confirm"]).unwrap();
@@ -190,6 +197,13 @@ fn a_node_without_a_certificate_takes_one_over_the_network() {
     let status = eventually(SOON, || ctl.run(&["status", "--timeout", "5"])).unwrap();
     assert_eq!(status["node"], "aios", "{status:#}");
     assert!(apply(fingerprint).is_err(), "once");
+    eventually(SOON, || {
+        let audit = ctl.run(&["audit", "list"])?.to_string();
+        let known = audit.contains("node.provisioned") && audit.contains("from the network, ");
+        anyhow::ensure!(known, "who provisioned is not on record: {audit}");
+        Ok(())
+    })
+    .unwrap();
     assert!(appliance.machine.power_off(POWER_OFF_LIMIT).unwrap());
     appliance.boot_again();
     assert_eq!(appliance.boot.degraded, "", "it stays what it is");

@@ -16,6 +16,7 @@ use crate::export;
 use crate::pipeline::{self, Pipeline};
 use crate::spec::Risk;
 use crate::tool::ErasedTool;
+use crate::unrecorded;
 
 /// Entries that one `ListAudit` gives at most.
 const LIST_MAX: usize = 1000;
@@ -233,14 +234,13 @@ impl Tools for Service {
         let caller = self.caller(&request, Right::Record, "Record").await?;
         let message = request.into_inner();
         let record = Entry {
-            time_ms: pipeline::now_ms(),
-            kind: "record".to_owned(),
-            actor: caller.to_string(),
-            tool: pipeline::cut(&message.kind, 256),
-            on_behalf_of: pipeline::cut(&message.subject, 1024),
-            reason: pipeline::cut(&message.detail, 4096),
             goal_id: pipeline::cut(&message.goal_id, 256),
-            ..Entry::default()
+            ..unrecorded::entry(
+                &caller.to_string(),
+                &message.kind,
+                &message.subject,
+                &message.detail,
+            )
         };
         let index = self
             .blocking(move |pipeline| pipeline.append(&record))

@@ -47,6 +47,7 @@ pub mod tool;
 #[cfg(test)]
 mod trial;
 pub mod undo;
+pub mod unrecorded;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{Change, Problem};
+use sha2::{Digest, Sha256};
 
 use super::back;
 use super::services::Services;
@@ -44,6 +45,32 @@ pub struct Effect {
     pub changes: Vec<Change>,
 }
 
+impl Effect {
+    /// The same for people.
+    pub fn told(&self) -> Vec<String> {
+        let told = |change: &Change| match change {
+            Change::Reload(name) => format!("{name} is told"),
+            Change::Restart(name) => format!("{name} is restarted"),
+        };
+        self.changes.iter().map(told).collect()
+    }
+}
+
+/// Who gives an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// His name.
+    pub name: String,
+    /// The orchestrator has put the order on record.
+    pub on_record: bool,
+}
+
+/// Names a text.
+pub fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The configuration and who lives by it; cloning is cheap.
 #[derive(Clone)]
 pub struct Applier(pub(super) Arc<Inner>);
@@ -60,6 +87,8 @@ pub(super) struct Inner {
 
 pub(super) struct State {
     pub(super) trial: Option<Trial>,
+    /// That this trial goes back is on record; the disk may have refused to let it go.
+    pub(super) reverting: bool,
     pub(super) last_change: String,
     /// The daemon ends: nothing new is begun.
     pub(super) leaving: bool,
@@ -75,6 +104,7 @@ impl Applier {
             services,
             state: Mutex::new(State {
                 trial: None,
+                reverting: false,
                 last_change: String::new(),
                 leaving: false,
                 used: Instant::now(),
@@ -134,7 +164,7 @@ impl Applier {
         &self,
         text: &str,
         seconds: u32,
-        by: &str,
+        by: &By,
         expected: impl Fn(&str) -> bool,
     ) -> Result<(Effect, Option<Trial>), Refusal> {
         if seconds != 0 && !trial::SECONDS.contains(&seconds) {
@@ -148,7 +178,7 @@ impl Applier {
         &self,
         text: &str,
         tried_for: Option<Duration>,
-        by: &str,
+        by: &By,
         expected: impl Fn(&str) -> bool,
     ) -> Result<(Effect, Option<Trial>), Refusal> {
         let effect = self.effect(text)?;
@@ -169,13 +199,24 @@ impl Applier {
                 "the configuration was changed meanwhile: look at it, then apply again".into(),
             ));
         }
-        let trial = tried_for.map(|time| Trial::new(by, time, text));
+        if !by.on_record {
+            let time = tried_for.map(|time| format!(" for {} s", time.as_secs()));
+            let detail = format!(
+                "{}{}: {}",
+                digest(text),
+                time.unwrap_or_default(),
+                effect.told().join(", ")
+            );
+            self.0.services.record("config.apply", &by.name, &detail);
+        }
+        let trial = tried_for.map(|time| Trial::new(&by.name, time, text));
         self.write(text, trial.as_ref())
             .map_err(|error| Refusal::Disk(error.to_string()))?;
         state.trial.clone_from(&trial);
-        state.last_change = format!("applied by {by}");
+        state.reverting = false;
+        state.last_change = format!("applied by {}", by.name);
         drop(state);
-        tracing::info!("applied by {by}: {:?}", effect.changes);
+        tracing::info!("applied by {}: {:?}", by.name, effect.changes);
         let changes = effect.changes.clone();
         match trial.clone() {
             None => self.spawn(self.clone().carry_out(changes)),
@@ -202,7 +243,7 @@ impl Applier {
     ///
     /// # Errors
     /// When nothing is tried, or something else.
-    pub fn confirm(&self, id: &str, by: &str) -> Result<(), Refusal> {
+    pub fn confirm(&self, id: &str, by: &By) -> Result<(), Refusal> {
         let mut state = self.state();
         let trial = match &state.trial {
             None => {
@@ -218,6 +259,11 @@ impl Applier {
             }
             Some(trial) => trial.clone(),
         };
+        if !by.on_record {
+            self.0
+                .services
+                .record("config.confirm", &by.name, &trial.id);
+        }
         let kept = self.0.store.keep();
         if !kept.map_err(|error| Refusal::Disk(error.to_string()))? {
             drop(state);
@@ -229,7 +275,7 @@ impl Applier {
         }
         self.forget_note();
         state.trial = None;
-        state.last_change = format!("confirmed by {by}");
+        state.last_change = format!("confirmed by {}", by.name);
         Ok(())
     }
 

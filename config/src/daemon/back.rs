@@ -103,8 +103,6 @@ impl Applier {
             tokio::time::sleep(AGAIN).await;
         };
         self.follow(changes).await;
-        let record = self.0.services.record("config.reverted", &trial.by, why);
-        record.await;
     }
 
     /// What the services have to do now that it went back; `None` when it is no trial any more.
@@ -112,6 +110,9 @@ impl Applier {
         let mut state = self.state();
         if state.trial.as_ref() != Some(trial) {
             return Ok(None);
+        }
+        if !std::mem::replace(&mut state.reverting, true) {
+            self.0.services.record("config.reverted", &trial.by, why);
         }
         let text = match self.0.store.go_back()? {
             true => format!("what {} tried went back: {why}", trial.by),

@@ -7,6 +7,9 @@
 //!    of the machine (PID 1 does that, before services read the file).
 //! 3. Only what a change concerns is restarted ([`services`]), a moment after the answer: the
 //!    answer may have to pass through what is restarted.
+//! 4. **Every order is on record**: the orchestrator records those of operators; those of the console
+//!    and of root, and that a trial went back, are kept on the disk before they have an effect,
+//!    until `aios-tools` has taken them into the ledger.
 
 mod access;
 mod applier;
@@ -52,7 +55,8 @@ pub async fn run() -> anyhow::Result<()> {
         std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
     };
     let store = Store::new(&folder("AIOS_ETC_DIR", "/etc/aios").join("config.toml"));
-    let services = InitServices::new(&socket::run_dir())?;
+    let state = folder("AIOS_STATE_DIR", "/var/lib/aios");
+    let services = InitServices::new(&socket::run_dir(), state)?;
     let note = socket::run_dir().join("config-trial.toml");
     let applier = Applier::new(store, note, Arc::new(services));
     applier.recover();

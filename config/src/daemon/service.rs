@@ -1,13 +1,13 @@
 //! The wire: messages in, messages out.
 
 use crate::{Change, Problem};
+use aios_proto::identity::Principal;
 use aios_proto::v1::config_server::Config;
 use aios_proto::v1::*;
-use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
 
 use super::access::{self, Identify};
-use super::applier::{Applier, Effect, Refusal};
+use super::applier::{Applier, By, Effect, Refusal, digest};
 use super::trial::{self, Trial};
 
 /// The service.
@@ -22,12 +22,12 @@ impl Service {
         Self { applier, identify }
     }
 
-    /// The message, when its sender may send it; and who it is for.
-    fn admit<T>(&self, request: Request<T>) -> Result<(T, String), Status> {
+    /// The message, when its sender may send it; and who that is.
+    fn admit<T>(&self, request: Request<T>) -> Result<(T, Principal), Status> {
         let who = (self.identify)(request.extensions())?;
         access::check(&who)?;
         self.applier.used();
-        Ok((request.into_inner(), who.to_string()))
+        Ok((request.into_inner(), who))
     }
 
     fn state(&self) -> Result<Response<ConfigState>, Status> {
@@ -42,17 +42,18 @@ impl Service {
     }
 }
 
-/// The operator whom the orchestrator names, else who calls itself.
-fn by(named: String, caller: String) -> String {
-    match named.is_empty() {
-        true => caller,
-        false => named,
+/// The operator whom the orchestrator names, and whose order it has put on record; else who calls,
+/// whomever he names.
+fn by(named: String, caller: &Principal) -> By {
+    let name = match (named.is_empty(), caller.is_daemon("orchestrator")) {
+        (true, _) => caller.to_string(),
+        (false, true) => named,
+        (false, false) => format!("{caller} for {named}"),
+    };
+    By {
+        name,
+        on_record: caller.is_daemon("orchestrator"),
     }
-}
-
-fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn to_wire(trial: &Trial) -> ConfigTrial {
@@ -74,17 +75,13 @@ fn problem(problem: &Problem) -> ConfigProblem {
 }
 
 fn check(toml: &str, effect: &Effect) -> ConfigCheck {
-    let told = |change: &Change| match change {
-        Change::Reload(name) => format!("{name} is told"),
-        Change::Restart(name) => format!("{name} is restarted"),
-    };
     let restarts = effect.changes.iter().filter_map(|change| match change {
         Change::Restart(name) => Some((*name).to_owned()),
         Change::Reload(_) => None,
     });
     ConfigCheck {
         restarts: restarts.collect(),
-        changes: effect.changes.iter().map(told).collect(),
+        changes: effect.told(),
         sha256: digest(toml),
         ..ConfigCheck::default()
     }
@@ -131,7 +128,7 @@ impl Config for Service {
         request: Request<ApplyConfigRequest>,
     ) -> Result<Response<ConfigCheck>, Status> {
         let (request, caller) = self.admit(request)?;
-        let by = by(request.on_behalf_of, caller);
+        let by = by(request.on_behalf_of, &caller);
         let expected = |present: &str| {
             request.expected_sha256.is_empty() || request.expected_sha256 == digest(present)
         };
@@ -150,7 +147,7 @@ impl Config for Service {
         request: Request<ConfirmConfigRequest>,
     ) -> Result<Response<ConfigState>, Status> {
         let (request, caller) = self.admit(request)?;
-        let by = by(request.on_behalf_of, caller);
+        let by = by(request.on_behalf_of, &caller);
         self.applier.confirm(&request.trial, &by).map_err(status)?;
         self.state()
     }

@@ -1,14 +1,13 @@
 //! What a change asks of the services, through init; and the audit log.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Change;
-use aios_proto::retry;
 use aios_proto::socket;
+use aios_proto::unrecorded::{self, Happened};
 use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::tools_client::ToolsClient;
-use aios_proto::v1::{RecordRequest, Service, ServiceRequest, ServiceState};
+use aios_proto::v1::{Service, ServiceRequest, ServiceState};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -19,8 +18,8 @@ const LIMIT: Duration = Duration::from_secs(150);
 /// How long init may take to say how a service is.
 const FIND_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long the audit log is waited for: `aios-tools` may just be restarted.
-const RECORD_LIMIT: Duration = Duration::from_secs(30);
+/// Who says so, in the audit log.
+const ACTOR: &str = "config";
 
 /// What is asked; tests answer themselves.
 #[tonic::async_trait]
@@ -31,25 +30,26 @@ pub trait Services: Send + Sync {
     /// In words, that it did not.
     async fn change(&self, change: Change) -> Result<(), String>;
 
-    /// Puts on record what happened without anybody's order.
-    async fn record(&self, kind: &str, subject: &str, detail: &str);
+    /// Puts on record what nobody else does, without waiting for the audit log: it is kept on the
+    /// disk, and `aios-tools` takes it in.
+    fn record(&self, kind: &str, subject: &str, detail: &str);
 }
 
 /// Through init's control service.
 pub struct InitServices {
     init: InitClient<Channel>,
-    tools: ToolsClient<Channel>,
+    state: PathBuf,
 }
 
 impl InitServices {
-    /// Whose sockets are in the folder `run`.
+    /// Whose sockets are in the folder `run`; what is to be recorded is kept in `state`.
     ///
     /// # Errors
     /// When the folder's path is no URI.
-    pub fn new(run: &Path) -> Result<Self, tonic::transport::Error> {
+    pub fn new(run: &Path, state: PathBuf) -> Result<Self, tonic::transport::Error> {
         Ok(Self {
             init: InitClient::new(socket::channel(&run.join("init.sock"))?),
-            tools: ToolsClient::new(socket::channel(&run.join("tools.sock"))?),
+            state,
         })
     }
 
@@ -97,22 +97,10 @@ impl Services for InitServices {
         }
     }
 
-    async fn record(&self, kind: &str, subject: &str, detail: &str) {
-        let request = RecordRequest {
-            kind: kind.to_owned(),
-            subject: subject.to_owned(),
-            detail: detail.to_owned(),
-            goal_id: String::new(),
-        };
-        let recorded = retry::persistently(RECORD_LIMIT, || {
-            let (mut tools, request) = (self.tools.clone(), request.clone());
-            async move { tools.record(request).await }
-        });
-        if let Err(status) = recorded.await {
-            tracing::error!(
-                "not on record: {kind} {subject} {detail}: {}",
-                status.message()
-            );
+    fn record(&self, kind: &str, subject: &str, detail: &str) {
+        let happened = Happened::now(ACTOR, kind, subject, detail);
+        if let Err(error) = unrecorded::keep(&self.state, &happened) {
+            tracing::error!("not on record: {kind} {subject} {detail}: {error}");
         }
     }
 }

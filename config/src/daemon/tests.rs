@@ -5,8 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::Change;
+use aios_proto::identity::Principal;
+use aios_proto::v1::config_server::Config as _;
+use aios_proto::v1::{ApplyConfigRequest, ConfirmConfigRequest};
+use tonic::Request;
 
-use super::applier::{Applier, Refusal};
+use super::applier::{Applier, By, Refusal};
+use super::service::Service;
 use super::services::Services;
 use super::store::{KEPT, Store};
 
@@ -47,7 +52,7 @@ impl Services for Noted {
         }
     }
 
-    async fn record(&self, kind: &str, subject: &str, _: &str) {
+    fn record(&self, kind: &str, subject: &str, _: &str) {
         self.0.lock().unwrap().push(format!("{kind} {subject}"));
     }
 }
@@ -66,6 +71,14 @@ fn daemon_with(folder: &Path, slow: Option<&'static str>) -> (Applier, Arc<Noted
     )
 }
 
+/// Whose orders the orchestrator puts on record.
+fn operator(name: &str) -> By {
+    By {
+        name: name.to_owned(),
+        on_record: true,
+    }
+}
+
 fn anything(_: &str) -> bool {
     true
 }
@@ -74,9 +87,11 @@ fn anything(_: &str) -> bool {
 async fn what_is_wrong_changes_nothing_and_what_is_right_restarts_what_it_concerns() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, noted) = daemon(folder.path());
-    applier.apply(OLD, 0, "ann", anything).unwrap();
+    applier.apply(OLD, 0, &operator("ann"), anything).unwrap();
     let check = |text: &str, seconds: u32, expected: &str| {
-        let refused = applier.apply(text, seconds, "ann", anything).unwrap_err();
+        let refused = applier
+            .apply(text, seconds, &operator("ann"), anything)
+            .unwrap_err();
         assert!(refused.to_string().contains(expected), "{refused}");
         assert_eq!(applier.current().unwrap(), OLD);
     };
@@ -93,11 +108,11 @@ async fn what_is_wrong_changes_nothing_and_what_is_right_restarts_what_it_concer
     check(NEW, 5, "10 to 600");
     check(NEW, 601, "10 to 600");
     let stale = applier
-        .apply(NEW, 0, "ann", |present| present == "other")
+        .apply(NEW, 0, &operator("ann"), |present| present == "other")
         .unwrap_err();
     assert!(matches!(stale, Refusal::NotNow(_)), "{stale}");
     let before = noted.all().len();
-    let (effect, trial) = applier.apply(NEW, 0, "ann", anything).unwrap();
+    let (effect, trial) = applier.apply(NEW, 0, &operator("ann"), anything).unwrap();
     assert_eq!((effect.changes.len(), trial), (3, None));
     assert_eq!(
         applier.current().unwrap(),
@@ -116,14 +131,16 @@ async fn what_is_wrong_changes_nothing_and_what_is_right_restarts_what_it_concer
 async fn a_trial_that_nobody_confirms_goes_back_and_is_on_record() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, noted) = daemon(folder.path());
-    applier.apply(OLD, 0, "ann", anything).unwrap();
-    let (_, trial) = applier.apply(NEW, 10, "ann", anything).unwrap();
+    applier.apply(OLD, 0, &operator("ann"), anything).unwrap();
+    let (_, trial) = applier.apply(NEW, 10, &operator("ann"), anything).unwrap();
     assert_eq!(applier.current().unwrap(), NEW);
     assert!(
         !applier.ends(Duration::ZERO),
         "it stays while something is tried"
     );
-    let second = applier.apply(OLD, 0, "bob", anything).unwrap_err();
+    let second = applier
+        .apply(OLD, 0, &operator("bob"), anything)
+        .unwrap_err();
     assert!(
         second.to_string().contains("ann tries a configuration"),
         "{second}"
@@ -138,19 +155,21 @@ async fn a_trial_that_nobody_confirms_goes_back_and_is_on_record() {
     let all = next_noted.count(4).await;
     assert_eq!(
         all,
-        ["network", "tools", "orchestrator", "config.reverted ann"]
+        ["config.reverted ann", "network", "tools", "orchestrator"]
     );
     assert_eq!(next.current().unwrap(), OLD);
     assert!(!folder.path().join(KEPT).exists());
-    assert!(next.confirm("", "ann").is_err(), "too late");
+    assert!(next.confirm("", &operator("ann")).is_err(), "too late");
     drop(noted);
 }
 
 /// Applies the old configuration, then tries the new one for so long.
 fn tries(folder: &Path, time: Duration) -> (Applier, Arc<Noted>) {
     let (applier, noted) = daemon(folder);
-    applier.apply(OLD, 0, "ann", anything).unwrap();
-    applier.put(NEW, Some(time), "ann", anything).unwrap();
+    applier.apply(OLD, 0, &operator("ann"), anything).unwrap();
+    applier
+        .put(NEW, Some(time), &operator("ann"), anything)
+        .unwrap();
     (applier, noted)
 }
 
@@ -178,7 +197,7 @@ async fn a_trial_whose_kept_file_is_gone_ends() {
     let (applier, noted) = tries(folder.path(), Duration::from_secs(600));
     let before = noted.all().len();
     std::fs::rename(folder.path().join(KEPT), folder.path().join("config.toml")).unwrap();
-    let refused = applier.confirm("", "ann").unwrap_err();
+    let refused = applier.confirm("", &operator("ann")).unwrap_err();
     assert!(refused.to_string().contains("has ended already"));
     ended(&applier).await;
     let all = noted.count(before + 3).await;
@@ -201,8 +220,55 @@ async fn a_daemon_that_is_stopped_goes_back_first() {
         !folder.path().join("note").exists(),
         "nothing is left to do"
     );
-    let late = applier.apply(NEW, 0, "bob", anything).unwrap_err();
+    let late = applier
+        .apply(NEW, 0, &operator("bob"), anything)
+        .unwrap_err();
     assert_eq!(late, Refusal::Leaving);
+}
+
+#[tokio::test]
+async fn an_order_that_does_not_come_through_the_orchestrator_is_on_record_before_its_effect() {
+    let check = async |caller: Principal, named: &str, expected: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let (applier, noted) = daemon(folder.path());
+        let service = Service::new(applier, Arc::new(move |_| Ok(caller.clone())));
+        let wrong = ApplyConfigRequest {
+            toml: "[tool]".into(),
+            ..ApplyConfigRequest::default()
+        };
+        assert!(service.apply_config(Request::new(wrong)).await.is_err());
+        let tried = ApplyConfigRequest {
+            toml: NEW.into(),
+            try_seconds: 600,
+            on_behalf_of: named.into(),
+            ..ApplyConfigRequest::default()
+        };
+        service.apply_config(Request::new(tried)).await.unwrap();
+        let confirm = ConfirmConfigRequest {
+            on_behalf_of: named.into(),
+            ..ConfirmConfigRequest::default()
+        };
+        service.confirm_config(Request::new(confirm)).await.unwrap();
+        assert_eq!(noted.all(), expected); // services hear of it a moment later
+    };
+    let orchestrator = || Principal::Daemon("orchestrator".into());
+    let console = || Principal::Daemon("console".into());
+    check(orchestrator(), "CN=ann", &[]).await;
+    check(
+        console(),
+        "",
+        &["config.apply console", "config.confirm console"],
+    )
+    .await;
+    check(
+        Principal::Root,
+        "CN=ann",
+        &[
+            "config.apply root for CN=ann",
+            "config.confirm root for CN=ann",
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -232,14 +298,22 @@ async fn the_way_back_waits_for_no_service_that_does_not_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, noted) = daemon_with(folder.path(), Some("tools"));
     let before = "[tools]\ncalls_per_caller_max = 4\n";
-    applier.apply(before, 0, "ann", anything).unwrap();
+    applier
+        .apply(before, 0, &operator("ann"), anything)
+        .unwrap();
     noted.count(1).await; // for ever under way
     applier
-        .put(NEW, Some(Duration::from_millis(1)), "ann", anything)
+        .put(
+            NEW,
+            Some(Duration::from_millis(1)),
+            &operator("ann"),
+            anything,
+        )
         .unwrap();
     ended(&applier).await;
-    let all = noted.count(4).await;
-    assert_eq!(all, ["slow", "network", "slow", "orchestrator"]);
+    let all = noted.count(5).await;
+    let reverted = "config.reverted ann";
+    assert_eq!(all, ["slow", reverted, "network", "slow", "orchestrator"]);
     assert_eq!(applier.current().unwrap(), before);
     assert!(
         folder.path().join("note").exists(),
@@ -250,24 +324,31 @@ async fn the_way_back_waits_for_no_service_that_does_not_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, noted) = daemon_with(folder.path(), Some("network"));
     applier
-        .put(NEW, Some(Duration::from_secs(1)), "ann", anything)
+        .put(
+            NEW,
+            Some(Duration::from_secs(1)),
+            &operator("ann"),
+            anything,
+        )
         .unwrap();
     noted.count(1).await;
     ended(&applier).await;
-    let all = noted.count(4).await;
-    assert_eq!(all, ["slow", "slow", "tools", "orchestrator"]);
+    let all = noted.count(5).await;
+    assert_eq!(all, ["slow", reverted, "slow", "tools", "orchestrator"]);
 }
 
 #[tokio::test]
 async fn a_trial_that_is_confirmed_stays_over_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, _) = daemon(folder.path());
-    applier.apply(OLD, 0, "ann", anything).unwrap();
-    let (_, trial) = applier.apply(NEW, 600, "ann", anything).unwrap();
-    let other = applier.confirm("another", "ann").unwrap_err();
+    applier.apply(OLD, 0, &operator("ann"), anything).unwrap();
+    let (_, trial) = applier.apply(NEW, 600, &operator("ann"), anything).unwrap();
+    let other = applier.confirm("another", &operator("ann")).unwrap_err();
     assert!(matches!(other, Refusal::NotNow(_)), "{other}");
-    applier.confirm(&trial.unwrap().id, "ann").unwrap();
-    assert!(applier.confirm("", "ann").is_err(), "once");
+    applier
+        .confirm(&trial.unwrap().id, &operator("ann"))
+        .unwrap();
+    assert!(applier.confirm("", &operator("ann")).is_err(), "once");
     let (next, _) = daemon(folder.path());
     next.recover();
     assert_eq!(

@@ -57,7 +57,7 @@ fn host(way: Way, console: &Console) {
     for failure in host::prepare() {
         console.log(Severity::Error, &failure);
     }
-    match trial::end(&places::etc_dir()) {
+    match trial::end(&places::etc_dir(), &places::state_dir()) {
         Ok(false) => {}
         Ok(true) => console.announce("the configuration that was tried went back: unconfirmed"),
         Err(error) => report("let the configuration that was tried go back", Err(error)),

@@ -38,6 +38,13 @@ impl Places {
             .iter()
             .all(|name| self.pki.join(name).exists())
     }
+
+    /// Is it this node already?
+    pub fn has(&self, node: &Node) -> bool {
+        let certificate = std::fs::read_to_string(self.pki.join("node.crt"));
+        certificate.is_ok_and(|certificate| certificate == node.pki.certificate)
+            && self.is_provisioned()
+    }
 }
 
 /// # Errors
@@ -102,6 +109,8 @@ fn write_atomically(path: &Path, bytes: &[u8], mode: u32, owner: &Account) -> io
 
 #[cfg(test)]
 mod tests {
+    use aios_config::node;
+
     use super::*;
     use std::os::unix::fs::MetadataExt;
 
@@ -121,5 +130,36 @@ mod tests {
         let metadata = std::fs::metadata(&path).unwrap();
         assert_eq!((metadata.mode() & 0o777, metadata.uid()), (0o400, me.uid));
         assert!(!path.with_extension("new").exists());
+    }
+
+    #[test]
+    fn only_a_node_that_is_new_or_another_is_put_on_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Places {
+            pki: folder.path().to_owned(),
+            ..Places::default()
+        };
+        let node = |certificate: &str| Node {
+            node: node::Name {
+                name: "web-1".to_owned(),
+                issued: 0,
+            },
+            pki: node::Pki {
+                ca: "authority".to_owned(),
+                certificate: certificate.to_owned(),
+                key: "key".to_owned(),
+            },
+            ssh: node::Ssh::default(),
+        };
+        assert!(!places.has(&node("first")));
+        for (name, text) in [
+            ("ca.crt", "authority"),
+            ("node.key", "key"),
+            ("node.crt", "first"),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        assert!(places.has(&node("first")));
+        assert!(!places.has(&node("second")));
     }
 }

@@ -12,6 +12,7 @@ mod usb;
 
 use crate::pid1::host;
 use aios_config::node;
+use aios_proto::unrecorded::{self, Happened};
 
 /// No issue date after the year 2200 is believed, in Unix seconds.
 const ISSUED_MAX: u64 = 7_258_118_400;
@@ -35,7 +36,13 @@ pub fn run() -> std::process::ExitCode {
         ),
         Some((source, text)) => {
             let read = node::parse(&text);
-            match read.and_then(|node| install::install(&places, &node).map(|()| node)) {
+            let install = |node: node::Node| {
+                if !places.has(&node) {
+                    record("node.provisioned", &node.node.name, &given_by(source));
+                }
+                install::install(&places, &node).map(|()| node)
+            };
+            match read.and_then(install) {
                 Ok(node) => {
                     catch_up(node.node.issued);
                     say(&format!("provisioned as {} from {source}", node.node.name));
@@ -71,10 +78,28 @@ fn configure(given: &Option<(&'static str, String)>) {
         }
         return;
     }
+    record("config.apply", source, "came with the node's identity");
     // Noted last: a power cut between the two installs the same again.
     match install::put_config(&config, text).and_then(|()| install::put_config(&known, text)) {
         Ok(()) => say(&format!("configured from {source}")),
         Err(error) => say(&format!("NOT CONFIGURED: {source}: {error}")),
+    }
+}
+
+/// From where, and for what came over the network, from whom.
+fn given_by(source: &str) -> String {
+    let by = (source == sources::NETWORK).then(offered::by).flatten();
+    let by = by.map(|address| format!(", {address}")).unwrap_or_default();
+    format!("from {source}{by}")
+}
+
+/// Keeps it for the audit log, before it has an effect; that opens later in the boot.
+fn record(kind: &str, subject: &str, detail: &str) {
+    let happened = Happened::now("init", kind, subject, detail);
+    if let Err(error) = unrecorded::keep(&crate::places::state_dir(), &happened) {
+        say(&format!(
+            "not on record: {kind} {subject} {detail}: {error}"
+        ));
     }
 }
 

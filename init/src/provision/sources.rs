@@ -22,6 +22,9 @@ const LABEL: &str = "AIOS-CONFIG";
 const FW_CFG_CONFIG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.aios/config.toml/raw";
 const CONTAINER_CONFIG: &str = "/run/provision/config.toml";
 
+/// Maintenance mode.
+pub const NETWORK: &str = "the network";
+
 /// Where something is from, and its text.
 pub type Source = Option<(&'static str, String)>;
 
@@ -58,7 +61,7 @@ pub fn find(seeker: For) -> Found {
     if found.node.is_none() && seeker == For::NewNode {
         let node = read(&super::offered::node());
         let config = node.as_ref().and_then(|_| read(&super::offered::config()));
-        found.add("the network", node, config);
+        found.add(NETWORK, node, config);
     }
     if found.node.is_none() && found.config.is_none() && seeker != For::Node {
         usb::settle(|| partition().is_some_and(|device| File::open(device).is_ok()));

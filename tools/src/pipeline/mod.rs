@@ -30,6 +30,7 @@ use crate::registry::Registry;
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
 use crate::tool::{Done, ErasedTool, Prepared};
+use crate::unrecorded;
 
 pub use audit::{cut, now_ms};
 pub use undo::Undo;
@@ -96,7 +97,8 @@ struct Allowed {
 }
 
 impl Pipeline {
-    /// Builds it from the configuration; opens ledger and store.
+    /// Builds it from the configuration; opens ledger and store, and has `runtime` take into the
+    /// ledger what waits for it.
     ///
     /// # Errors
     /// When one of them cannot be used.
@@ -114,6 +116,8 @@ impl Pipeline {
         let ledger_dir = state.join("ledger");
         let ledger = Ledger::open(&ledger_dir, &state.join("tools/ledger.key"))
             .map_err(|error| folder(&ledger_dir, &audit::chain(&error)))?;
+        let ledger = Arc::new(ledger);
+        runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
             grants,
@@ -125,7 +129,7 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                ledger: Arc::new(ledger),
+                ledger,
                 owner: config.owner,
                 runtime,
             }),
