@@ -1,5 +1,5 @@
 //! `node.toml`: who a node is, what it proves it with, and whom it trusts. `aiosctl pki node` makes
-//! it, `aios-init provision` installs it.
+//! it, `aios-provision` installs it.
 
 use serde::Deserialize;
 

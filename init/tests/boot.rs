@@ -62,7 +62,7 @@ fn services_come_back_after_a_kill_and_the_end_is_clean() {
     assert_ne!(before, after);
 
     for role in ["control", "logger"] {
-        let words = format!("aios-init {role}");
+        let words = format!("aios-{role}");
         let before = boot.pid_of(&words).expect("the role runs");
         boot.kill(before);
         boot.wait_until(|| boot.pid_of(&words).filter(|pid| *pid != before));

@@ -48,9 +48,9 @@ fn a_killed_daemon_refuses_no_client() {
             (connections, refused)
         });
         for _ in 0..5 {
-            let pid = boot.wait_until(|| boot.pid_of("aios-init control"));
+            let pid = boot.wait_until(|| boot.pid_of("aios-control"));
             boot.kill(pid);
-            boot.wait_until(|| boot.pid_of("aios-init control").filter(|new| *new != pid));
+            boot.wait_until(|| boot.pid_of("aios-control").filter(|new| *new != pid));
             std::thread::sleep(Duration::from_millis(100));
         }
         over.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Installing, by the role that does it at every boot: `aios-init provision`.
+//! Installing, by the role that does it at every boot: `aios-provision`.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@
 //!    is whoever can connect; that is why it works once, and why a node can be given its `node.toml`
 //!    by a stick instead.
 //! 3. It serves two calls and nothing else: slowly ([`rate`]), in small messages, unprivileged. What
-//!    is offered is checked whole ([`check`]) before `aios-init provision` installs it.
+//!    is offered is checked whole ([`check`]) before `aios-provision` installs it.
 
 pub mod check;
 pub mod init;

@@ -10,7 +10,7 @@ use aiosctl::cli::Global;
 use aiosctl::error::Exit;
 use aiosctl::pki::{Authority, node};
 
-/// Installs as `aios-init provision` does, as far as can be seen from here.
+/// Installs as `aios-provision` does, as far as can be seen from here.
 struct Installs(Place);
 
 #[tonic::async_trait]

@@ -11,7 +11,7 @@ use crate::error::Failure;
 /// How long a node's certificate is valid by default, in days.
 pub const NODE_DAYS: u32 = 825;
 
-/// The provisioning file `node.toml`, which `aios-init provision` installs.
+/// The provisioning file `node.toml`, which `aios-provision` installs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provisioning {

@@ -1,6 +1,6 @@
 //! Debian's own unit files, for packages that are installed on this system.
 //!
-//! 1. PID 1 never reads one. `aios-init control` does when it is asked to start
+//! 1. PID 1 never reads one. `aios-control` does when it is asked to start
 //!    a service that PID 1 does not know, and tells PID 1 a few bounded facts.
 //! 2. PID 1 then runs `aios-init unit-run NAME` ([`run`]) as the service's main
 //!    process, which reads the unit again and does what it says: so whoever

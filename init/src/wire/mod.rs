@@ -1,4 +1,4 @@
-//! What PID 1 and `aios-init control` say to each other: one bounded packet per
+//! What PID 1 and `aios-control` say to each other: one bounded packet per
 //! request and one per answer, over a `SOCK_SEQPACKET` pair.
 //!
 //! Integers are little-endian; texts have a two-byte length and are cut at

@@ -16,6 +16,7 @@ use tokio_stream::StreamExt;
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_aios-init");
+const ROLES: &str = env!("CARGO_BIN_EXE_aios-init-roles");
 
 pub struct Boot {
     folder: tempfile::TempDir,
@@ -36,7 +37,7 @@ impl Boot {
         // which PID 1 mounts its own: the checkout may well be there.
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
         let executable = folder.path().join("aios-init");
-        std::fs::copy(EXECUTABLE, &executable).unwrap();
+        install(folder.path());
         let searchable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), searchable).unwrap();
         write_manifests(folder.path(), services);
@@ -68,7 +69,7 @@ impl Boot {
         let upper = folder.path().join("upper");
         let own = upper.join("usr/lib/aios");
         std::fs::create_dir_all(&own).unwrap();
-        std::fs::copy(EXECUTABLE, own.join("aios-init")).unwrap();
+        install(&own);
         write_manifests_for(
             &upper.join("etc/aios"),
             Path::new("/usr/lib/aios"),
@@ -246,6 +247,14 @@ impl Drop for Boot {
     }
 }
 
+/// PID 1 and the roles that every test has.
+fn install(folder: &Path) {
+    std::fs::copy(EXECUTABLE, folder.join("aios-init")).unwrap();
+    for role in ["aios-control", "aios-logger"] {
+        std::fs::copy(ROLES, folder.join(role)).unwrap();
+    }
+}
+
 fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
     write_manifests_for(&folder.join("etc"), folder, services);
 }
@@ -255,9 +264,9 @@ fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
     let etc = etc.join("services");
     std::fs::create_dir_all(&etc).unwrap();
     let role = |name: &str, more: &str| {
-        let executable = programs.join("aios-init");
+        let executable = programs.join(format!("aios-{name}"));
         let executable = executable.display();
-        format!("phase = 1\ncommand = [\"{executable}\", \"{name}\"]\n{more}")
+        format!("phase = 1\ncommand = [\"{executable}\"]\n{more}")
     };
     let own = [
         ("control", role("control", "")),
