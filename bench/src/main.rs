@@ -7,6 +7,7 @@
 //! 2. A figure that could not be measured is left out with the reason on stderr,
 //!    never guessed.
 
+mod boot;
 mod figure;
 mod footprint;
 mod goals;
@@ -40,6 +41,7 @@ fn main() -> Result<()> {
         .context("cannot start")?;
     let run = PathBuf::from(format!("/proc/{}/root/run/aios", arguments.init));
     // First what must be undisturbed, then what leaves a mark.
+    show("boot", runtime.block_on(boot::measure(&run)));
     show("footprint", footprint::measure(arguments.init));
     show("tools", runtime.block_on(tools::measure(&run)));
     show("goals", runtime.block_on(goals::measure(&arguments.config)));

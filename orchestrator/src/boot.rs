@@ -31,6 +31,9 @@ use crate::update::Updates;
 /// Between two tries to bring back agents that are away.
 const AGENTS_AGAIN: Duration = Duration::from_secs(10);
 
+/// READY=1 waits so long for the management API to listen.
+const API_WAIT: Duration = Duration::from_millis(200);
+
 /// Between two tries to read unfinished goals.
 const RESUME_AGAIN: Duration = Duration::from_secs(2);
 
@@ -104,6 +107,8 @@ impl Orchestrator {
         let mut terminate =
             tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         let running = self.start();
+        // Err: it has no certificate or no port yet; all else serves.
+        drop(tokio::time::timeout(API_WAIT, running.api.clone().changed()).await);
         notify(&[NotifyState::Ready]);
         terminate.recv().await;
         tracing::info!("stopping; unfinished goals go on at the next start");
