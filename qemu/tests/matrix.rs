@@ -14,6 +14,9 @@
 
 mod support;
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use aios_qemu::{Bus, Firmware, Hardware, Machine, Options, Way};
@@ -69,20 +72,36 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 #[test]
 fn every_kind_of_machine_gets_ready() {
     let cases = if is_long() { all() } else { some() };
-    let mut failed = Vec::new();
-    for (nth, case) in cases.iter().enumerate() {
-        eprintln!("case {} of {}: {case:?}", nth + 1, cases.len());
-        if let Err(error) = boots(case) {
-            eprintln!("FAILED {case:?}: {error:#}");
-            failed.push(case);
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    // An emulated machine keeps one processor busy, more or less, however many it has.
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some((nth, case)) = take(&next, &cases) {
+                    let result = boots(case);
+                    eprintln!("{} of {}: {case:?}: {result:?}", nth + 1, cases.len());
+                    if result.is_err() {
+                        failed.lock().unwrap().push(case);
+                    }
+                }
+            });
         }
-    }
+    });
+    let failed = failed.into_inner().unwrap();
     assert!(
         failed.is_empty(),
         "{} of {} failed: {failed:#?}",
         failed.len(),
         cases.len()
     );
+}
+
+/// The next case that nobody has taken.
+fn take<'a>(next: &AtomicUsize, cases: &'a [Case]) -> Option<(usize, &'a Case)> {
+    let nth = next.fetch_add(1, Ordering::Relaxed);
+    cases.get(nth).map(|case| (nth, case))
 }
 
 /// All 288.
@@ -124,7 +143,8 @@ fn some() -> Vec<Case> {
     ]
 }
 
-fn boots(case: &Case) -> anyhow::Result<()> {
+/// Boots it; how long that took.
+fn boots(case: &Case) -> anyhow::Result<Duration> {
     let folder = tempfile::tempdir()?;
     let way = match case.start {
         Start::Direct => Way::Vm,
@@ -146,11 +166,10 @@ fn boots(case: &Case) -> anyhow::Result<()> {
     options.config = (case.net == Net::Static).then(|| STATIC.to_owned());
     let mut machine = Machine::start(&artefacts(), &options)?;
     let boot = machine.wait_ready(READY_LIMIT, |_| ())?;
-    eprintln!("  READY after {} ms {}", boot.ready_ms, boot.degraded);
     anyhow::ensure!(boot.degraded.is_empty(), "degraded: {}", boot.degraded);
     if case.net != Net::Unplugged {
         let status = support::eventually(ANSWER_LIMIT, || machine.ctl().run(&["status"]))?;
         anyhow::ensure!(status["state"] == "ready", "{status:#}");
     }
-    Ok(())
+    Ok(Duration::from_millis(boot.ready_ms))
 }

@@ -39,7 +39,7 @@ pub struct Parts<'a> {
     /// An empty data file system.
     pub data: &'a Path,
     /// What is in the partition `AIOS-CONFIG`: `node.toml`, which holds the node's private
-    /// key, and `install.toml`. Without any there is no such partition.
+    /// key, `config.toml` and `install.toml`. Without any there is no such partition.
     pub config: &'a [(&'static str, &'a Path)],
     /// What is it when it is booted?
     pub kind: Kind,

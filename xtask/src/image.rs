@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aios_qemu::Artefacts;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::Kind;
@@ -115,6 +115,9 @@ pub struct DiskArguments {
     /// What `aiosctl pki node` wrote
     #[arg(long, value_name = "FILE", required_unless_present = "installer")]
     node_config: Option<PathBuf>,
+    /// The node's config.toml: how it starts, instead of the defaults
+    #[arg(long, value_name = "FILE", requires = "node_config")]
+    config: Option<PathBuf>,
     /// An installer; with a node's identity, that comes along
     #[arg(long)]
     installer: bool,
@@ -191,6 +194,9 @@ fn installer(parts: &Built, kind: Kind) -> Result<PathBuf> {
 /// # Errors
 /// When an artefact cannot be built, or a file cannot be read.
 pub fn disk(arguments: &DiskArguments) -> Result<()> {
+    if let Some(path) = &arguments.config {
+        check(path)?;
+    }
     let (_, parts) = make()?;
     let is_iso = arguments.out.extension().is_some_and(|end| end == "iso");
     let kind = match (arguments.installer, is_iso) {
@@ -200,9 +206,25 @@ pub fn disk(arguments: &DiskArguments) -> Result<()> {
     };
     let given = |name, path: &Option<PathBuf>| path.clone().map(|path| (name, path));
     let node = given("node.toml", &arguments.node_config);
+    let config = given("config.toml", &arguments.config);
     let answers = given("install.toml", &arguments.answers);
-    let files: Vec<(&'static str, PathBuf)> = node.into_iter().chain(answers).collect();
+    let files: Vec<(&'static str, PathBuf)> =
+        node.into_iter().chain(config).chain(answers).collect();
     write(&arguments.out, &parts, &files, kind)
+}
+
+/// A configuration that the node would refuse is refused here.
+fn check(path: &Path) -> Result<()> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| name.to_string())?;
+    let Err(problems) = aios_config::parse(&text) else {
+        return Ok(());
+    };
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{name}: {problem}"))
+        .collect();
+    anyhow::bail!(lines.join("\n"))
 }
 
 fn write(path: &Path, built: &Built, config: &[(&'static str, PathBuf)], kind: Kind) -> Result<()> {
