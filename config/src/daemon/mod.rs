@@ -57,7 +57,8 @@ pub async fn run() -> anyhow::Result<()> {
     let store = Store::new(&folder("AIOS_ETC_DIR", "/etc/aios").join("config.toml"));
     let state = folder("AIOS_STATE_DIR", "/var/lib/aios");
     let services = InitServices::new(&socket::run_dir(), state)?;
-    let note = socket::run_dir().join("config-trial.toml");
+    // A folder of PID 1's: in that of the sockets any daemon could put up a note.
+    let note = socket::run_dir().join("init/config-trial.toml");
     let applier = Applier::new(store, note, Arc::new(services));
     applier.recover();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
