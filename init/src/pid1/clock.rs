@@ -31,7 +31,8 @@ impl Clock {
     }
 }
 
-fn boottime() -> Millis {
+/// Since the kernel's start, whoever asks.
+pub fn boottime() -> Millis {
     millis(clock_gettime(ClockId::Boottime))
 }
 

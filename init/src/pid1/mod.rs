@@ -36,6 +36,7 @@ mod trial;
 mod unlock;
 mod watchdog;
 
+pub use clock::boottime;
 pub use sandbox::is_deniable;
 pub use timeline::NAMES as PHASES;
 

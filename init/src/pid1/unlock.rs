@@ -19,7 +19,8 @@ const POLL_MS: u64 = 5;
 /// It cannot be had, and why; nothing was lost.
 pub fn ready(device: &Path) -> Result<PathBuf, String> {
     let needed = match volume::look(device) {
-        // A new node, and nobody said how its disk is to be: the usual case costs nothing.
+        // A new node: costs nothing where nobody can say how its disk is to be. With USB it is once
+        // in the disk's life waited for a stick (`provision/usb.rs`), and then no more at this boot.
         Ok(Kind::Pristine) => sources::may_configure(),
         Ok(Kind::Begun(_) | Kind::Encrypted) => true,
         // What cannot be read cannot be mounted either, and mount says why.

@@ -48,8 +48,19 @@ pub enum For {
     Disk,
 }
 
-/// Looks everywhere. When nothing is there for whom it matters, a stick that may still come is
-/// waited for.
+impl For {
+    /// Is a stick that may still come worth waiting for?
+    fn waits_with(self, found: &Found) -> bool {
+        match self {
+            Self::NewNode => found.node.is_none(),
+            Self::Disk => found.config.is_none(),
+            Self::Node => false,
+        }
+    }
+}
+
+/// Looks everywhere. A stick that may still come is waited for where what the seeker needs is not
+/// there yet.
 pub fn find(seeker: For) -> Found {
     let mut found = Found::default();
     for (name, node, config) in [
@@ -63,7 +74,7 @@ pub fn find(seeker: For) -> Found {
         let config = node.as_ref().and_then(|_| read(&super::offered::config()));
         found.add(NETWORK, node, config);
     }
-    if found.node.is_none() && found.config.is_none() && seeker != For::Node {
+    if seeker.waits_with(&found) {
         usb::settle(|| partition().is_some_and(|device| File::open(device).is_ok()));
     }
     if found.node.is_none() || found.config.is_none() {
@@ -132,4 +143,28 @@ fn from_partition() -> Option<(Option<String>, Option<String>)> {
     // Err: it stays mounted, read-only, until shutdown.
     let _ = umount2(place, MntFlags::MNT_DETACH);
     Some(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_seeker_waits_for_what_it_needs_and_for_nothing_else() {
+        let check = |node: bool, config: bool, waiting: &[For]| {
+            let text = |is_found: bool| is_found.then(|| (FW_CFG, String::new()));
+            let found = Found {
+                node: text(node),
+                config: text(config),
+            };
+            for seeker in [For::NewNode, For::Disk, For::Node] {
+                let waits = seeker.waits_with(&found);
+                assert_eq!(waits, waiting.contains(&seeker), "{seeker:?} {found:?}");
+            }
+        };
+        check(false, false, &[For::NewNode, For::Disk]);
+        check(true, false, &[For::Disk]);
+        check(false, true, &[For::NewNode]);
+        check(true, true, &[]);
+    }
 }

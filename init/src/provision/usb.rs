@@ -3,16 +3,17 @@
 //!
 //! 1. Who needs what may be on a stick waits until USB has settled; a machine without a USB host
 //!    controller has nothing to settle.
-//! 2. What settles is seen in sysfs only: the root hubs are there before PID 1 is, and from then on
-//!    each step (a hub, a device, its disk, its partitions) shows within [`QUIET_MS`] of the last.
+//! 2. What settles is seen in sysfs only: the root hubs are there before PID 1 is; from then on each
+//!    step (a hub, a device, its disk, its partitions) shows within [`QUIET_MS`] of the last. What was
+//!    before the first look nobody saw, so the quiet begins there.
+//! 3. **It is waited for once per boot**, whoever asks; and never longer than [`PATIENCE_MS`] by the
+//!    clock, however long a look takes.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::time::{ClockId, clock_gettime};
-
-use crate::pid1;
+use crate::{pid1, places};
 
 const DEVICES: &str = "/sys/bus/usb/devices";
 
@@ -20,7 +21,8 @@ const DEVICES: &str = "/sys/bus/usb/devices";
 /// stable (100 ms) and its device asked who it is (up to 500 ms).
 const QUIET_MS: u64 = 1000;
 /// What has not settled by then is broken. 5 s: the driver leaves a stick alone for one second
-/// (`usb-storage.delay_use`), and a slow one needs two more until it answers.
+/// (`usb-storage.delay_use`), and a slow one needs two more until it answers. `provision.toml` gives
+/// its service more than that.
 const PATIENCE_MS: u64 = 5000;
 const POLL_MS: u64 = 20;
 
@@ -75,50 +77,45 @@ pub fn is_possible() -> bool {
     pid1::way() == crate::manifest::Way::Machine && has_bus()
 }
 
-/// Waits until what is looked for has appeared or USB has settled.
+/// Waits until what is looked for has appeared or USB has settled; not when somebody has waited
+/// before at this boot.
 pub fn settle(has_appeared: impl FnMut() -> bool) {
     if is_possible() {
-        wait(
-            || look(Path::new(DEVICES)),
-            has_appeared,
-            since_start(),
-            pid1::pause,
-        );
+        once(&places::run_dir().join("init/usb-settled"), || {
+            let look = || look(Path::new(DEVICES));
+            wait(look, has_appeared, pid1::boottime, pid1::pause);
+        });
     }
 }
 
-/// The loop of [`settle`]; how long it waited, in ms.
+/// Waits unless `note` says that this was done. It lies where only root writes, in memory.
+fn once(note: &Path, wait: impl FnOnce()) {
+    if note.exists() {
+        return;
+    }
+    wait();
+    // The disk is unlocked before PID 1 makes the folder. Err: then the next one waits again.
+    let _ = note.parent().map_or(Ok(()), fs::create_dir_all);
+    let _ = fs::write(note, "");
+}
+
+/// The loop of [`settle`]; `now` in ms.
 fn wait(
     mut look: impl FnMut() -> Facts,
     mut has_appeared: impl FnMut() -> bool,
-    mut unchanged: u64,
+    now: impl Fn() -> u64,
     pause: impl Fn(u64),
-) -> u64 {
-    let mut waited = 0;
-    let mut facts = look();
-    while !has_appeared() && is_settling(&facts, unchanged, waited) {
+) {
+    let begun = now();
+    let (mut facts, mut changed) = (look(), begun);
+    while !has_appeared() && is_settling(&facts, now() - changed, now() - begun) {
         pause(POLL_MS);
-        waited += POLL_MS;
-        unchanged += POLL_MS;
         let new = look();
         if new != facts {
             facts = new;
-            unchanged = 0;
+            changed = now();
         }
     }
-    waited
-}
-
-/// How long PID 1 has been there, in ms; 0 when it cannot be known.
-fn since_start() -> u64 {
-    // proc_pid_stat(5): field 22, in ticks since the kernel's start; the name may hold anything.
-    let stat = fs::read_to_string("/proc/1/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
-    let ticks: Option<u64> = fields.and_then(|fields| fields.split(' ').nth(19)?.parse().ok());
-    let now = clock_gettime(ClockId::Boottime);
-    let now = u64::try_from(now.tv_sec * 1000 + now.tv_nsec / 1_000_000).unwrap_or(0);
-    let begun = ticks.map(|ticks| ticks * 1000 / rustix::param::clock_ticks_per_second().max(1));
-    now.saturating_sub(begun.unwrap_or(now))
 }
 
 /// `usb1`, which no device under it is called.
@@ -209,7 +206,7 @@ mod tests {
         };
         check(&[], &[], 0, 0, false); // no host controller: no wait
         check(&["usb1", "usb2"], &[], 0, 0, true); // a hub may not have looked yet
-        check(&["usb1", "usb2"], &[], QUIET_MS, 0, false); // long after the start
+        check(&["usb1", "usb2"], &[], QUIET_MS, QUIET_MS, false);
         check(&STICK, &[&[]], QUIET_MS, 1500, true); // left alone by its driver
         check(&STICK, &[&[disk(0, true)]], QUIET_MS, 1500, true); // its table is read
         check(&STICK, &[&[disk(0, false)]], QUIET_MS, 1500, false); // it has none
@@ -220,31 +217,61 @@ mod tests {
 
     #[test]
     fn a_stick_is_waited_for_as_long_as_it_takes_and_a_broken_one_not_for_ever() {
-        // What shows at which time, and how long is waited until it is there or not any more.
-        let check = |shows: &[(u64, Facts)], appears: u64, expected| {
-            let now = Cell::new(0);
+        // What shows at which time, how long each look for it takes, and how long is waited until
+        // it is there or not any more.
+        let check = |shows: &[(u64, Facts)], appears: u64, takes: u64, expected| {
+            let now = Cell::new(START);
             let look = || {
-                let before = shows.iter().rev().find(|(at, _)| *at <= now.get());
+                let since = now.get() - START;
+                let before = shows.iter().rev().find(|(at, _)| *at <= since);
                 before.map_or_else(Facts::default, |(_, facts)| facts.clone())
             };
-            let pause = |span| now.set(now.get() + span);
-            let waited = wait(look, || now.get() >= appears, 0, pause);
-            assert_eq!(waited, expected, "{shows:?}");
+            let pass = |span| now.set(now.get() + span);
+            let has_appeared = || {
+                pass(takes);
+                now.get() - START >= appears
+            };
+            wait(look, has_appeared, || now.get(), pass);
+            assert_eq!(now.get() - START, expected, "{shows:?} {takes}");
         };
+        const START: u64 = 70_000; // the machine has been up for long
         let never = u64::MAX;
         let empty = facts(&["usb1"], &[]);
         let read = [disk(1, false)];
         let stick = |disks: &[&[Disk]]| facts(&STICK, disks);
-        check(&[], never, 0);
-        check(&[(0, empty.clone())], never, QUIET_MS);
+        check(&[], never, 0, 0);
+        check(&[(0, empty.clone())], never, 0, QUIET_MS);
         let slow = [
             (0, empty.clone()),
             (900, stick(&[&[]])),
             (3000, stick(&[&read])),
         ];
-        check(&slow, 3000, 3000);
-        check(&slow, never, 3000 + QUIET_MS);
-        check(&[(0, empty), (900, stick(&[&[]]))], never, PATIENCE_MS);
+        check(&slow, 3000, 0, 3000);
+        check(&slow, never, 0, 3000 + QUIET_MS);
+        let broken = [(0, empty), (900, stick(&[&[]]))];
+        check(&broken, never, 0, PATIENCE_MS);
+        check(&broken, never, 480, PATIENCE_MS + 480); // it is looked at once more
+    }
+
+    #[test]
+    fn it_is_waited_for_once_per_boot() {
+        let run = tempfile::tempdir().unwrap();
+        let note = run.path().join("init/usb-settled"); // the folder is still to be made
+        let waits = Cell::new(0);
+        for _ in 0..2 {
+            once(&note, || waits.set(waits.get() + 1));
+        }
+        assert_eq!(waits.get(), 1);
+    }
+
+    #[test]
+    fn provisioning_is_given_more_time_than_usb() {
+        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image");
+        let manifest = fs::read_to_string(image.join("etc/aios/services/provision.toml")).unwrap();
+        let manifest: toml::Table = manifest.parse().unwrap();
+        let limit = manifest["start_timeout_ms"].as_integer().unwrap();
+        let wanted = PATIENCE_MS + 3000; // for the stick to be mounted and read
+        assert!(u64::try_from(limit).unwrap() >= wanted, "{limit}");
     }
 
     #[test]

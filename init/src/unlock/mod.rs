@@ -106,7 +106,7 @@ fn start(device: &Path) -> Result<(), String> {
 /// encrypted. Otherwise, and when this fails before anything was written, it stays mounted.
 fn reset(device: &Path) -> Result<(), String> {
     let is = is();
-    let Some(encryption) = wanted::after_reset(wanted::in_force(), wanted::given()?, is) else {
+    let Some(encryption) = wanted::after_reset(wanted::in_force(), wanted::given, is)? else {
         return Ok(());
     };
     cryptsetup::prepare()?;

@@ -45,16 +45,21 @@ fn read(text: &str) -> Result<Option<Encryption>, String> {
 
 /// What a factory reset makes: what the configuration in force says, else the one that comes with
 /// the node, else as it was. An encrypted disk never becomes a plain one; none: it stays plain.
+///
+/// # Errors
+/// Those of `given`, which may wait for a stick and is asked only if it matters.
 pub fn after_reset(
     in_force: Option<Encryption>,
-    given: Option<Encryption>,
+    given: impl FnOnce() -> Result<Option<Encryption>, String>,
     is: Encryption,
-) -> Option<Encryption> {
-    [in_force, given, Some(is)]
-        .into_iter()
-        .flatten()
-        .find(|encryption| is == Encryption::None || *encryption != Encryption::None)
-        .filter(|encryption| *encryption != Encryption::None)
+) -> Result<Option<Encryption>, String> {
+    let counts =
+        |encryption: &Encryption| is == Encryption::None || *encryption != Encryption::None;
+    let wanted = match in_force.filter(counts) {
+        Some(wanted) => wanted,
+        None => given()?.filter(counts).unwrap_or(is),
+    };
+    Ok(Some(wanted).filter(|wanted| *wanted != Encryption::None))
 }
 
 /// What is not as it is wanted; none when it is.
@@ -94,7 +99,7 @@ mod tests {
     #[test]
     fn a_reset_disk_is_as_it_was_wanted_last_and_never_less_encrypted() {
         let check = |in_force, given, is, expected| {
-            let made = after_reset(in_force, given, is);
+            let made = after_reset(in_force, || Ok(given), is).unwrap();
             assert_eq!(made, expected, "{in_force:?} {given:?} {is:?}");
         };
         check(None, None, Plain, None);
@@ -105,6 +110,12 @@ mod tests {
         check(Some(Plain), None, Tpm2, Some(Tpm2));
         check(Some(Plain), Some(Plain), Passphrase, Some(Passphrase));
         check(Some(Passphrase), Some(Tpm2), Tpm2, Some(Passphrase));
+        // What comes with the node is looked for where nothing else answers.
+        let wrong = || Err("wrong".to_owned());
+        assert_eq!(after_reset(Some(Tpm2), wrong, Plain), Ok(Some(Tpm2)));
+        assert_eq!(after_reset(Some(Plain), wrong, Plain), Ok(None));
+        assert!(after_reset(Some(Plain), wrong, Tpm2).is_err());
+        assert!(after_reset(None, wrong, Tpm2).is_err());
     }
 
     #[test]
