@@ -12,6 +12,19 @@ pub enum Change {
 }
 
 impl Change {
+    /// All that there are, in the order of [`changes`].
+    pub const ALL: [Self; 9] = [
+        Self::Restart("provision"),
+        Self::Reload("network"),
+        Self::Restart("time"),
+        Self::Restart("ssh"),
+        Self::Restart("runtime"),
+        Self::Restart("tools"),
+        Self::Restart("console"),
+        Self::Restart("update"),
+        Self::Restart("orchestrator"),
+    ];
+
     /// The service.
     pub fn service(self) -> &'static str {
         match self {
@@ -26,7 +39,6 @@ impl Change {
 ///
 /// The node's name is set by `provision`; the network tells it to DHCP servers.
 pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
-    use Change::{Reload, Restart};
     let listens = old.management != new.management;
     let ssh = old.ssh != new.ssh;
     let network = old.network != new.network
@@ -35,20 +47,18 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
         || old.time.servers != new.time.servers
         || listens
         || ssh;
-    let table = [
-        (old.node != new.node, Restart("provision")),
-        (network, Reload("network")),
-        (old.time != new.time, Restart("time")),
-        (ssh, Restart("ssh")),
-        (old.runtime != new.runtime, Restart("runtime")),
-        (
-            old.tools != new.tools || old.approval != new.approval,
-            Restart("tools"),
-        ),
-        (old.console != new.console, Restart("console")),
-        (old.update != new.update, Restart("update")),
-        (listens, Restart("orchestrator")),
+    let needed = [
+        old.node != new.node,
+        network,
+        old.time != new.time,
+        ssh,
+        old.runtime != new.runtime,
+        old.tools != new.tools || old.approval != new.approval,
+        old.console != new.console,
+        old.update != new.update,
+        listens,
     ];
-    let needed = table.into_iter().filter(|(needed, _)| *needed);
-    needed.map(|(_, change)| change).collect()
+    let all = Change::ALL.into_iter().zip(needed);
+    all.filter_map(|(change, needed)| needed.then_some(change))
+        .collect()
 }

@@ -9,6 +9,8 @@ use crate::{Change, Problem};
 use sha2::{Digest, Sha256};
 
 use super::back;
+use super::note;
+use super::owed::Owed;
 use super::services::Services;
 use super::store::Store;
 use super::trial::{self, Trial};
@@ -65,6 +67,15 @@ pub struct By {
     pub on_record: bool,
 }
 
+fn effect(old: &str, new: &str) -> Result<Effect, Refusal> {
+    let new = crate::parse(new).map_err(Refusal::Invalid)?;
+    // What is there may have been written by hand; then it is as if it were empty.
+    let old = crate::parse(old).unwrap_or_default();
+    Ok(Effect {
+        changes: crate::changes(&old, &new),
+    })
+}
+
 /// Names a text.
 pub fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
@@ -90,14 +101,16 @@ pub(super) struct State {
     /// That this trial goes back is on record; the disk may have refused to let it go.
     pub(super) reverting: bool,
     pub(super) last_change: String,
+    pub(super) owed: Owed,
     /// The daemon ends: nothing new is begun.
     pub(super) leaving: bool,
     used: Instant,
 }
 
 impl Applier {
-    /// Over this store; `note` outlives a kill of the daemon, not the power.
+    /// Over this store; `note` says what is tried, another one beside it what services are owed.
     pub fn new(store: Store, note: PathBuf, services: Arc<dyn Services>) -> Self {
+        let owed = Owed::new(note.with_file_name("config-owed.toml"));
         Self(Arc::new(Inner {
             store,
             note,
@@ -106,6 +119,7 @@ impl Applier {
                 trial: None,
                 reverting: false,
                 last_change: String::new(),
+                owed,
                 leaving: false,
                 used: Instant::now(),
             }),
@@ -147,16 +161,12 @@ impl Applier {
     /// # Errors
     /// All that is wrong with it.
     pub fn effect(&self, text: &str) -> Result<Effect, Refusal> {
-        let new = crate::parse(text).map_err(Refusal::Invalid)?;
-        // What is there may have been written by hand; then it is as if it were empty.
-        let old = crate::parse(&self.current()?).unwrap_or_default();
-        Ok(Effect {
-            changes: crate::changes(&old, &new),
-        })
+        effect(&self.current()?, text)
     }
 
     /// Puts the text in effect, for good or for `seconds`. It is on the disk when this returns;
-    /// services follow.
+    /// services follow. It may be asked twice, by who did not get the answer: the trial that he began
+    /// is his, and what is there already was not changed by another.
     ///
     /// # Errors
     /// Why not; then nothing is changed.
@@ -181,12 +191,16 @@ impl Applier {
         by: &By,
         expected: impl Fn(&str) -> bool,
     ) -> Result<(Effect, Option<Trial>), Refusal> {
-        let effect = self.effect(text)?;
         let mut state = self.state();
+        let effect = self.effect(text)?;
         if state.leaving {
             return Err(Refusal::Leaving);
         }
         if let Some(trial) = &state.trial {
+            if tried_for.is_some() && trial.tried == text && trial.by == by.name {
+                let before = self.0.store.kept().unwrap_or_default();
+                return Ok((self::effect(&before, text)?, Some(trial.clone())));
+            }
             let left = trial.left_ms(trial::now_ms()) / 1000;
             return Err(Refusal::NotNow(format!(
                 "{} tries a configuration: confirm it (aiosctl config confirm), or wait {left} s \
@@ -194,7 +208,8 @@ impl Applier {
                 trial.by
             )));
         }
-        if !expected(&self.current()?) {
+        let present = self.current()?;
+        if present != text && !expected(&present) {
             return Err(Refusal::NotNow(
                 "the configuration was changed meanwhile: look at it, then apply again".into(),
             ));
@@ -210,8 +225,13 @@ impl Applier {
             self.0.services.record("config.apply", &by.name, &detail);
         }
         let trial = tried_for.map(|time| Trial::new(&by.name, time, text));
-        self.write(text, trial.as_ref())
-            .map_err(|error| Refusal::Disk(error.to_string()))?;
+        let owed = state.owed.present();
+        let noted = state.owed.add(&effect.changes);
+        let written = noted.and_then(|()| self.write(text, trial.as_ref()));
+        if let Err(error) = written {
+            state.owed.take_back(owed);
+            return Err(Refusal::Disk(error.to_string()));
+        }
         state.trial.clone_from(&trial);
         state.reverting = false;
         state.last_change = format!("applied by {}", by.name);
@@ -229,14 +249,14 @@ impl Applier {
         let Some(trial) = trial else {
             return self.0.store.replace(text);
         };
-        trial.write(&self.0.note)?;
+        note::write(&self.0.note, trial)?;
         let replaced = self.0.store.replace_for_trial(text);
         replaced.inspect_err(|_| self.forget_note())
     }
 
     /// Removes what says until when there is a trial.
     pub(super) fn forget_note(&self) {
-        drop(std::fs::remove_file(&self.0.note)); // it may not be there
+        note::forget(&self.0.note);
     }
 
     /// What is tried stays.

@@ -10,6 +10,7 @@ use crate::Change;
 use tokio::task::JoinSet;
 
 use super::applier::Applier;
+use super::note;
 use super::trial::{self, Trial};
 
 /// The answer leaves through the orchestrator, which may be restarted: it gets this long.
@@ -34,15 +35,13 @@ const STOPPED: &str = "aios-config was stopped before anybody confirmed it";
 
 impl Applier {
     /// At the start: a trial of a former process goes on for the time that it has left, and back at
-    /// once when nobody knows until when. One that went back when that process ended is told to the
-    /// services.
+    /// once when nobody knows until when. What services had not been told when that process ended,
+    /// they are told now.
     pub fn recover(&self) {
-        let note = Trial::read(&self.0.note);
+        let note: Option<Trial> = note::read(&self.0.note);
+        let owed = self.state().owed.take_over();
         if !self.0.store.in_trial() {
-            if let Some(trial) = note {
-                self.spawn(self.clone().catch_up(trial));
-            }
-            return;
+            return self.catch_up(note, owed);
         }
         let unknown = || Trial {
             id: String::new(),
@@ -52,7 +51,7 @@ impl Applier {
         };
         let trial = note.unwrap_or_else(unknown);
         self.state().trial = Some(trial.clone());
-        self.spawn(self.clone().watch(trial, Vec::new()));
+        self.spawn(self.clone().watch(trial, owed));
     }
 
     /// Before the daemon is stopped: nobody would watch the trial any more, so that it goes back now.
@@ -127,18 +126,29 @@ impl Applier {
         self.since(trial).map(Some)
     }
 
-    /// It ended, and the process that ended it may not have told the services.
-    async fn catch_up(self, trial: Trial) {
-        match self.since(&trial) {
-            Ok(changes) if changes.is_empty() => self.forget_note(), // confirmed
-            Ok(changes) => {
-                let text = format!("what {} tried went back", trial.by);
-                tracing::warn!("{text}; the services are told now");
-                self.state().last_change = text;
-                self.follow(changes).await;
+    /// Nothing is being tried: what the former process tried, if it did, was confirmed or went back,
+    /// and services may not have been told of that, nor of what they are still owed.
+    fn catch_up(&self, tried: Option<Trial>, owed: Vec<Change>) {
+        let went_back = match tried.as_ref().map(|trial| self.since(trial)) {
+            None => Vec::new(),
+            Some(Ok(changes)) => changes,
+            Some(Err(error)) => return tracing::error!("cannot read the configuration: {error}"),
+        };
+        let Some(trial) = tried.filter(|_| !went_back.is_empty()) else {
+            self.forget_note(); // confirmed
+            if !owed.is_empty() {
+                tracing::warn!("the former process had not told all services; they are told now");
+                self.spawn(self.clone().carry_out(owed));
             }
-            Err(error) => tracing::error!("cannot read the configuration: {error}"),
-        }
+            return;
+        };
+        let text = format!("what {} tried went back", trial.by);
+        tracing::warn!("{text}; the services are told now");
+        self.state().last_change = text;
+        let all = Change::ALL.into_iter();
+        let all = all.filter(|change| went_back.contains(change) || owed.contains(change));
+        let (this, all) = (self.clone(), all.collect());
+        self.spawn(async move { this.follow(all).await });
     }
 
     /// What differs now from what was tried.
@@ -176,7 +186,10 @@ impl Applier {
     }
 
     async fn change(&self, change: Change) {
-        if let Err(why) = self.0.services.change(change).await {
+        let begun = self.state().owed.begin(change);
+        let changed = self.0.services.change(change).await;
+        self.state().owed.done(change, begun);
+        if let Err(why) = changed {
             let text = format!("{} did not take it up: {why}", change.service());
             tracing::error!("{text}");
             let mut state = self.state();

@@ -6,7 +6,8 @@
 //!    stopped, when it is killed and the time is over meanwhile (init starts it again), and at any start
 //!    of the machine (PID 1 does that, before services read the file).
 //! 3. Only what a change concerns is restarted ([`services`]), a moment after the answer: the
-//!    answer may have to pass through what is restarted.
+//!    answer may have to pass through what is restarted. What services are still owed is noted ([`owed`]):
+//!    after a kill the next process tells them, and who did not get the answer may ask again.
 //! 4. **Every order is on record**: the orchestrator records those of operators; those of the console
 //!    and of root, and that a trial went back, are kept on the disk before they have an effect,
 //!    until `aios-tools` has taken them into the ledger.
@@ -14,6 +15,8 @@
 mod access;
 mod applier;
 mod back;
+mod note;
+mod owed;
 mod service;
 mod services;
 mod store;

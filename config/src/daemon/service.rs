@@ -92,7 +92,9 @@ fn status(refusal: Refusal) -> Status {
     match refusal {
         Refusal::Invalid(_) | Refusal::Seconds => Status::invalid_argument(text),
         Refusal::NotNow(_) => Status::failed_precondition(text),
-        Refusal::Disk(_) | Refusal::Leaving => Status::unavailable(text),
+        Refusal::Leaving => Status::unavailable(text),
+        // Who asks tries again what is UNAVAILABLE: this is as wrong the next time.
+        Refusal::Disk(_) => Status::internal(text),
     }
 }
 

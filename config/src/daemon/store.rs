@@ -32,10 +32,15 @@ impl Store {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn current(&self) -> io::Result<String> {
-        match std::fs::read_to_string(&self.file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            text => text,
-        }
+        read(&self.file)
+    }
+
+    /// What was configured before the trial; nothing when there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn kept(&self) -> io::Result<String> {
+        read(&self.kept)
     }
 
     /// Puts a configuration in the place of the present one, for good.
@@ -82,6 +87,13 @@ impl Store {
         }
         sync_folder(&self.file)?;
         Ok(true)
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    match std::fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        text => text,
     }
 }
 

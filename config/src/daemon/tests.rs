@@ -271,6 +271,71 @@ async fn an_order_that_does_not_come_through_the_orchestrator_is_on_record_befor
     .await;
 }
 
+/// Of a process of its own, which is killed then.
+fn killed_after<T>(work: impl AsyncFnOnce() -> T) -> T {
+    let mut process = tokio::runtime::Builder::new_current_thread();
+    let process = process.enable_all().build().unwrap();
+    process.block_on(work())
+}
+
+#[test]
+fn an_order_whose_answer_was_lost_may_be_given_again_and_reaches_the_services() {
+    let check = |seconds: u32| {
+        let folder = tempfile::tempdir().unwrap();
+        let old = |present: &str| present == OLD;
+        let begun = killed_after(async || {
+            let (applier, _) = daemon(folder.path());
+            let first = applier.apply(OLD, 0, &operator("ann"), anything);
+            first.unwrap();
+            let second = applier.apply(NEW, seconds, &operator("ann"), old);
+            second.unwrap()
+        });
+        killed_after(async || {
+            let (next, noted) = daemon(folder.path());
+            next.recover();
+            let again = next.apply(NEW, seconds, &operator("ann"), old).unwrap();
+            assert_eq!(again.1, begun.1, "the same trial");
+            if seconds != 0 {
+                assert_eq!(again, begun);
+                let other = next.apply(NEW, seconds, &operator("bob"), anything);
+                assert!(other.is_err(), "it is not his");
+                let for_good = next.apply(NEW, 0, &operator("ann"), anything);
+                assert!(for_good.is_err(), "which a confirmation is for");
+            }
+            let all = noted.count(3).await;
+            assert_eq!(all, ["network", "tools", "orchestrator"]);
+            while folder.path().join("config-owed.toml").exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        killed_after(async || {
+            let (last, noted) = daemon(folder.path());
+            last.recover();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert!(noted.all().is_empty(), "once");
+        });
+    };
+    check(0);
+    check(600);
+}
+
+#[tokio::test]
+async fn what_the_disk_refuses_is_not_asked_of_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, _) = daemon(folder.path());
+    std::fs::create_dir(folder.path().join("config.toml.new")).unwrap();
+    let service = Service::new(applier, Arc::new(|_| Ok(Principal::Root)));
+    let request = ApplyConfigRequest {
+        toml: NEW.into(),
+        ..ApplyConfigRequest::default()
+    };
+    let refused = service.apply_config(Request::new(request)).await;
+    let refused = refused.unwrap_err();
+    assert!(!aios_proto::retry::is_transient(&refused), "{refused}");
+    let owed = folder.path().join("config-owed.toml");
+    assert!(!owed.exists(), "nothing was changed");
+}
+
 #[tokio::test]
 async fn services_that_were_not_told_that_it_went_back_are_told_by_the_next_daemon() {
     let folder = tempfile::tempdir().unwrap();
