@@ -111,7 +111,7 @@ pub fn read(path: &Path) -> Known {
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// For the daemon after this one.
+/// For the daemon after this one. Nothing is done when it is written already.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -185,13 +185,9 @@ impl Daemon {
         anyhow::bail!("what was set does not stay: somebody else changes the network too")
     }
 
-    /// Before anything is changed.
+    /// Before anything is changed. Each time, so that what could not be written is written later.
     fn learn(&mut self, wanted: &[aios_config::Interface], seen: &Seen) {
-        let known = before::learn(&self.known, wanted, seen);
-        if known == self.known {
-            return;
-        }
-        self.known = known;
+        self.known = before::learn(&self.known, wanted, seen);
         if let Err(error) = before::write(&places::before(), &self.known) {
             self.failed.insert(format!(
                 "what interfaces were is forgotten at a restart: {error}"

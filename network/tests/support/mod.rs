@@ -1,5 +1,7 @@
 //! Two network namespaces, "inside" with the daemon and "outside" with whoever talks to it.
 
+#![allow(dead_code, reason = "no file of tests needs all of it")]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -131,6 +133,17 @@ impl World {
         command.env("AIOS_ETC_DIR", self.folder.path());
         command.env("AIOS_RESOLV_CONF", self.resolv_conf());
         Background(command.spawn().unwrap())
+    }
+
+    /// What the daemon keeps for the next one.
+    pub fn kept(&self, name: &str) -> PathBuf {
+        self.folder.path().join("network").join(name)
+    }
+
+    /// Does the daemon tell of a problem with this in its words?
+    pub fn has_problem(&self, text: &str) -> bool {
+        self.state()
+            .is_some_and(|state| state.problems.iter().any(|problem| problem.contains(text)))
     }
 
     pub fn resolv_conf(&self) -> PathBuf {
