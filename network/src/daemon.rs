@@ -35,6 +35,8 @@ const CLIENT_ENDS: Duration = Duration::from_secs(2);
 struct Daemon {
     handle: Handle,
     config: Config,
+    /// Its text, when it was read.
+    text: Option<String>,
     /// What is wrong with the configuration that was refused last.
     refused: Option<String>,
     /// The ruleset that stands.
@@ -74,6 +76,7 @@ async fn serve() -> Result<()> {
     let mut daemon = Daemon {
         handle,
         config: Config::default(),
+        text: None,
         refused: None,
         rules: None,
         client: None,
@@ -81,6 +84,7 @@ async fn serve() -> Result<()> {
         state: State::default(),
         failed: BTreeSet::new(),
     };
+    daemon.read_last_config();
     daemon.read_config();
     daemon.load_firewall();
     notify(&[NotifyState::Ready]);
@@ -115,11 +119,31 @@ fn prepare() -> std::io::Result<UnixDatagram> {
 }
 
 impl Daemon {
-    /// A configuration that is wrong changes nothing; at the start the default one stands in.
+    /// The last daemon's, or the interfaces and the ports of a configuration that was made wrong
+    /// would go down with a restart. The default one where there is none: at a boot.
+    fn read_last_config(&mut self) {
+        match places::read_config_at(&places::last_right()) {
+            Ok((config, _)) => self.config = config,
+            Err(error) => tracing::error!("{error:#}"),
+        }
+    }
+
+    /// Each time, so that what could not be written is written later.
+    fn keep_config(&mut self) {
+        let Some(text) = &self.text else { return };
+        if let Err(error) = places::put(&places::last_right(), text) {
+            self.failed.insert(format!(
+                "a restart would not find the configuration if it were wrong then: {error}"
+            ));
+        }
+    }
+
+    /// A configuration that is wrong changes nothing.
     fn read_config(&mut self) {
-        match places::read_config() {
-            Ok(config) => {
+        match places::read_config_at(&places::config()) {
+            Ok((config, text)) => {
                 self.config = config;
+                self.text = Some(text);
                 self.refused = None;
             }
             Err(error) => {
@@ -147,6 +171,7 @@ impl Daemon {
     }
 
     async fn bring_about(&mut self) -> Result<()> {
+        self.keep_config();
         self.load_firewall();
         if self.rules.is_none() {
             return Ok(()); // No interface without a firewall.

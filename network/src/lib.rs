@@ -10,7 +10,9 @@
 //!    hot-plug, a late link, a reload and a restart are all the same thing, and what is as it
 //!    should be is never touched.
 //! 4. What leaves the configuration is undone ([`before`]): its interface is as it was found.
-//! 5. DHCPv4, DHCPv6 and router advertisements are dhcpcd's; NTP is chrony's; SSH is dropbear's.
+//! 5. A configuration that is wrong changes nothing: the last one that was right holds, also
+//!    for the next daemon; at a boot, when there is none, the default one.
+//! 6. DHCPv4, DHCPv6 and router advertisements are dhcpcd's; NTP is chrony's; SSH is dropbear's.
 //!
 //! What must not live here: what a configuration may say (aios-config), and who may change it.
 

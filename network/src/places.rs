@@ -27,6 +27,11 @@ pub fn before() -> PathBuf {
     folder().join("before.json")
 }
 
+/// The last configuration that was right, for a daemon that starts while it is wrong.
+pub fn last_right() -> PathBuf {
+    folder().join("config.toml")
+}
+
 /// `/etc/aios/config.toml`.
 pub fn config() -> PathBuf {
     let etc = std::env::var_os("AIOS_ETC_DIR");
@@ -44,16 +49,24 @@ pub const NODE_KEYS: &str = "/etc/aios/pki/ssh_keys";
 /// # Errors
 /// Every mistake in it, one per line.
 pub fn read_config() -> anyhow::Result<Config> {
-    let path = config();
-    let text = match fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Config::default()),
+    Ok(read_config_at(&config())?.0)
+}
+
+/// The configuration there, and its text; without the file, the default one, which is no text.
+///
+/// # Errors
+/// Every mistake in it, one per line.
+pub fn read_config_at(path: &Path) -> anyhow::Result<(Config, String)> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => anyhow::bail!("cannot read {}: {error}", path.display()),
         Ok(text) => text,
     };
-    aios_config::parse(&text).map_err(|problems| {
+    let config = aios_config::parse(&text).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         anyhow::anyhow!("{} is not right: {}", path.display(), lines.join(" | "))
-    })
+    })?;
+    Ok((config, text))
 }
 
 /// Puts a text in its place, old or new, never half. Not synced: for files in memory.

@@ -34,3 +34,43 @@ fn what_could_not_be_kept_for_the_next_daemon_is_a_problem_until_it_is_kept() {
         !world.has_problem("forgotten at a restart")
     });
 }
+
+#[test]
+fn a_configuration_that_is_wrong_at_the_start_changes_nothing_either() {
+    let Some(world) = World::new("wrong", &["nft"]) else {
+        return;
+    };
+    let rule = "[[firewall.input]]\nport = 9091\n";
+    let right = format!("{FIXED}mtu = 1400\ngateway4 = \"10.77.0.1\"\n{rule}");
+    let daemon = world.daemon(&right);
+    world.plug();
+    let is_set = || {
+        world.interface().is_some_and(|eth0| {
+            let all = (eth0.up, eth0.mtu, eth0.addresses.len(), eth0.gateways.len());
+            all == (true, 1400, 1, 1)
+        })
+    };
+    wait_for("eth0 as configured", is_set);
+    drop(daemon);
+
+    let wrong = "[[network.interface]]\nname = \"eth0\"\nadresses = []\n";
+    let restart = || {
+        std::fs::remove_file(world.state_file()).unwrap(); // The last daemon's.
+        let daemon = world.daemon(wrong);
+        wait_for("the mistake", || world.has_problem("adresses"));
+        assert!(is_set(), "{:#?}", world.interface());
+        let rules = world.inside(&["nft", "list", "table", "inet", "aios"]);
+        assert!(rules.contains("9091"), "{rules}");
+        daemon
+    };
+    drop(restart());
+    // A daemon that read nothing right leaves to the next what it was left.
+    let mut daemon = restart();
+    world.configure(FIXED);
+    daemon.hangup();
+    wait_for("a configuration that is right again", || {
+        world
+            .interface()
+            .is_some_and(|eth0| eth0.gateways.is_empty() && !world.has_problem("adresses"))
+    });
+}

@@ -150,8 +150,12 @@ impl World {
         self.folder.path().join("resolv.conf")
     }
 
+    pub fn state_file(&self) -> PathBuf {
+        self.folder.path().join("network.json")
+    }
+
     pub fn state(&self) -> Option<State> {
-        let text = std::fs::read_to_string(self.folder.path().join("network.json")).ok()?;
+        let text = std::fs::read_to_string(self.state_file()).ok()?;
         serde_json::from_str(&text).ok()
     }
 
