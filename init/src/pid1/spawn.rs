@@ -63,8 +63,9 @@ pub fn spawn(plan: &Plan<'_>) -> io::Result<Spawned> {
             let (what, error) = become_service(plan, program, &mut report);
             let text = format!("cannot be started: cannot {what}: {error}");
             let text = line(plan.manifest, Severity::Error as u8, &text);
-            // Nothing is left to tell if telling fails.
-            let _ = rustix::io::write(plan.output, text.as_bytes());
+            // Not the plan's output: a stored socket may have its number by now. Nothing is left to
+            // tell if telling fails.
+            let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
             let _ = rustix::io::write(&report, b"!");
             std::process::exit(127)
         }
@@ -246,9 +247,12 @@ fn give_back(
 
 fn prepare(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
     let step = |what| move |error: nix::errno::Errno| (what, error.to_string());
+    // First, for what is to be said of all else that fails.
+    nix::unistd::dup2_stdout(plan.output).map_err(step("connect its output"))?;
+    nix::unistd::dup2_stderr(plan.output).map_err(step("connect its output"))?;
     nix::unistd::setsid().map_err(step("get a session"))?;
     reset_signals().map_err(step("reset signals"))?;
-    connect(plan).map_err(|error| ("connect its streams", error.to_string()))?;
+    connect(plan).map_err(|error| ("connect its input", error.to_string()))?;
     // Err: no such file in some containers; then it keeps PID 1's value.
     let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     if let Some(folder) = &plan.cgroup {
@@ -273,8 +277,6 @@ fn connect(plan: &Plan<'_>) -> io::Result<()> {
         Some(link) => nix::unistd::dup2_stdin(link)?,
         None => nix::unistd::dup2_stdin(std::fs::File::open("/dev/null")?.as_fd())?,
     }
-    nix::unistd::dup2_stdout(plan.output)?;
-    nix::unistd::dup2_stderr(plan.output)?;
     std::env::set_current_dir("/")
 }
 
@@ -327,6 +329,44 @@ mod tests {
         check(Output::Console, &lacking, machine, Some(&plain));
         check(Output::Console, &lacking, container, None);
         check(Output::Log, &[], machine, None);
+    }
+
+    #[test]
+    fn why_a_program_does_not_run_is_said_in_the_log_and_to_no_client() {
+        use std::io::Read;
+        use std::os::unix::net::UnixStream;
+
+        let (log, output) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+        // So many that the output's number is one of the places that they are given.
+        let (clients, stored): (Vec<UnixStream>, Vec<_>) = (0..super::super::store::STORE_MAX)
+            .map(|number| {
+                let (client, socket) = UnixStream::pair().unwrap();
+                (client, (format!("socket-{number}"), OwnedFd::from(socket)))
+            })
+            .unzip();
+        let mut manifest = Manifest::unit("gone".to_owned(), Path::new("/x"), None);
+        manifest.command = vec!["/nowhere/gone".to_owned()];
+        let account = Account::root();
+        let plan = Plan {
+            manifest: &manifest,
+            account: &account,
+            output: output.as_fd(),
+            link: None,
+            stored: &stored,
+            notify: Path::new("/nowhere/notify"),
+            cgroup: None,
+        };
+        let spawned = spawn(&plan).unwrap();
+        nix::sys::wait::waitpid(spawned.pid, None).unwrap();
+        drop(output);
+        let mut said = String::new();
+        std::fs::File::from(log).read_to_string(&mut said).unwrap();
+        assert!(said.contains("gone cannot be started: cannot "), "{said:?}");
+        for mut client in clients {
+            client.set_nonblocking(true).unwrap();
+            let read = client.read(&mut [0; 1]).map_err(|error| error.kind());
+            assert_eq!(read, Err(io::ErrorKind::WouldBlock));
+        }
     }
 
     #[test]
