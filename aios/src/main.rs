@@ -45,7 +45,11 @@ fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     match program(&called) {
         Some(run) => run(),
-        None => list(),
+        None if Path::new(&called).file_name() == Some("aios".as_ref()) => list(),
+        None => {
+            eprintln!("<3>{} is no program of aios", called.display());
+            ExitCode::from(64)
+        }
     }
 }
 
@@ -73,6 +77,27 @@ fn list() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the manifests of services and agents run is there, or is an executable of its own.
+    #[test]
+    fn every_program_of_a_manifest_is_known() {
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image/etc/aios");
+        let own = ["aios-init", "aios-install", "aios-runtime"];
+        let mut seen = 0;
+        for folder in ["services", "agents"] {
+            for entry in std::fs::read_dir(etc.join(folder)).unwrap() {
+                let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+                let words = text.split('"');
+                for called in words.filter(|word| word.starts_with("/usr/lib/aios/aios-")) {
+                    let name = Path::new(called).file_name().unwrap();
+                    let known = program(called.as_ref()).is_some();
+                    assert!(known || own.map(OsStr::new).contains(&name), "{called}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 15, "{seen} are all that was found");
+    }
 
     #[test]
     fn a_program_is_known_by_its_name_wherever_it_lies() {

@@ -12,7 +12,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::durable;
+use aios_proto::durable;
 
 /// Where the counter is kept.
 const PATH: &str = "/var/lib/aios/boots";

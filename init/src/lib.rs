@@ -27,7 +27,6 @@ mod boots;
 mod conditions;
 mod console;
 mod control;
-mod durable;
 mod installer;
 mod keeper;
 mod logger;

@@ -1,10 +1,9 @@
 //! The certificate that the node makes for itself. It outlives restarts, so that a fingerprint that
 //! was copied from the console stays right.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use aios_proto::durable;
 use anyhow::Context as _;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls_pki_types::CertificateDer;
@@ -51,7 +50,8 @@ pub fn certificate(folder: &Path) -> anyhow::Result<Own> {
     let key = KeyPair::generate()?;
     let both = params.self_signed(&key)?.pem() + &key.serialize_pem();
     std::fs::create_dir_all(folder)?;
-    write(&path, &both).with_context(|| format!("cannot write {}", path.display()))?;
+    durable::replace(&path, both.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     understood(&both).context("the certificate that was just made cannot be read")
 }
 
@@ -63,23 +63,6 @@ fn understood(both: &str) -> Option<Own> {
         certificate: certificate.to_owned(),
         key: rcgen::KeyPair::from_pem(key).ok()?.serialize_pem(),
     })
-}
-
-/// Durably, for its owner alone.
-pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    drop(std::fs::remove_file(&beside)); // not there: nothing to remove
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    path.parent()
-        .map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aios_config::node::Node;
+use aios_proto::durable;
 use aios_proto::v1::maintenance_server::Maintenance as MaintenanceService;
 use aios_proto::v1::{ApplyNodeRequest, ApplyNodeResponse, Fingerprint, GetFingerprintRequest};
 use rustls_pki_types::UnixTime;
@@ -12,7 +13,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use crate::rate::Rate;
-use crate::{Place, check, own};
+use crate::{Place, check};
 
 /// What is offered to `aios-provision`, in our state folder (`init/src/provision/sources.rs`).
 pub const OFFERED_NODE: &str = "offered-node.toml";
@@ -77,7 +78,8 @@ impl Maintenance {
     ) -> Result<(), String> {
         let state = &self.place.state;
         let put = |name: &str, text: &str| {
-            own::write(&state.join(name), text).map_err(|error| format!("{name}: {error}"))
+            durable::replace(&state.join(name), text.as_bytes())
+                .map_err(|error| format!("{name}: {error}"))
         };
         match request.config_toml.is_empty() {
             true => drop(std::fs::remove_file(state.join(OFFERED_CONFIG))),

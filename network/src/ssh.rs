@@ -4,12 +4,13 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use aios_config::Ssh;
+use aios_proto::durable;
 use anyhow::{Context, Result, ensure};
 
 use crate::places::{self, AUTHORIZED_KEYS, NODE_KEYS};
@@ -67,24 +68,10 @@ fn install(keys: &[String], path: &Path) -> io::Result<()> {
         .mode(0o700)
         .create(folder)?;
     if keys.is_empty() {
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        return File::open(folder)?.sync_all();
+        return durable::remove(path);
     }
     let text: String = keys.iter().map(|key| format!("{key}\n")).collect();
-    let beside = path.with_extension("new");
-    let _ = fs::remove_file(&beside); // Left by a power cut, or not there.
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
-    io::Write::write_all(&mut file, text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(folder)?.sync_all()
+    durable::replace(path, text.as_bytes())
 }
 
 fn make_host_key(path: &Path) -> Result<()> {

@@ -99,10 +99,8 @@ impl Mark {
     }
 
     fn write(self, path: &Path) -> std::io::Result<()> {
-        let beside = path.with_extension("new");
-        std::fs::write(&beside, format!("{} {}\n", self.time, self.lines))?;
-        std::fs::File::open(&beside)?.sync_all()?;
-        std::fs::rename(&beside, path)
+        let text = format!("{} {}\n", self.time, self.lines);
+        aios_proto::durable::replace(path, text.as_bytes())
     }
 
     /// Is this line new? `same` counts the lines of one moment in this reading.

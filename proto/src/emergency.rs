@@ -1,11 +1,12 @@
 //! The emergency stop on disk. The orchestrator and `aios-tools` each keep such a file, so that
 //! neither does anything for an agent after a restart, whatever became of the other.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::durable;
 
 /// Who stopped the agents, why and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,12 +52,7 @@ pub fn read(path: &Path) -> Option<Stop> {
 /// What the disk refused.
 pub fn write(path: &Path, stop: &Stop) -> io::Result<()> {
     let text = toml::to_string(stop).map_err(io::Error::other)?;
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    sync_folder(path)
+    durable::replace(path, text.as_bytes())
 }
 
 /// Removes the file; that is on the disk when this returns.
@@ -64,15 +60,7 @@ pub fn write(path: &Path, stop: &Stop) -> io::Result<()> {
 /// # Errors
 /// What the disk refused.
 pub fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => sync_folder(path),
-    }
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent()
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    durable::remove(path)
 }
 
 #[cfg(test)]

@@ -91,8 +91,15 @@ pub fn identities() -> &'static [Identity] {
 /// # Errors
 /// `UNAUTHENTICATED` when the connection carries none (it is not a Unix socket).
 pub fn caller<T>(request: &Request<T>) -> Result<Principal, Status> {
-    request
-        .extensions()
+    peer(request.extensions())
+}
+
+/// The same by a request's extensions, for layers that see no more of it.
+///
+/// # Errors
+/// As [`caller`].
+pub fn peer(extensions: &tonic::Extensions) -> Result<Principal, Status> {
+    extensions
         .get::<UdsConnectInfo>()
         .and_then(|info| info.peer_cred)
         .map(|credentials| Principal::from_uid(credentials.uid()))

@@ -17,6 +17,7 @@
 
 pub mod daemon;
 pub mod demand;
+pub mod durable;
 pub mod emergency;
 pub mod identity;
 pub mod kept;

@@ -6,17 +6,29 @@
 //! takes it into the ledger within seconds, or as soon as it is up again. A power cut in between may put
 //! it on record twice, never not at all.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
+
+use crate::durable;
 
 /// The folder, in `/var/lib/aios`.
 const FOLDER: &str = "unrecorded";
+
+/// So much of each field is kept, in bytes; the ledger keeps no more.
+const FIELD_MAX: usize = 4096;
+
+/// So much waits at most; a disk must not fill up while `aios-tools` is away.
+const WAITING_MAX: usize = 10_000;
+
+/// No file is larger, in bytes: fields, names and escapes.
+const FILE_MAX: u64 = 128 * 1024;
 
 /// How a whole file's name ends.
 const WHOLE: &str = "toml";
@@ -45,21 +57,32 @@ impl Happened {
         });
         Self {
             time_ms,
-            actor: actor.to_owned(),
-            kind: kind.to_owned(),
-            subject: subject.to_owned(),
-            detail: detail.to_owned(),
+            actor: cut(actor),
+            kind: cut(kind),
+            subject: cut(subject),
+            detail: cut(detail),
         }
     }
+}
+
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(FIELD_MAX)].to_owned()
 }
 
 /// Keeps it until it is on record; `state` is `/var/lib/aios`.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the disk refuses, or too much waits already.
 pub fn keep(state: &Path, happened: &Happened) -> io::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let folder = folder(state)?;
+    if waiting(state)?.len() >= WAITING_MAX {
+        let text = format!(
+            "{} things wait to be recorded: is aios-tools away?",
+            WAITING_MAX
+        );
+        return Err(io::Error::other(text));
+    }
     let name = format!(
         "{:016}-{:010}-{:010}",
         happened.time_ms,
@@ -67,18 +90,8 @@ pub fn keep(state: &Path, happened: &Happened) -> io::Result<()> {
         COUNT.fetch_add(1, Ordering::Relaxed)
     );
     let path = folder.join(name).with_extension(WHOLE);
-    let beside = path.with_extension("new");
     let text = toml::to_string(happened).map_err(io::Error::other)?;
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, &path)?;
-    File::open(folder)?.sync_all()
+    durable::replace(&path, text.as_bytes())
 }
 
 fn folder(state: &Path) -> io::Result<PathBuf> {
@@ -118,7 +131,18 @@ pub fn waiting(state: &Path) -> io::Result<Vec<PathBuf>> {
 /// # Errors
 /// When it cannot be read, or says nothing that can be understood (`InvalidData`).
 pub fn read(path: &Path) -> io::Result<Happened> {
-    let text = std::fs::read_to_string(path)?;
+    // Root's own folder; all the same, nothing there is waited for or read without end.
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+    if !file.metadata()?.is_file() {
+        return Err(invalid("not a file"));
+    }
+    let mut text = String::new();
+    file.by_ref().take(FILE_MAX).read_to_string(&mut text)?;
     toml::from_str(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 

@@ -3,23 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::identity::Principal;
+use aios_proto::identity::peer;
 use aios_proto::socket;
 use aios_proto::v1::emergency_server::EmergencyServer;
 use aios_proto::v1::tools_server::ToolsServer;
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic::Status;
 use tonic::transport::Server;
-use tonic::transport::server::UdsConnectInfo;
 
 use crate::capability::Grants;
 use crate::config::Config;
 use crate::grpc::Service;
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
-use crate::{confine, emergency, grpc};
+use crate::{confine, emergency};
 
 /// How often the ledger makes durable what changes nothing.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -61,12 +59,12 @@ async fn serve(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
     let path = socket::of("tools");
     let listener = socket::listen(&path).with_context(|| format!("{}", path.display()))?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let service = Service::new(Arc::clone(&pipeline), identify());
+    let service = Service::new(Arc::clone(&pipeline), Arc::new(peer));
     let service = ToolsServer::new(service)
         .max_decoding_message_size(socket::MESSAGE_MAX)
         .max_encoding_message_size(socket::MESSAGE_MAX);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let emergency = emergency::Service::new(Arc::clone(&pipeline), identify(), Arc::new(abort));
+    let emergency = emergency::Service::new(Arc::clone(&pipeline), Arc::new(peer), Arc::new(abort));
     let server = Server::builder()
         .add_service(service)
         .add_service(EmergencyServer::new(emergency))
@@ -96,17 +94,6 @@ async fn serve(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
 /// Ends acts that cannot be ended otherwise. PID 1 starts this daemon again, which settles them.
 fn abort() {
     std::process::exit(1)
-}
-
-/// Who calls is what the kernel says.
-fn identify() -> grpc::Identify {
-    Arc::new(|extensions| {
-        extensions
-            .get::<UdsConnectInfo>()
-            .and_then(|info| info.peer_cred)
-            .map(|credentials| Principal::from_uid(credentials.uid()))
-            .ok_or_else(|| Status::unauthenticated("the connection carries no peer credentials"))
-    })
 }
 
 /// Makes entries of calls that only looked durable, when there are new ones.

@@ -1,9 +1,10 @@
 //! Takes into the ledger what others kept because they could not wait for this daemon
 //! ([`aios_proto::unrecorded`]).
 
+use std::collections::HashSet;
 use std::io;
-use std::path::Path;
-use std::sync::{Arc, Weak};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use aios_ledger::{Entry, Ledger};
@@ -40,14 +41,18 @@ pub async fn watch(ledger: Weak<Ledger>, state: std::path::PathBuf) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failure = String::new();
+    let recorded = Arc::new(Mutex::new(Recorded::new()));
     loop {
         tick.tick().await;
         let Some(ledger) = ledger.upgrade() else {
             return;
         };
-        let state = Arc::clone(&state);
-        let taken = tokio::task::spawn_blocking(move || take_in(&ledger, &state)).await;
-        let now = match taken {
+        let (state, recorded) = (Arc::clone(&state), Arc::clone(&recorded));
+        let taken = tokio::task::spawn_blocking(move || {
+            let mut recorded = recorded.lock().unwrap_or_else(PoisonError::into_inner);
+            take_in(&ledger, &state, &mut recorded)
+        });
+        let now = match taken.await {
             Ok(Ok(())) => String::new(),
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
@@ -59,27 +64,48 @@ pub async fn watch(ledger: Weak<Ledger>, state: std::path::PathBuf) {
     }
 }
 
-/// Each file goes when what it says is durable in the ledger.
-fn take_in(ledger: &Ledger, state: &Path) -> Result<(), ToolError> {
+/// Files that are in the ledger and could not be removed.
+type Recorded = HashSet<PathBuf>;
+
+/// Each file goes when what it says is durable in the ledger. One that cannot be taken in holds
+/// no other up; the first failure is told.
+fn take_in(ledger: &Ledger, state: &Path, recorded: &mut Recorded) -> Result<(), ToolError> {
     let failed = |path: &Path, error: io::Error| {
         ToolError::Unavailable(format!("{}: {error}", path.display()))
     };
+    let mut outcome = Ok(());
     for path in unrecorded::waiting(state).map_err(|error| failed(state, error))? {
-        let entry = match unrecorded::read(&path) {
-            Ok(happened) => told(&happened),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                let detail = format!("{name} cannot be understood: {error}");
-                entry("tools", "unrecorded.damaged", "", &detail)
-            }
-            Err(error) => return Err(failed(&path, error)),
-        };
-        ledger
-            .append(&entry)
-            .map_err(|error| ToolError::Unavailable(error.to_string()))?;
-        std::fs::remove_file(&path).map_err(|error| failed(&path, error))?;
+        if !recorded.contains(&path) {
+            let entry = match entry_of(&path) {
+                Ok(entry) => entry,
+                Err(error) => {
+                    outcome = outcome.and(Err(failed(&path, error)));
+                    continue;
+                }
+            };
+            ledger
+                .append(&entry)
+                .map_err(|error| ToolError::Unavailable(error.to_string()))?;
+            recorded.insert(path.clone());
+        }
+        match std::fs::remove_file(&path) {
+            Ok(()) => drop(recorded.remove(&path)),
+            Err(error) => outcome = outcome.and(Err(failed(&path, error))),
+        }
     }
-    Ok(())
+    outcome
+}
+
+fn entry_of(path: &Path) -> io::Result<Entry> {
+    match unrecorded::read(path) {
+        Ok(happened) => Ok(told(&happened)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let detail = format!("{name} cannot be understood: {error}");
+            Ok(entry("tools", "unrecorded.damaged", "", &detail))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn told(happened: &Happened) -> Entry {
@@ -102,7 +128,8 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let state = state.path();
         let ledger = Ledger::open(&state.join("ledger"), &state.join("key")).unwrap();
-        take_in(&ledger, state).unwrap(); // there is no folder
+        let mut recorded = Recorded::new();
+        take_in(&ledger, state, &mut recorded).unwrap(); // there is no folder
         let early = Happened {
             time_ms: 1_000,
             ..Happened::now("init", "node.provisioned", "web-1", "from the network")
@@ -112,9 +139,13 @@ mod tests {
             unrecorded::keep(state, happened).unwrap();
         }
         std::fs::write(state.join("unrecorded/9.toml"), "time_ms = \"").unwrap();
+        // It is on record once, is in nobody's way, and cannot be removed.
+        let stuck = state.join("unrecorded/0.toml");
+        std::fs::create_dir(&stuck).unwrap();
         for _ in 0..2 {
-            take_in(&ledger, state).unwrap();
+            take_in(&ledger, state, &mut recorded).unwrap_err();
         }
+        std::fs::remove_dir(&stuck).unwrap();
         let entries = ledger.entries(0..ledger.len()).unwrap();
         let texts: Vec<String> = entries
             .iter()
@@ -129,19 +160,17 @@ mod tests {
                 format!("{actor} {tool} {on_behalf_of} {reason}")
             })
             .collect();
-        assert_eq!(texts.len(), 3, "{texts:#?}");
+        assert_eq!(texts.len(), 4, "{texts:#?}");
         assert_eq!(
-            texts[..2],
+            texts[1..3],
             [
                 "init node.provisioned web-1 at 1970-01-01T00:00:01Z: from the network",
                 "config config.apply console abc: network is told",
             ]
         );
-        assert!(
-            texts[2].starts_with("tools unrecorded.damaged"),
-            "{}",
-            texts[2]
-        );
+        for text in [&texts[0], &texts[3]] {
+            assert!(text.starts_with("tools unrecorded.damaged"), "{text}");
+        }
         assert!(unrecorded::waiting(state).unwrap().is_empty());
     }
 }

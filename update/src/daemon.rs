@@ -4,18 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::identity::{AIOS_GID, Principal};
+use aios_proto::identity::{AIOS_GID, peer};
 use aios_proto::socket;
 use aios_proto::v1::update_server::UpdateServer;
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
-use tonic::Status;
 use tonic::transport::Server;
-use tonic::transport::server::UdsConnectInfo;
 
 use crate::install::{Site, own_release};
 use crate::place::Machine;
-use crate::service::{Activity, Identify, Service};
+use crate::service::{Activity, Service};
 use crate::{disk, keys};
 
 /// So long without a call, and it ends; whoever wants it again has it started.
@@ -35,7 +33,7 @@ const OWN_RELEASE: &str = "/usr/lib/aios/build-time";
 /// # Errors
 /// When it cannot start.
 pub async fn run() -> anyhow::Result<()> {
-    let service = Service::new(Machine::this().place().map(site), identify());
+    let service = Service::new(Machine::this().place().map(site), Arc::new(peer));
     let path = socket::of("update");
     let listener = socket::listen(&path).with_context(|| path.display().to_string())?;
     // A socket of root's own group would be closed to the orchestrator.
@@ -72,15 +70,4 @@ async fn idle(activity: &Activity) {
     while activity.idle() < IDLE {
         tokio::time::sleep(LOOK_EVERY).await;
     }
-}
-
-/// Who calls is what the kernel says.
-fn identify() -> Identify {
-    Arc::new(|extensions| {
-        extensions
-            .get::<UdsConnectInfo>()
-            .and_then(|info| info.peer_cred)
-            .map(|credentials| Principal::from_uid(credentials.uid()))
-            .ok_or_else(|| Status::unauthenticated("the connection carries no peer credentials"))
-    })
 }

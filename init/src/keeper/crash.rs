@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::{conditions, durable, places};
+use aios_proto::durable;
+
+use crate::{conditions, places};
 
 const PSTORE: &str = "/sys/fs/pstore";
 /// There while the machine runs, with that boot's id: found at the next boot, the last

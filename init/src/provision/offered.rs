@@ -20,8 +20,7 @@ pub fn config() -> PathBuf {
 
 /// Who offered it, by maintenance mode's word; nothing but an address is believed.
 pub fn by() -> Option<SocketAddr> {
-    let text = std::fs::read_to_string(address()).ok()?;
-    text.trim().parse().ok()
+    super::sources::read_own(&address())?.trim().parse().ok()
 }
 
 fn address() -> PathBuf {

@@ -107,7 +107,7 @@ fn read(path: &Path) -> Option<String> {
 }
 
 /// A stranger's stick: a link on it would lead into our own files.
-fn read_own(path: &Path) -> Option<String> {
+pub(super) fn read_own(path: &Path) -> Option<String> {
     read_with(path, OFlag::O_NOFOLLOW)
 }
 

@@ -22,10 +22,23 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if let Err(error) = written.and_then(|()| std::fs::rename(&beside, path)) {
+        let _ = std::fs::remove_file(&beside); // Err: it stays, in the way of nobody.
+        return Err(error);
+    }
     File::open(folder)?.sync_all()
+}
+
+/// Removes a file, if it is there; that is on the disk when this returns.
+///
+/// # Errors
+/// When the disk is read-only or broken.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all(),
+    }
 }
 
 #[cfg(test)]
@@ -45,5 +58,12 @@ mod tests {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert!(replace(&folder.path().join("no/such"), b"x").is_err());
+        std::fs::create_dir(folder.path().join("full")).unwrap();
+        assert!(replace(&folder.path().join("full"), b"x").is_err());
+        for _ in 0..2 {
+            remove(&path).unwrap();
+        }
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "nothing lies beside: {left:?}");
     }
 }
