@@ -101,6 +101,30 @@ fn what_leaves_the_configuration_is_as_it_was_found_and_then_no_more_ours() {
 }
 
 #[test]
+fn an_interface_whose_mac_others_change_is_still_ours() {
+    let text = SET.replace("eth1", "lan") + "mac = \"52:54:00:aa:bb:01\"\n";
+    let with = |mac: &str, link: Link| Link {
+        mac: Some(mac.to_owned()),
+        permanent: Some("52:54:00:aa:bb:01".to_owned()),
+        name: "lan".to_owned(),
+        ..link
+    };
+    let known = known_from(&text, &[with("52:54:00:aa:bb:01", link("eth1", 1500))]);
+    let changed = with("06:00:00:00:00:07", ours(1400));
+    let (now, actions) = look(&known, &text, &[changed], &[way(true)]);
+    let lent = Action::RemoveAddress {
+        index: 3,
+        net: "192.0.2.77/24".parse().unwrap(),
+    };
+    assert_eq!(
+        actions,
+        [lent],
+        "no more than that it is asked for no lease"
+    );
+    assert!(now.contains_key(&3));
+}
+
+#[test]
 fn an_interface_that_was_up_before_us_stays_up() {
     let up = Link {
         up: true,

@@ -10,8 +10,8 @@ use futures_util::{Stream, StreamExt};
 use ipnet::IpNet;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressProtocol};
 use netlink_packet_route::link::{
-    BondMode as KernelBondMode, InfoBond, InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo,
-    LinkLayerType, LinkMessage,
+    BondMode as KernelBondMode, InfoBond, InfoBondPort, InfoData, InfoPortData, InfoVlan,
+    LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
 };
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol};
 use rtnetlink::{Handle, LinkBond, LinkUnspec, LinkVlan, RouteMessageBuilder};
@@ -83,7 +83,7 @@ fn link(message: LinkMessage) -> Option<Link> {
         carrier: message.header.flags.contains(LinkFlags::LowerUp),
         ..Link::default()
     };
-    let (mut below, mut ours, mut info) = (0, false, None);
+    let (mut below, mut ours, mut info, mut before_bond) = (0, false, None, None);
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
@@ -91,11 +91,10 @@ fn link(message: LinkMessage) -> Option<Link> {
             LinkAttribute::Controller(index) => link.controller = Some(index),
             LinkAttribute::Link(index) => below = index,
             LinkAttribute::IfAlias(alias) => ours = alias == ALIAS,
-            LinkAttribute::Address(bytes) if bytes.len() == 6 => {
-                let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                link.mac = Some(bytes.join(":"));
-            }
+            LinkAttribute::Address(bytes) => link.mac = mac(&bytes),
+            LinkAttribute::PermAddress(bytes) => link.permanent = mac(&bytes),
             LinkAttribute::LinkInfo(infos) => {
+                before_bond = infos.iter().find_map(mac_before_bond);
                 info = infos.into_iter().find_map(|info| match info {
                     LinkInfo::Data(data) => Some(data),
                     _ => None,
@@ -107,12 +106,31 @@ fn link(message: LinkMessage) -> Option<Link> {
     if message.header.link_layer_type == LinkLayerType::Loopback {
         return None;
     }
+    link.permanent = link.permanent.or(before_bond);
     link.made = info.filter(|_| ours).and_then(|info| made(&info, below));
     let ethernet = message.header.link_layer_type == LinkLayerType::Ether;
     let device = Path::new("/sys/class/net").join(&link.name).join("device");
     link.hardware = ethernet && device.exists();
     link.ipv6 = six(&link.name);
     Some(link)
+}
+
+/// Of Ethernet; zeros are none.
+fn mac(bytes: &[u8]) -> Option<String> {
+    let is_one = bytes.len() == 6 && bytes.iter().any(|byte| *byte != 0);
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    is_one.then(|| bytes.join(":"))
+}
+
+/// What a bond's member gets back when it leaves.
+fn mac_before_bond(info: &LinkInfo) -> Option<String> {
+    let LinkInfo::PortData(InfoPortData::BondPort(infos)) = info else {
+        return None;
+    };
+    infos.iter().find_map(|info| match info {
+        InfoBondPort::PermHwaddr(bytes) => mac(bytes),
+        _ => None,
+    })
 }
 
 fn made(info: &InfoData, below: u32) -> Option<Made> {
@@ -292,3 +310,7 @@ fn route(way: &Way) -> Result<RouteMessage> {
         .protocol(RouteProtocol::Static);
     Ok(message.build())
 }
+
+#[cfg(test)]
+#[path = "netlink_tests.rs"]
+mod tests;

@@ -27,8 +27,10 @@ pub struct Link {
     pub index: u32,
     /// Its name.
     pub name: String,
-    /// MAC address, lower case.
+    /// MAC address, lower case; anybody may change it.
     pub mac: Option<String>,
+    /// The one that it came with, or that it had before it joined a bond; virtual ones have none.
+    pub permanent: Option<String>,
     /// An Ethernet device with hardware behind it.
     pub hardware: bool,
     /// A VLAN or bond that we made.
@@ -182,16 +184,16 @@ pub fn plan(wanted: &[Interface], seen: &Seen, known: &Known) -> Vec<Action> {
     actions
 }
 
-/// The link that is meant, whatever it is called yet.
+/// The link that is meant, whatever it is called yet. A bond gives all its members one address,
+/// and other software may change it too: so the permanent one counts where there is one.
 pub fn find<'a>(interface: &Interface, seen: &'a Seen) -> Option<&'a Link> {
-    let by_mac = match &interface.kind {
-        Kind::Ethernet { mac } => mac.as_deref(),
-        _ => None,
+    let Kind::Ethernet { mac: Some(mac) } = &interface.kind else {
+        return seen.links.iter().find(|link| link.name == interface.name);
     };
-    seen.links.iter().find(|link| match by_mac {
-        Some(mac) => link.mac.as_deref() == Some(mac) && link.made.is_none(),
-        None => link.name == interface.name,
-    })
+    let not_made = || seen.links.iter().filter(|link| link.made.is_none());
+    let came_with = not_made().find(|link| link.permanent.as_ref() == Some(mac));
+    let has_now = |link: &&Link| link.permanent.is_none() && link.mac.as_ref() == Some(mac);
+    came_with.or_else(|| not_made().find(has_now))
 }
 
 /// Is what we once made still what is wanted under its name?

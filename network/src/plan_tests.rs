@@ -191,6 +191,44 @@ fn hardware_is_found_by_its_address_and_named() {
 }
 
 #[test]
+fn hardware_is_known_by_the_address_that_it_came_with() {
+    let (one, two) = ("52:54:00:aa:bb:01", "52:54:00:aa:bb:02");
+    let lan = |name: &str, mac: &str| {
+        format!("[[network.interface]]\nname = \"{name}\"\nmac = \"{mac}\"\n")
+    };
+    let text = "[[network.interface]]\nname = \"b\"\nbond = { members = [\"lan0\", \"lan1\"] }\n"
+        .to_owned()
+        + &lan("lan0", one)
+        + &lan("lan1", two);
+    let bond = Link {
+        made: Some(Made::Bond(BondMode::ActiveBackup)),
+        hardware: false,
+        mac: Some(one.to_owned()),
+        ..link(9, "b")
+    };
+    // The bond gave the second the address of the first, which stands behind it.
+    let member = |index, name, permanent: Option<&str>| Link {
+        mac: Some(one.to_owned()),
+        permanent: permanent.map(str::to_owned),
+        controller: Some(9),
+        ipv6: None,
+        ..link(index, name)
+    };
+    let second = member(2, "lan1", Some(two));
+    for first in [Some(one), None] {
+        let all = seen(&[second.clone(), member(3, "lan0", first), bond.clone()]);
+        assert_eq!(planned(&text, &all), [], "{first:?}");
+    }
+    // Who has the address now is not who came with it, whichever is first.
+    let lent = Link {
+        mac: Some(two.to_owned()),
+        ..link(1, "tap0")
+    };
+    let all = seen(&[lent, second.clone(), member(3, "lan0", Some(one)), bond]);
+    assert_eq!(planned(&text, &all), []);
+}
+
+#[test]
 fn without_ipv6_the_kernel_has_none() {
     let text = "[[network.interface]]\nname = \"eth0\"\nipv6 = \"off\"\n";
     let six = Six {
