@@ -12,7 +12,7 @@ use super::back;
 use super::note;
 use super::owed::Owed;
 use super::services::Services;
-use super::store::Store;
+use super::store::{Ended, Store};
 use super::trial::{self, Trial};
 
 /// Why something is not done.
@@ -33,6 +33,12 @@ pub enum Refusal {
     /// The disk.
     #[error("nothing was changed: {0}")]
     Disk(String),
+    /// It is done, and the disk did not say that it has it.
+    #[error(
+        "it is confirmed and stays, but a power cut may bring back what was before: {0}; look at the \
+         disk (aiosctl status), then apply it again for good"
+    )]
+    Unsure(String),
 }
 
 fn joined(problems: &[Problem]) -> String {
@@ -262,7 +268,8 @@ impl Applier {
     /// What is tried stays.
     ///
     /// # Errors
-    /// When nothing is tried, or something else.
+    /// When nothing is tried, or something else; [`Refusal::Unsure`] when it stays, perhaps not over a
+    /// power cut.
     pub fn confirm(&self, id: &str, by: &By) -> Result<(), Refusal> {
         let mut state = self.state();
         let trial = match &state.trial {
@@ -285,18 +292,22 @@ impl Applier {
                 .record("config.confirm", &by.name, &trial.id);
         }
         let kept = self.0.store.keep();
-        if !kept.map_err(|error| Refusal::Disk(error.to_string()))? {
-            drop(state);
-            let this = self.clone();
-            self.spawn(async move { this.back(&trial, back::UNCONFIRMED).await });
-            return Err(Refusal::NotNow(
-                "the trial has ended already: what was before it is no longer kept".into(),
-            ));
-        }
+        let unsynced = match kept.map_err(|error| Refusal::Disk(error.to_string()))? {
+            Ended::None => {
+                drop(state);
+                let this = self.clone();
+                self.spawn(async move { this.back(&trial, back::UNCONFIRMED).await });
+                return Err(Refusal::NotNow(
+                    "the trial has ended already: what was before it is no longer kept".into(),
+                ));
+            }
+            Ended::Whole => None,
+            Ended::Unsynced(error) => Some(Refusal::Unsure(error.to_string())),
+        };
         self.forget_note();
         state.trial = None;
         state.last_change = format!("confirmed by {}", by.name);
-        Ok(())
+        unsynced.map_or(Ok(()), Err)
     }
 
     /// Runs in the background; the daemon does not leave meanwhile.

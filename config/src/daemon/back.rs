@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::applier::Applier;
 use super::note;
+use super::store::Ended;
 use super::trial::{self, Trial};
 
 /// The answer leaves through the orchestrator, which may be restarted: it gets this long.
@@ -32,6 +33,9 @@ pub(super) const UNCONFIRMED: &str = "nobody confirmed it";
 
 /// See [`UNCONFIRMED`].
 const STOPPED: &str = "aios-config was stopped before anybody confirmed it";
+
+/// Why a trial ended, when somebody took the kept file away.
+const GONE: &str = "what was before it is no longer kept";
 
 impl Applier {
     /// At the start: a trial of a former process goes on for the time that it has left, and back at
@@ -111,14 +115,17 @@ impl Applier {
             return Ok(None);
         }
         if !std::mem::replace(&mut state.reverting, true) {
-            self.0.services.record("config.reverted", &trial.by, why);
+            let (kind, why) = match self.0.store.in_trial() {
+                true => ("config.reverted", why),
+                false => ("config.trial_ended", GONE),
+            };
+            self.0.services.record(kind, &trial.by, why);
         }
+        let back = format!("what {} tried went back: {why}", trial.by);
         let text = match self.0.store.go_back()? {
-            true => format!("what {} tried went back: {why}", trial.by),
-            false => format!(
-                "the trial of {} had ended already: what was before it is no longer kept",
-                trial.by
-            ),
+            Ended::Whole => back,
+            Ended::Unsynced(error) => format!("{back}; a power cut may undo that: {error}"),
+            Ended::None => format!("the trial of {} had ended already: {GONE}", trial.by),
         };
         tracing::warn!("{text}");
         state.trial = None;

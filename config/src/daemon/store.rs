@@ -11,6 +11,18 @@ use std::path::{Path, PathBuf};
 /// (`init/src/pid1/trial.rs`).
 pub const KEPT: &str = "config.toml.before-trial";
 
+/// How a trial ended on the disk.
+#[derive(Debug)]
+pub enum Ended {
+    /// There was none.
+    None,
+    /// For good.
+    Whole,
+    /// For everybody who looks; but the disk did not say that it has it, and a power cut may bring the
+    /// trial back.
+    Unsynced(io::Error),
+}
+
 /// `config.toml` and what is beside it.
 #[derive(Debug)]
 pub struct Store {
@@ -62,31 +74,32 @@ impl Store {
 
     /// Is a configuration being tried?
     pub fn in_trial(&self) -> bool {
-        self.kept.exists()
+        self.kept.try_exists().unwrap_or(true) // what cannot be seen is not taken for gone
     }
 
-    /// What was tried stays. Returns whether there was a trial.
+    /// What was tried stays.
     ///
     /// # Errors
     /// When the disk refuses; then it is still a trial.
-    pub fn keep(&self) -> io::Result<bool> {
-        if !was_there(std::fs::remove_file(&self.kept))? {
-            return Ok(false);
-        }
-        sync_folder(&self.kept)?;
-        Ok(true)
+    pub fn keep(&self) -> io::Result<Ended> {
+        self.ended(std::fs::remove_file(&self.kept))
     }
 
-    /// What was before the trial is there again. Returns whether there was a trial.
+    /// What was before the trial is there again.
     ///
     /// # Errors
     /// When the disk refuses; then it is still a trial.
-    pub fn go_back(&self) -> io::Result<bool> {
-        if !was_there(std::fs::rename(&self.kept, &self.file))? {
-            return Ok(false);
+    pub fn go_back(&self) -> io::Result<Ended> {
+        self.ended(std::fs::rename(&self.kept, &self.file))
+    }
+
+    fn ended(&self, done: io::Result<()>) -> io::Result<Ended> {
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ended::None),
+            done => done?,
         }
-        sync_folder(&self.file)?;
-        Ok(true)
+        let synced = sync_folder(&self.file);
+        Ok(synced.map_or_else(Ended::Unsynced, |()| Ended::Whole))
     }
 }
 
@@ -94,14 +107,6 @@ fn read(path: &Path) -> io::Result<String> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         text => text,
-    }
-}
-
-fn was_there(done: io::Result<()>) -> io::Result<bool> {
-    match done {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
     }
 }
 
@@ -129,6 +134,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_disk_has_not_confirmed_is_no_trial_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(&folder.path().join("gone/config.toml"));
+        let refused = store.ended(Err(io::ErrorKind::ReadOnlyFilesystem.into()));
+        assert!(refused.is_err(), "it is still one");
+        let unsynced = store.ended(Ok(())).unwrap();
+        assert!(matches!(unsynced, Ended::Unsynced(_)), "{unsynced:?}");
+    }
+
+    #[test]
     fn at_any_instant_it_is_exactly_old_or_exactly_new() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
@@ -144,18 +159,18 @@ mod tests {
         check("old", false);
         store.replace_for_trial("tried").unwrap();
         check("tried", true);
-        assert!(store.go_back().unwrap());
+        assert!(matches!(store.go_back().unwrap(), Ended::Whole));
         check("old", false);
         // A power cut between the two steps of a trial: the kept file is the same as the file.
         std::fs::write(folder.path().join(KEPT), "old").unwrap();
         check("old", true);
-        assert!(store.go_back().unwrap());
+        assert!(matches!(store.go_back().unwrap(), Ended::Whole));
         check("old", false);
         store.replace_for_trial("tried").unwrap();
-        assert!(store.keep().unwrap());
+        assert!(matches!(store.keep().unwrap(), Ended::Whole));
         check("tried", false);
-        assert!(!store.go_back().unwrap(), "there is nothing to go back to");
-        assert!(!store.keep().unwrap(), "nor to keep");
+        assert!(matches!(store.go_back().unwrap(), Ended::None));
+        assert!(matches!(store.keep().unwrap(), Ended::None));
         check("tried", false);
     }
 }

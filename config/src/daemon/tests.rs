@@ -200,8 +200,13 @@ async fn a_trial_whose_kept_file_is_gone_ends() {
     let refused = applier.confirm("", &operator("ann")).unwrap_err();
     assert!(refused.to_string().contains("has ended already"));
     ended(&applier).await;
-    let all = noted.count(before + 3).await;
+    let all = noted.count(before + 4).await;
     assert!(all.contains(&"orchestrator".to_owned()), "{all:?}");
+    let said = |kind: &str| all.contains(&format!("{kind} ann"));
+    assert!(
+        said("config.trial_ended") && !said("config.reverted"),
+        "{all:?}"
+    );
 }
 
 #[tokio::test]
