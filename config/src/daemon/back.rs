@@ -130,17 +130,14 @@ impl Applier {
         tracing::warn!("{text}");
         state.trial = None;
         state.last_change = text;
-        self.since(trial).map(Some)
+        Ok(Some(self.since(trial)))
     }
 
     /// Nothing is being tried: what the former process tried, if it did, was confirmed or went back,
     /// and services may not have been told of that, nor of what they are still owed.
     fn catch_up(&self, tried: Option<Trial>, owed: Vec<Change>) {
-        let went_back = match tried.as_ref().map(|trial| self.since(trial)) {
-            None => Vec::new(),
-            Some(Ok(changes)) => changes,
-            Some(Err(error)) => return tracing::error!("cannot read the configuration: {error}"),
-        };
+        let went_back = tried.as_ref().map(|trial| self.since(trial));
+        let went_back = went_back.unwrap_or_default();
         let Some(trial) = tried.filter(|_| !went_back.is_empty()) else {
             self.forget_note(); // confirmed
             if !owed.is_empty() {
@@ -158,11 +155,15 @@ impl Applier {
         self.spawn(async move { this.follow(all).await });
     }
 
-    /// What differs now from what was tried.
-    fn since(&self, trial: &Trial) -> std::io::Result<Vec<Change>> {
+    /// What differs now from what was tried. What cannot be read is, like what does not parse, as if it
+    /// were empty: services are told in any case.
+    fn since(&self, trial: &Trial) -> Vec<Change> {
         let tried = crate::parse(&trial.tried).unwrap_or_default();
-        let now = crate::parse(&self.0.store.current()?).unwrap_or_default();
-        Ok(crate::changes(&tried, &now))
+        let now = self.0.store.current().unwrap_or_else(|error| {
+            tracing::error!("cannot read the configuration: {error}");
+            String::new()
+        });
+        crate::changes(&tried, &crate::parse(&now).unwrap_or_default())
     }
 
     /// Has the services follow what went back; then nothing is left of the trial. In order, but

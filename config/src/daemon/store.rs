@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// When the disk refuses; then the old one stands.
     pub fn replace(&self, text: &str) -> io::Result<()> {
-        write(&self.file, text)
+        write(&self.file, text.as_bytes())
     }
 
     /// The same, until [`Store::keep`] or [`Store::go_back`].
@@ -68,8 +68,8 @@ impl Store {
     /// # Errors
     /// When the disk refuses; then the old one stands.
     pub fn replace_for_trial(&self, text: &str) -> io::Result<()> {
-        write(&self.kept, &self.current()?)?;
-        write(&self.file, text).inspect_err(|_| drop(self.keep()))
+        write(&self.kept, &bytes(&self.file)?)?;
+        write(&self.file, text.as_bytes()).inspect_err(|_| drop(self.keep()))
     }
 
     /// Is a configuration being tried?
@@ -103,22 +103,27 @@ impl Store {
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        text => text,
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        bytes => bytes,
     }
 }
 
+/// What is no text was written by hand, and parses as little as any other mistake.
+fn read(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&bytes(path)?).into_owned())
+}
+
 /// Written beside, synced, renamed, folder synced.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
     let mut file = File::create(&beside)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o644))?; // every daemon reads its tables
-    file.write_all(text.as_bytes())?;
+    file.write_all(text)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
     sync_folder(path)

@@ -210,6 +210,24 @@ async fn a_trial_whose_kept_file_is_gone_ends() {
 }
 
 #[tokio::test]
+async fn services_follow_what_went_back_although_it_is_no_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, noted) = daemon(folder.path());
+    let by_hand: &[u8] = b"[tools]\ncalls_per_caller_max = \xff\n";
+    std::fs::write(folder.path().join("config.toml"), by_hand).unwrap();
+    let tried = applier.apply(NEW, 600, &operator("ann"), anything);
+    tried.unwrap();
+    applier.leave().await;
+    let now = std::fs::read(folder.path().join("config.toml")).unwrap();
+    assert_eq!(now, by_hand);
+    let all = noted.count(4).await;
+    assert_eq!(
+        all,
+        ["config.reverted ann", "network", "tools", "orchestrator"]
+    );
+}
+
+#[tokio::test]
 async fn a_daemon_that_is_stopped_goes_back_first() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, noted) = tries(folder.path(), Duration::from_secs(600));
