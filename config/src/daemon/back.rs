@@ -44,6 +44,14 @@ impl Applier {
     pub fn recover(&self) {
         let note: Option<Trial> = note::read(&self.0.note);
         let owed = self.state().owed.take_over();
+        let tried = note.as_ref().map(|trial| trial.tried.as_str());
+        if self.0.store.only_prepared(tried) {
+            tracing::warn!("a trial was prepared and not begun: it is over");
+            if let Err(error) = self.0.store.keep() {
+                tracing::error!("{error}; the next trial or configuration takes its place");
+            }
+            return self.catch_up(note, owed);
+        }
         if !self.0.store.in_trial() {
             return self.catch_up(note, owed);
         }

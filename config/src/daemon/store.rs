@@ -60,6 +60,7 @@ impl Store {
     /// # Errors
     /// When the disk refuses; then the old one stands.
     pub fn replace(&self, text: &str) -> io::Result<()> {
+        self.keep()?; // left by a trial that failed: at the next start it would undo this one
         write(&self.file, text.as_bytes())
     }
 
@@ -68,13 +69,26 @@ impl Store {
     /// # Errors
     /// When the disk refuses; then the old one stands.
     pub fn replace_for_trial(&self, text: &str) -> io::Result<()> {
-        write(&self.kept, &bytes(&self.file)?)?;
-        write(&self.file, text.as_bytes()).inspect_err(|_| drop(self.keep()))
+        self.keep()?; // what was left is not what is there now
+        let kept = write(&self.kept, &bytes(&self.file)?);
+        let tried = kept.and_then(|()| write(&self.file, text.as_bytes()));
+        // Either write may fail after its rename: the way back is right after both.
+        tried.inspect_err(|_| drop(self.go_back()))
     }
 
     /// Is a configuration being tried?
     pub fn in_trial(&self) -> bool {
         self.kept.try_exists().unwrap_or(true) // what cannot be seen is not taken for gone
+    }
+
+    /// Is it a trial that was not begun, only prepared when the process ended? What is there is what
+    /// was, and not what was to be `tried`.
+    pub fn only_prepared(&self, tried: Option<&str>) -> bool {
+        let there = (bytes(&self.file), bytes(&self.kept));
+        let (Ok(present), Ok(kept)) = there else {
+            return false;
+        };
+        self.in_trial() && present == kept && tried.is_none_or(|tried| tried.as_bytes() != present)
     }
 
     /// What was tried stays.

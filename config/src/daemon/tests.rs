@@ -228,6 +228,38 @@ async fn services_follow_what_went_back_although_it_is_no_text() {
 }
 
 #[tokio::test]
+async fn a_trial_that_did_not_begin_undoes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, noted) = daemon(folder.path());
+    // Left by a trial that the disk refused half-way.
+    std::fs::write(folder.path().join(KEPT), OLD).unwrap();
+    let for_good = applier.apply(NEW, 0, &operator("ann"), anything);
+    for_good.unwrap();
+    assert!(!folder.path().join(KEPT).exists());
+    noted.count(3).await;
+
+    // Refused at the second of its two steps.
+    std::fs::create_dir(folder.path().join("config.toml.new")).unwrap();
+    let tried = applier.apply(OLD, 600, &operator("ann"), anything);
+    assert!(matches!(tried, Err(Refusal::Disk(_))), "{tried:?}");
+    assert_eq!(applier.current().unwrap(), NEW);
+    assert!(!folder.path().join(KEPT).exists());
+    std::fs::remove_dir(folder.path().join("config.toml.new")).unwrap();
+
+    // Killed between them.
+    let tried = applier.apply(OLD, 600, &operator("ann"), anything);
+    tried.unwrap();
+    std::fs::write(folder.path().join("config.toml"), NEW).unwrap();
+    let (next, noted) = daemon(folder.path());
+    next.recover();
+    assert_eq!(next.progress().0, None);
+    let again = next.apply(OLD, 0, &operator("ann"), anything);
+    again.unwrap();
+    let all = noted.count(6).await;
+    assert!(!all.iter().any(|one| one.contains("reverted")), "{all:?}");
+}
+
+#[tokio::test]
 async fn a_daemon_that_is_stopped_goes_back_first() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, noted) = tries(folder.path(), Duration::from_secs(600));
