@@ -41,8 +41,8 @@ const DRAIN_EVERY: Millis = 500;
 /// While things happen, pages that the last of them needed are given back this
 /// often. 5 s: it costs a few dozen page faults, which nobody notices.
 const RELEASE_EVERY: Millis = 5_000;
-/// Packets and messages taken per turn from one source, so that none can keep
-/// the loop for itself.
+/// Packets, messages, signals and ends of children taken per turn from one source, so that
+/// none can keep the loop for itself.
 const TURN_MAX: usize = 64;
 
 const SIGNALS: u64 = 0;
@@ -68,6 +68,8 @@ pub struct Supervisor {
     control: Option<OwnedFd>,
     logger: Option<OwnedFd>,
     autonomous: bool,
+    /// Children may have ended that were not taken yet.
+    unreaped: bool,
     /// When memory was last given back.
     released: Millis,
     missing: Vec<String>,
@@ -120,6 +122,7 @@ impl Supervisor {
             control: None,
             logger: None,
             autonomous: false,
+            unreaped: false,
             released: 0,
             missing: Vec::new(),
             end: None,
@@ -168,6 +171,9 @@ impl Supervisor {
                     super::pause(100);
                 }
             }
+            if self.unreaped {
+                self.reap();
+            }
             self.drain_without_logger();
             self.tell(Event::Tick);
             self.hardware.tend(self.clock.now());
@@ -179,6 +185,9 @@ impl Supervisor {
     }
 
     fn timeout(&self) -> EpollTimeout {
+        if self.unreaped {
+            return EpollTimeout::ZERO;
+        }
         let now = self.clock.now();
         let drain = self.logger.is_none().then_some(now + DRAIN_EVERY);
         let next = [
@@ -216,24 +225,27 @@ impl Supervisor {
     }
 
     fn take_signals(&mut self) {
-        while let Ok(Some(info)) = self.signals.read_signal() {
-            let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-            match Signal::try_from(number) {
-                Ok(Signal::SIGCHLD) => {
-                    // What they said before they ended counts: their sockets are kept.
-                    self.take_notifications();
-                    self.reap();
-                }
-                Ok(Signal::SIGTERM) => self.shut_down(End::Off, "SIGTERM"),
-                Ok(Signal::SIGINT) => self.shut_down(End::Reboot, "ctrl-alt-del"),
-                Ok(Signal::SIGPWR) => self.shut_down(End::Off, "power failure"),
-                // SIGRTMIN+3, systemd's "halt", by which containers are stopped too.
-                Err(_) if number == nix::libc::SIGRTMIN() + 3 => {
-                    self.shut_down(End::Off, "SIGRTMIN+3");
-                }
-                _ => {}
+        in_turn(|| self.take_signal());
+    }
+
+    /// False: there is none. What is left makes the next turn begin at once.
+    fn take_signal(&mut self) -> bool {
+        let Ok(Some(info)) = self.signals.read_signal() else {
+            return false;
+        };
+        let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+        match Signal::try_from(number) {
+            Ok(Signal::SIGCHLD) => self.unreaped = true,
+            Ok(Signal::SIGTERM) => self.shut_down(End::Off, "SIGTERM"),
+            Ok(Signal::SIGINT) => self.shut_down(End::Reboot, "ctrl-alt-del"),
+            Ok(Signal::SIGPWR) => self.shut_down(End::Off, "power failure"),
+            // SIGRTMIN+3, systemd's "halt", by which containers are stopped too.
+            Err(_) if number == nix::libc::SIGRTMIN() + 3 => {
+                self.shut_down(End::Off, "SIGRTMIN+3");
             }
+            _ => {}
         }
+        true
     }
 
     /// Begins the end. The first reason counts.
@@ -310,5 +322,33 @@ impl Supervisor {
         if self.happenings.len() < HAPPENINGS_MAX {
             self.happenings.push((at, text));
         }
+    }
+}
+
+/// Takes one step after the other while there is something to do, but no more than one turn may.
+/// True: there may be more.
+fn in_turn(mut step: impl FnMut() -> bool) -> bool {
+    (0..TURN_MAX).all(|_| step())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_never_ends_has_one_turn_like_all_others() {
+        let check = |there_are: usize, taken: usize, more: bool| {
+            let mut left = there_are;
+            let is_more = in_turn(|| {
+                let is_there = left > 0;
+                left = left.saturating_sub(1);
+                is_there
+            });
+            assert_eq!((there_are - left, is_more), (taken, more), "{there_are}");
+        };
+        check(0, 0, false);
+        check(3, 3, false);
+        check(TURN_MAX, TURN_MAX, true);
+        check(usize::MAX, TURN_MAX, true);
     }
 }

@@ -5,31 +5,41 @@ use nix::unistd::Pid;
 use rustix::process::WaitOptions;
 
 use super::super::console::Severity;
-use super::{CONTROL, LOGGER, Supervisor};
+use super::{CONTROL, LOGGER, Supervisor, in_turn};
 use crate::supervise::{Event, Exit, Id, State};
 
 impl Supervisor {
-    /// Takes the exit status of every child that ended, services and orphans. What is left of a
-    /// service's group is killed while the zombie holds the number.
+    /// Takes the exit status of children that ended, services and orphans: so many as one turn may.
+    /// What is left of a service's group is killed while the zombie holds the number.
     pub(super) fn reap(&mut self) {
-        while let Some(pid) = next_ended() {
-            let id = self
-                .processes
-                .iter()
-                .position(|process| process.pid == Some(pid));
-            if let Some(id) = id
-                && !self.processes[id].manifest.spares_rest
-            {
-                self.processes[id].signal(Signal::SIGKILL);
-                self.kill_cgroup(id);
-            }
-            let Some(exit) = take(pid) else {
-                return; // nobody else takes them; then rather late than for ever
-            };
-            if let Some(id) = id {
-                self.take_end(id, exit);
-            }
+        // What they said before they ended counts: their sockets are kept.
+        self.take_notifications();
+        self.unreaped = in_turn(|| self.reap_one());
+    }
+
+    /// False: there is none, or it cannot be taken, which nobody else does; then rather late than
+    /// for ever.
+    fn reap_one(&mut self) -> bool {
+        let Some(pid) = next_ended() else {
+            return false;
+        };
+        let id = self
+            .processes
+            .iter()
+            .position(|process| process.pid == Some(pid));
+        if let Some(id) = id
+            && !self.processes[id].manifest.spares_rest
+        {
+            self.processes[id].signal(Signal::SIGKILL);
+            self.kill_cgroup(id);
         }
+        let Some(exit) = take(pid) else {
+            return false;
+        };
+        if let Some(id) = id {
+            self.take_end(id, exit);
+        }
+        true
     }
 
     pub(super) fn kill_cgroup(&self, id: Id) {
