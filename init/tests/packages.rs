@@ -129,6 +129,11 @@ async fn refusals(boot: &Boot) {
         "broken.service",
         "[Service]\nExecStartPre=/bin/false\nExecStart=/bin/true\n",
     );
+    // By a real-time signal, which has no name; `$$` is a unit file's `$`.
+    write(
+        "shot.service",
+        "[Service]\nExecStartPre=/bin/sh -c 'kill -40 $$$$'\nExecStart=/bin/true\n",
+    );
     let check = async |name: &str, code: tonic::Code, text: &str| {
         let request = v1::ServiceRequest {
             name: name.to_owned(),
@@ -148,6 +153,8 @@ async fn refusals(boot: &Boot) {
     check("../nginx", tonic::Code::NotFound, "no unit file").await;
     check("broken", tonic::Code::Aborted, "exited with 1").await;
     boot.wait_for_log("broken", "ExecStartPre: /bin/false: exited with 1");
+    check("shot", tonic::Code::Aborted, "exited with 1").await;
+    boot.wait_for_log("shot", ": killed by signal 40");
 }
 
 fn client(boot: &Boot) -> InitClient<Channel> {

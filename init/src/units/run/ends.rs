@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 pub enum End {
     /// With this status.
     Status(i32),
-    /// By this signal.
-    Signal(Signal),
+    /// By the signal of this number, which may be one without a name (real-time).
+    Signal(i32),
 }
 
 impl End {
@@ -30,7 +30,7 @@ impl End {
         ];
         match self {
             Self::Status(status) => status == 0,
-            Self::Signal(signal) => asked.contains(&signal),
+            Self::Signal(number) => asked.iter().any(|signal| *signal as i32 == number),
         }
     }
 
@@ -39,7 +39,7 @@ impl End {
         match self {
             _ if self.is_clean() => 0,
             Self::Status(status) => u8::try_from(status).unwrap_or(1),
-            Self::Signal(signal) => 128_u8.saturating_add(u8::try_from(signal as i32).unwrap_or(0)),
+            Self::Signal(number) => 128_u8.saturating_add(u8::try_from(number).unwrap_or(u8::MAX)),
         }
     }
 }
@@ -48,7 +48,10 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "exited with {status}"),
-            Self::Signal(signal) => write!(f, "killed by {signal}"),
+            Self::Signal(number) => match Signal::try_from(*number) {
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {number}"),
+            },
         }
     }
 }
@@ -90,11 +93,16 @@ mod tests {
 
     #[test]
     fn a_service_that_was_asked_to_end_has_not_failed() {
-        let check = |end: End, code| assert_eq!(end.code(), code, "{end}");
-        check(End::Status(0), 0);
-        check(End::Status(3), 3);
-        check(End::Signal(Signal::SIGTERM), 0);
-        check(End::Signal(Signal::SIGKILL), 137);
+        let check = |end: End, code, text: &str| {
+            assert_eq!((end.code(), end.to_string()), (code, text.to_owned()));
+            assert_eq!(end.is_clean(), code == 0, "{end}");
+        };
+        check(End::Status(0), 0, "exited with 0");
+        check(End::Status(3), 3, "exited with 3");
+        check(End::Signal(15), 0, "killed by SIGTERM");
+        check(End::Signal(9), 137, "killed by SIGKILL");
+        check(End::Signal(40), 168, "killed by signal 40"); // real-time signals have no names
+        check(End::Signal(1000), 255, "killed by signal 1000");
     }
 
     #[test]

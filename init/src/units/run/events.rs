@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use rustix::process::WaitOptions;
 use sd_notify::NotifyState;
 
 use super::ends::{End, Ends};
@@ -164,13 +164,13 @@ impl Events {
 
     /// Takes the ends of all children that ended.
     pub fn reap(&mut self) {
-        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            let (pid, end) = match status {
-                WaitStatus::Exited(pid, status) => (pid, End::Status(status)),
-                WaitStatus::Signaled(pid, signal, _) => (pid, End::Signal(signal)),
-                _ => return,
+        // Not nix's: it takes the child, and then refuses an end by a real-time signal.
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let end = match status.exit_status() {
+                Some(status) => End::Status(status),
+                None => End::Signal(status.terminating_signal().unwrap_or(0)),
             };
-            self.ends.note(pid.as_raw(), end);
+            self.ends.note(pid.as_raw_nonzero().get(), end);
         }
     }
 }
