@@ -33,6 +33,9 @@ pub enum Refusal {
     /// The disk.
     #[error("nothing was changed: {0}")]
     Disk(String),
+    /// Nobody would know who gave the order.
+    #[error("nothing was changed, as it cannot be put on record: {0}; is the data disk full?")]
+    Unrecorded(String),
     /// It is done, and the disk did not say that it has it.
     #[error(
         "it is confirmed and stays, but a power cut may bring back what was before: {0}; look at the \
@@ -228,7 +231,7 @@ impl Applier {
                 time.unwrap_or_default(),
                 effect.told().join(", ")
             );
-            self.0.services.record("config.apply", &by.name, &detail);
+            self.record("config.apply", by, &detail)?;
         }
         let trial = tried_for.map(|time| Trial::new(&by.name, time, text));
         let owed = state.owed.present();
@@ -249,6 +252,11 @@ impl Applier {
             Some(trial) => self.spawn(self.clone().watch(trial, changes)),
         }
         Ok((effect, trial))
+    }
+
+    fn record(&self, kind: &str, by: &By, detail: &str) -> Result<(), Refusal> {
+        let recorded = self.0.services.record(kind, &by.name, detail);
+        recorded.map_err(|error| Refusal::Unrecorded(error.to_string()))
     }
 
     fn write(&self, text: &str, trial: Option<&Trial>) -> std::io::Result<()> {
@@ -287,9 +295,7 @@ impl Applier {
             Some(trial) => trial.clone(),
         };
         if !by.on_record {
-            self.0
-                .services
-                .record("config.confirm", &by.name, &trial.id);
+            self.record("config.confirm", by, &trial.id)?;
         }
         let kept = self.0.store.keep();
         let unsynced = match kept.map_err(|error| Refusal::Disk(error.to_string()))? {

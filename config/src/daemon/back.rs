@@ -127,7 +127,10 @@ impl Applier {
                 true => ("config.reverted", why),
                 false => ("config.trial_ended", GONE),
             };
-            self.0.services.record(kind, &trial.by, why);
+            if let Err(error) = self.0.services.record(kind, &trial.by, why) {
+                // The way back is open in any case: it is what lets an operator in again.
+                tracing::error!("not on record: {kind} {} {why}: {error}", trial.by);
+            }
         }
         let back = format!("what {} tried went back: {why}", trial.by);
         let text = match self.0.store.go_back()? {

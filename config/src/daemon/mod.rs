@@ -9,8 +9,9 @@
 //!    answer may have to pass through what is restarted. What services are still owed is noted ([`owed`]):
 //!    after a kill the next process tells them, and who did not get the answer may ask again.
 //! 4. **Every order is on record**: the orchestrator records those of operators; those of the console
-//!    and of root, and that a trial went back, are kept on the disk before they have an effect,
-//!    until `aios-tools` has taken them into the ledger.
+//!    and of root are kept on the disk before they have an effect, until `aios-tools` has taken them
+//!    into the ledger. What cannot be kept is refused. That a trial went back is kept in the same way,
+//!    but the way back is open in any case: then only the log says it.
 
 mod access;
 mod applier;

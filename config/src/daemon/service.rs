@@ -94,7 +94,7 @@ fn status(refusal: Refusal) -> Status {
         Refusal::NotNow(_) => Status::failed_precondition(text),
         Refusal::Leaving => Status::unavailable(text),
         // Who asks tries again what is UNAVAILABLE: this is as wrong the next time.
-        Refusal::Disk(_) | Refusal::Unsure(_) => Status::internal(text),
+        Refusal::Disk(_) | Refusal::Unrecorded(_) | Refusal::Unsure(_) => Status::internal(text),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a change asks of the services, through init; and the audit log.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,7 +33,10 @@ pub trait Services: Send + Sync {
 
     /// Puts on record what nobody else does, without waiting for the audit log: it is kept on the
     /// disk, and `aios-tools` takes it in.
-    fn record(&self, kind: &str, subject: &str, detail: &str);
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn record(&self, kind: &str, subject: &str, detail: &str) -> io::Result<()>;
 }
 
 /// Through init's control service.
@@ -97,10 +101,8 @@ impl Services for InitServices {
         }
     }
 
-    fn record(&self, kind: &str, subject: &str, detail: &str) {
+    fn record(&self, kind: &str, subject: &str, detail: &str) -> io::Result<()> {
         let happened = Happened::now(ACTOR, kind, subject, detail);
-        if let Err(error) = unrecorded::keep(&self.state, &happened) {
-            tracing::error!("not on record: {kind} {subject} {detail}: {error}");
-        }
+        unrecorded::keep(&self.state, &happened)
     }
 }

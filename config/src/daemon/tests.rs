@@ -52,8 +52,12 @@ impl Services for Noted {
         }
     }
 
-    fn record(&self, kind: &str, subject: &str, _: &str) {
+    fn record(&self, kind: &str, subject: &str, _: &str) -> std::io::Result<()> {
+        if self.1 == Some("record") {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
         self.0.lock().unwrap().push(format!("{kind} {subject}"));
+        Ok(())
     }
 }
 
@@ -61,7 +65,7 @@ fn daemon(folder: &Path) -> (Applier, Arc<Noted>) {
     daemon_with(folder, None)
 }
 
-/// With this service, if any, never coming back.
+/// With this service, if any, never coming back; `record`: nothing can be recorded.
 fn daemon_with(folder: &Path, slow: Option<&'static str>) -> (Applier, Arc<Noted>) {
     let noted = Arc::new(Noted(Mutex::default(), slow));
     let store = Store::new(&folder.join("config.toml"));
@@ -207,6 +211,31 @@ async fn a_trial_whose_kept_file_is_gone_ends() {
         said("config.trial_ended") && !said("config.reverted"),
         "{all:?}"
     );
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_refused_but_the_way_back_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let (applier, _) = daemon_with(folder.path(), Some("record"));
+    let console = By {
+        name: "console".into(),
+        on_record: false,
+    };
+    applier.apply(OLD, 0, &operator("ann"), anything).unwrap();
+    for seconds in [0, 600] {
+        let refused = applier.apply(NEW, seconds, &console, anything);
+        assert!(
+            matches!(refused, Err(Refusal::Unrecorded(_))),
+            "{refused:?}"
+        );
+        assert_eq!(applier.current().unwrap(), OLD);
+    }
+    applier.apply(NEW, 600, &operator("ann"), anything).unwrap();
+    let refused = applier.confirm("", &console).unwrap_err();
+    assert!(matches!(refused, Refusal::Unrecorded(_)), "{refused}");
+    assert!(applier.progress().0.is_some());
+    applier.leave().await;
+    assert_eq!(applier.current().unwrap(), OLD);
 }
 
 #[tokio::test]
