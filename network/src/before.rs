@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::places;
-use crate::plan::{Action, Link, Seen, Six, find, members};
+use crate::plan::{Action, Link, Seen, Six, below, find, members};
 
 /// One interface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct Before {
     pub up: bool,
     /// How the kernel treated IPv6.
     pub ipv6: Option<Six>,
+    /// The addresses that it had and that we did not set.
+    pub addresses: Vec<IpNet>,
     /// Its largest packet, while that is another one by the configuration.
     pub mtu: Option<u32>,
 }
@@ -42,6 +44,7 @@ pub fn learn(known: &Known, wanted: &[Interface], seen: &Seen) -> Known {
             None if interface.is_some() => Before {
                 up: link.up,
                 ipv6: link.ipv6,
+                addresses: not_ours(link),
                 mtu: None,
             },
             None => continue,
@@ -55,7 +58,7 @@ pub fn learn(known: &Known, wanted: &[Interface], seen: &Seen) -> Known {
             }
             Some(_) => {}
             None if is_member(link, wanted) => {}
-            None if release(link, &before, wanted, seen).is_empty() => continue,
+            None if release(link, wanted, seen, known).is_empty() => continue,
             None => {}
         }
         now.insert(link.index, before);
@@ -67,9 +70,18 @@ fn is_member(link: &Link, wanted: &[Interface]) -> bool {
     members(wanted).any(|name| name == link.name)
 }
 
-/// The steps that make an interface what it was before, as far as they are left. A member of a bond
-/// keeps what the bond gave it.
-pub fn release(link: &Link, before: &Before, wanted: &[Interface], seen: &Seen) -> Vec<Action> {
+fn not_ours(link: &Link) -> Vec<IpNet> {
+    let found = link.addresses.iter().filter(|address| !address.ours);
+    found.map(|address| address.net).collect()
+}
+
+/// The steps that make an interface what it was before, as far as they are left; none when that is
+/// not known. A member of a bond keeps what the bond gave it, and has no address of its own.
+pub fn release(link: &Link, wanted: &[Interface], seen: &Seen, known: &Known) -> Vec<Action> {
+    let Some(before) = known.get(&link.index) else {
+        return Vec::new();
+    };
+    let member = is_member(link, wanted);
     let index = link.index;
     let mut actions = Vec::new();
     // First, for the kernel takes them away with the last address.
@@ -81,14 +93,19 @@ pub fn release(link: &Link, before: &Before, wanted: &[Interface], seen: &Seen) 
     // Lent ones too: they were lent to us.
     for address in &link.addresses {
         let net = address.net;
-        if !matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local()) {
+        let kernels = matches!(net, IpNet::V6(net) if net.addr().is_unicast_link_local());
+        let was_there = !address.ours && before.addresses.contains(&net);
+        if !kernels && (member || !was_there) {
             actions.push(Action::RemoveAddress { index, net });
         }
     }
-    if is_member(link, wanted) || link.controller.is_some() {
+    if member || link.controller.is_some() {
         return actions;
     }
-    if let Some(mtu) = before.mtu.filter(|mtu| *mtu != link.mtu) {
+    let mtu = before
+        .mtu
+        .map(|mtu| mtu.min(most(link, wanted, seen, known)));
+    if let Some(mtu) = mtu.filter(|mtu| *mtu != link.mtu) {
         actions.push(Action::Mtu { index, mtu });
     }
     if link.up && !before.up {
@@ -103,6 +120,17 @@ pub fn release(link: &Link, before: &Before, wanted: &[Interface], seen: &Seen) 
         actions.push(Action::Ipv6 { name, six });
     }
     actions
+}
+
+/// The largest packet that a VLAN's parent allows, once that is released too.
+fn most(link: &Link, wanted: &[Interface], seen: &Seen, known: &Known) -> u32 {
+    let Some(below) = below(link, seen) else {
+        return u32::MAX;
+    };
+    let is_it = |interface: &Interface| find(interface, seen) == Some(below);
+    let stays = wanted.iter().any(is_it) || is_member(below, wanted);
+    let before = known.get(&below.index).and_then(|before| before.mtu);
+    before.filter(|_| !stays).unwrap_or(below.mtu)
 }
 
 /// As it was written last; nothing when it cannot be read.

@@ -168,6 +168,7 @@ fn a_vlan_is_never_larger_than_its_parent() {
     let vlan = |mtu| Link {
         index: 5,
         made: Some(Made::Vlan(3, 7)),
+        below: Some(3),
         ..link("v", mtu)
     };
     let known = known_from(&text("mtu = 1300\n"), &[link("eth1", 1500), vlan(1500)]);
@@ -181,6 +182,63 @@ fn a_vlan_is_never_larger_than_its_parent() {
     };
     check(1500, 1500);
     check(1400, 1400);
+}
+
+#[test]
+fn a_vlan_of_others_becomes_as_large_again_as_its_parent_allows() {
+    let both = "[[network.interface]]\nname = \"eth1\"\nmtu = 1400\n[[network.interface]]\nname = \"v\"\nmtu = 1300\n";
+    let parent = &both[..both.find("[[network.interface]]\nname = \"v\"").unwrap()];
+    let vlan = |mtu| Link {
+        index: 5,
+        below: Some(3),
+        hardware: false,
+        ..link("v", mtu)
+    };
+    let known = known_from(both, &[link("eth1", 1500), vlan(1500)]);
+    let check = |text, [below, mtu]: [u32; 2], expected: &[(u32, u32)]| {
+        let (known, actions) = look(&known, text, &[link("eth1", below), vlan(mtu)], &[]);
+        let sizes = actions.iter().filter_map(|action| match action {
+            Action::Mtu { index, mtu } => Some((*index, *mtu)),
+            _ => None,
+        });
+        assert_eq!(sizes.collect::<Vec<_>>(), expected);
+        known.contains_key(&5)
+    };
+    assert!(check(parent, [1400, 1300], &[(5, 1400)]));
+    assert!(!check(parent, [1400, 1400], &[]), "it is as it can be");
+    assert!(check(GONE, [1400, 1300], &[(3, 1500), (5, 1500)]));
+    assert!(check(GONE, [1500, 1300], &[(5, 1500)]));
+    assert!(!check(GONE, [1500, 1500], &[]));
+}
+
+#[test]
+fn an_address_that_was_there_before_us_stays() {
+    let asks = "[[network.interface]]\nname = \"eth1\"\n";
+    let found = Link {
+        addresses: ours(1500).addresses[1..].to_vec(), // nobody lent it to us
+        ..link("eth1", 1500)
+    };
+    let known = known_from(asks, std::slice::from_ref(&found));
+    let mut now = ours(1500);
+    now.addresses.push(Address {
+        net: "198.51.100.9/24".parse().unwrap(),
+        ours: false,
+    });
+    let removed = |text: &str| {
+        let (_, actions) = look(&known, text, std::slice::from_ref(&now), &[]);
+        let nets = actions.into_iter().filter_map(|action| match action {
+            Action::RemoveAddress { net, .. } => Some(net.to_string()),
+            _ => None,
+        });
+        nets.collect::<Vec<_>>()
+    };
+    let (set, there, lent) = ("192.0.2.5/24", "192.0.2.77/24", "198.51.100.9/24");
+    assert_eq!(removed(GONE), [set, lent]);
+    let bonded = "[[network.interface]]\nname = \"b\"\nbond = { members = [\"eth1\"] }\n";
+    assert_eq!(removed(bonded), [set, there, lent], "the bond has them");
+    // It is not ours any more when no more than that is there.
+    let (known, actions) = look(&known, GONE, &[found], &[]);
+    assert_eq!((known, actions), (Known::new(), Vec::new()));
 }
 
 #[test]

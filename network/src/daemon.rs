@@ -177,7 +177,11 @@ impl Daemon {
             return Ok(()); // No interface without a firewall.
         }
         let wanted = self.config.network.interfaces();
+        // Of the last round only: what failed earlier may be done by another step since. With the
+        // first address of a net, the kernel takes away the others of it.
+        let mut failed = BTreeSet::new();
         for _ in 0..ROUNDS {
+            failed.clear();
             let seen = netlink::look(&self.handle).await?;
             let resolved = plan::resolve(&wanted, &seen);
             self.learn(&resolved, &seen);
@@ -195,15 +199,16 @@ impl Daemon {
                         done = true;
                     }
                     Err(error) => {
-                        self.failed
-                            .insert(format!("{}: {error:#}", named(action, &seen)));
+                        failed.insert(format!("{}: {error:#}", named(action, &seen)));
                     }
                 }
             }
             if !done {
+                self.failed.append(&mut failed);
                 return self.run_client(text).await;
             }
         }
+        self.failed.append(&mut failed);
         let seen = netlink::look(&self.handle).await?;
         let resolved = plan::resolve(&wanted, &seen);
         self.run_client(client_configuration(&resolved)).await?;

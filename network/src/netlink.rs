@@ -83,13 +83,15 @@ fn link(message: LinkMessage) -> Option<Link> {
         carrier: message.header.flags.contains(LinkFlags::LowerUp),
         ..Link::default()
     };
-    let (mut below, mut ours, mut info, mut before_bond) = (0, false, None, None);
+    let (mut below, mut abroad, mut ours, mut info, mut before_bond) =
+        (0, false, false, None, None);
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
             LinkAttribute::Controller(index) => link.controller = Some(index),
             LinkAttribute::Link(index) => below = index,
+            LinkAttribute::LinkNetNsId(_) => abroad = true, // another namespace's number
             LinkAttribute::IfAlias(alias) => ours = alias == ALIAS,
             LinkAttribute::Address(bytes) => link.mac = mac(&bytes),
             LinkAttribute::PermAddress(bytes) => link.permanent = mac(&bytes),
@@ -107,6 +109,8 @@ fn link(message: LinkMessage) -> Option<Link> {
         return None;
     }
     link.permanent = link.permanent.or(before_bond);
+    let is_vlan = matches!(info, Some(InfoData::Vlan(_)));
+    link.below = (is_vlan && !abroad).then_some(below);
     link.made = info.filter(|_| ours).and_then(|info| made(&info, below));
     let ethernet = message.header.link_layer_type == LinkLayerType::Ether;
     let device = Path::new("/sys/class/net").join(&link.name).join("device");

@@ -41,6 +41,8 @@ pub struct Link {
     pub carrier: bool,
     /// Largest packet.
     pub mtu: u32,
+    /// The interface that a VLAN is on, whoever made it.
+    pub below: Option<u32>,
     /// The bond that it is a member of.
     pub controller: Option<u32>,
     /// Addresses.
@@ -164,9 +166,7 @@ pub fn plan(wanted: &[Interface], seen: &Seen, known: &Known) -> Vec<Action> {
         if above.is_none_or(|above| above.made.is_some()) {
             bind(link, wanted, seen, &mut actions);
         }
-        if let Some(before) = known.get(&link.index) {
-            actions.extend(release(link, before, wanted, seen));
-        }
+        actions.extend(release(link, wanted, seen, known));
     }
     for interface in wanted {
         match find(interface, seen) {
@@ -238,15 +238,18 @@ pub fn members(wanted: &[Interface]) -> impl Iterator<Item = &str> {
         .map(String::as_str)
 }
 
+/// The interface that a VLAN is on.
+pub fn below<'a>(link: &Link, seen: &'a Seen) -> Option<&'a Link> {
+    let index = link.below?;
+    seen.links.iter().find(|one| one.index == index)
+}
+
 /// The setting was taken back: the size from before it, or what a VLAN's parent allows of it.
 fn restore_mtu(interface: &Interface, link: &Link, seen: &Seen, known: &Known) -> Option<Action> {
     let before = known.get(&link.index)?.mtu;
     let mtu = before.filter(|_| interface.mtu.is_none())?;
-    let most = match &link.made {
-        Some(Made::Vlan(below, _)) => seen.links.iter().find(|link| link.index == *below),
-        _ => None,
-    };
-    let mtu = most.map_or(mtu, |below| mtu.min(below.mtu));
+    let below = below(link, seen);
+    let mtu = below.map_or(mtu, |below| mtu.min(below.mtu));
     let index = link.index;
     (mtu != link.mtu).then_some(Action::Mtu { index, mtu })
 }

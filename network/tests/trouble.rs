@@ -74,3 +74,27 @@ fn a_configuration_that_is_wrong_at_the_start_changes_nothing_either() {
             .is_some_and(|eth0| eth0.gateways.is_empty() && !world.has_problem("adresses"))
     });
 }
+
+#[test]
+fn a_step_that_another_one_made_needless_is_no_failure() {
+    let Some(world) = World::new("second", &["nft"]) else {
+        return;
+    };
+    // The second one goes with the first.
+    let keep = "echo 0 | tee /proc/sys/net/ipv4/conf/*/promote_secondaries";
+    world.plug();
+    world.inside(&["sh", "-c", keep]);
+    let two = FIXED.replace("\"10.77.0.2/24\"", "\"10.77.0.2/24\", \"10.77.0.3/24\"");
+    let mut daemon = world.daemon(&two);
+    let addresses = || world.interface().map(|eth0| eth0.addresses.len());
+    wait_for("both addresses", || addresses() == Some(2));
+    world.configure("[[network.interface]]\nname = \"eth9\"\n");
+    daemon.hangup();
+    let mut state = None;
+    wait_for("neither address", || {
+        state = world.state();
+        let eth0 = state.as_ref().and_then(|state| state.interfaces.first());
+        eth0.is_some_and(|eth0| eth0.addresses.is_empty())
+    });
+    assert_eq!(state.unwrap().problems, Vec::<String>::new());
+}
