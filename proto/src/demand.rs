@@ -4,11 +4,11 @@
 //! leaves is neither refused nor answered: it waits at the socket for the next process. Therefore
 //! the daemon is not only started before the call, but again and again while the call waits.
 
-use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tonic::transport::Channel;
-use tonic::{Response, Status};
+use tonic::{Code, Response, Status};
 
 use crate::retry;
 use crate::v1::ServiceRequest;
@@ -37,7 +37,8 @@ impl Demand {
     /// may be done twice.
     ///
     /// # Errors
-    /// What init or the daemon answers; `DEADLINE_EXCEEDED` after `limit`, in all.
+    /// What init or the daemon answers; `DEADLINE_EXCEEDED` after `limit`, in all, with why init could
+    /// not start it.
     pub async fn ask<T, C>(&self, limit: Duration, call: impl Fn() -> C) -> Result<T, Status>
     where
         C: Future<Output = Result<Response<T>, Status>>,
@@ -47,19 +48,41 @@ impl Demand {
             let mut init = self.init.clone();
             async move { init.start_service(ServiceRequest { name }).await.map(drop) }
         };
-        match tokio::time::timeout(limit, ask(AGAIN, start, call)).await {
-            Ok(answer) => answer.map(Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded(format!(
-                "{} has not answered within {} s",
-                self.service,
-                limit.as_secs()
-            ))),
-        }
+        let answer = within(limit, self.service, AGAIN, start, call).await;
+        answer.map(Response::into_inner)
     }
+}
+
+/// Why the daemon could not be started the last time, unless it was.
+type Why = Mutex<Option<Status>>;
+
+async fn within<T, S, C>(
+    limit: Duration,
+    service: &str,
+    again: Duration,
+    start: impl Fn() -> S,
+    call: impl Fn() -> C,
+) -> Result<T, Status>
+where
+    S: Future<Output = Result<(), Status>>,
+    C: Future<Output = Result<T, Status>>,
+{
+    let why = Why::default();
+    let answer = tokio::time::timeout(limit, ask(again, &why, start, call)).await;
+    answer.unwrap_or_else(|_| {
+        let why = why.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let why = why.map(|why| format!("; init cannot start it: {}", why.message()));
+        Err(Status::deadline_exceeded(format!(
+            "{service} has not answered within {} s{}",
+            limit.as_secs(),
+            why.unwrap_or_default()
+        )))
+    })
 }
 
 async fn ask<T, S, C>(
     again: Duration,
+    why: &Why,
     start: impl Fn() -> S,
     call: impl Fn() -> C,
 ) -> Result<T, Status>
@@ -72,7 +95,7 @@ where
         start().await?;
         let answer = tokio::select! {
             answer = call() => answer,
-            never = keep_starting(again, &start) => match never {},
+            refused = keep_starting(again, why, &start) => return Err(refused),
         };
         left -= 1;
         match answer {
@@ -82,15 +105,28 @@ where
     }
 }
 
-async fn keep_starting<S>(again: Duration, start: &impl Fn() -> S) -> Infallible
+/// Returns why the daemon will not be there, however long the call waits.
+async fn keep_starting<S>(again: Duration, why: &Why, start: &impl Fn() -> S) -> Status
 where
     S: Future<Output = Result<(), Status>>,
 {
     loop {
         tokio::time::sleep(again).await;
-        // Err: init says the same to who asks next; this call has its limit.
-        drop(start().await);
+        let refused = start().await.err();
+        if let Some(lasting) = refused.as_ref().filter(|refused| is_lasting(refused)) {
+            return lasting.clone();
+        }
+        *why.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
+}
+
+/// Unknown, refused, or started so often that init gave it up; not that init itself is away.
+fn is_lasting(refused: &Status) -> bool {
+    use Code::{Aborted, FailedPrecondition, NotFound, PermissionDenied};
+    matches!(
+        refused.code(),
+        NotFound | PermissionDenied | FailedPrecondition | Aborted
+    )
 }
 
 #[cfg(test)]
@@ -121,7 +157,7 @@ mod tests {
             }
             Ok(())
         };
-        let answer = ask(Duration::from_millis(1), start, call).await;
+        let answer = ask(Duration::from_millis(1), &Why::default(), start, call).await;
         assert_eq!(answer.map_err(|status| status.code()), expected);
         assert_eq!(calls.get(), expected_calls);
     }
@@ -139,13 +175,39 @@ mod tests {
         let refused = || Err(Status::failed_precondition("no"));
         let calls = Cell::new(0);
         let never = async || -> Result<(), Status> { unreachable!("it was not started") };
-        let answer = ask(AGAIN, async || refused(), never).await;
+        let answer = ask(AGAIN, &Why::default(), async || refused(), never).await;
         assert_eq!(answer.unwrap_err().code(), tonic::Code::FailedPrecondition);
         let call = async || -> Result<(), Status> {
             calls.set(calls.get() + 1);
             refused()
         };
-        assert!(ask(AGAIN, async || Ok(()), call).await.is_err());
+        assert!(
+            ask(AGAIN, &Why::default(), async || Ok(()), call)
+                .await
+                .is_err()
+        );
         assert_eq!(calls.get(), 1);
+    }
+
+    /// A daemon that was up once and cannot be started again, behind a socket where a call waits.
+    async fn given_up(why: Status) -> Status {
+        let started = Cell::new(false);
+        let start = async || match started.replace(true) {
+            false => Ok(()),
+            true => Err(why.clone()),
+        };
+        let call = std::future::pending::<Result<(), Status>>;
+        let (limit, again) = (Duration::from_millis(20), Duration::from_millis(1));
+        let answer = within(limit, "config", again, start, call).await;
+        answer.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_daemon_cannot_be_started_ends_and_says_why() {
+        let degraded = given_up(Status::aborted("config does not stay up: exit 1")).await;
+        assert_eq!(degraded.code(), Code::Aborted, "at once");
+        let away = given_up(Status::unavailable("PID 1 does not answer")).await;
+        assert_eq!(away.code(), Code::DeadlineExceeded);
+        assert!(away.message().ends_with("PID 1 does not answer"), "{away}");
     }
 }
