@@ -5,91 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::{Change, Problem};
-use sha2::{Digest, Sha256};
-
 use super::back;
 use super::note;
+use super::order::{self, By, Effect, Refusal, digest};
 use super::owed::Owed;
 use super::services::Services;
 use super::store::{Ended, Store};
 use super::trial::{self, Trial};
-
-/// Why something is not done.
-#[derive(Debug, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// The configuration is wrong.
-    #[error("the configuration is not applied: {}", joined(.0))]
-    Invalid(Vec<Problem>),
-    /// The number of seconds is.
-    #[error("a trial takes {} to {} seconds", trial::SECONDS.start(), trial::SECONDS.end())]
-    Seconds,
-    /// Not now.
-    #[error("{0}")]
-    NotNow(String),
-    /// The daemon is on its way out: the next one may.
-    #[error("aios-config is ending: nothing was changed; again in a moment")]
-    Leaving,
-    /// The disk.
-    #[error("nothing was changed: {0}")]
-    Disk(String),
-    /// Nobody would know who gave the order.
-    #[error("nothing was changed, as it cannot be put on record: {0}; is the data disk full?")]
-    Unrecorded(String),
-    /// It is done, and the disk did not say that it has it.
-    #[error(
-        "it is confirmed and stays, but a power cut may bring back what was before: {0}; look at the \
-         disk (aiosctl status), then apply it again for good"
-    )]
-    Unsure(String),
-}
-
-fn joined(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    lines.join("\n")
-}
-
-/// What a change means.
-#[derive(Debug, Default, PartialEq)]
-pub struct Effect {
-    /// For the services, in order.
-    pub changes: Vec<Change>,
-}
-
-impl Effect {
-    /// The same for people.
-    pub fn told(&self) -> Vec<String> {
-        let told = |change: &Change| match change {
-            Change::Reload(name) => format!("{name} is told"),
-            Change::Restart(name) => format!("{name} is restarted"),
-        };
-        self.changes.iter().map(told).collect()
-    }
-}
-
-/// Who gives an order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct By {
-    /// His name.
-    pub name: String,
-    /// The orchestrator has put the order on record.
-    pub on_record: bool,
-}
-
-fn effect(old: &str, new: &str) -> Result<Effect, Refusal> {
-    let new = crate::parse(new).map_err(Refusal::Invalid)?;
-    // What is there may have been written by hand; then it is as if it were empty.
-    let old = crate::parse(old).unwrap_or_default();
-    Ok(Effect {
-        changes: crate::changes(&old, &new),
-    })
-}
-
-/// Names a text.
-pub fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// The configuration and who lives by it; cloning is cheap.
 #[derive(Clone)]
@@ -170,7 +92,7 @@ impl Applier {
     /// # Errors
     /// All that is wrong with it.
     pub fn effect(&self, text: &str) -> Result<Effect, Refusal> {
-        effect(&self.current()?, text)
+        order::effect(&self.current()?, text)
     }
 
     /// Puts the text in effect, for good or for `seconds`. It is on the disk when this returns;
@@ -208,7 +130,7 @@ impl Applier {
         if let Some(trial) = &state.trial {
             if tried_for.is_some() && trial.tried == text && trial.by == by.name {
                 let before = self.0.store.kept().unwrap_or_default();
-                return Ok((self::effect(&before, text)?, Some(trial.clone())));
+                return Ok((order::effect(&before, text)?, Some(trial.clone())));
             }
             let left = trial.left_ms(trial::now_ms()) / 1000;
             return Err(Refusal::NotNow(format!(

@@ -17,6 +17,7 @@ mod access;
 mod applier;
 mod back;
 mod note;
+mod order;
 mod owed;
 mod service;
 mod services;

@@ -7,7 +7,8 @@ use aios_proto::v1::*;
 use tonic::{Request, Response, Status};
 
 use super::access::{self, Identify};
-use super::applier::{Applier, By, Effect, Refusal, digest};
+use super::applier::Applier;
+use super::order::{By, Effect, Refusal, digest};
 use super::trial::{self, Trial};
 
 /// The service.

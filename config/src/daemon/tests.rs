@@ -10,7 +10,8 @@ use aios_proto::v1::config_server::Config as _;
 use aios_proto::v1::{ApplyConfigRequest, ConfirmConfigRequest};
 use tonic::Request;
 
-use super::applier::{Applier, By, Refusal};
+use super::applier::Applier;
+use super::order::{By, Refusal};
 use super::service::Service;
 use super::services::Services;
 use super::store::{KEPT, Store};
