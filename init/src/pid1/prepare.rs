@@ -58,8 +58,11 @@ fn host(way: Way, console: &Console) {
         console.log(Severity::Error, &failure);
     }
     match trial::end(&places::etc_dir(), &places::state_dir()) {
-        Ok(false) => {}
-        Ok(true) => console.announce("the configuration that was tried went back: unconfirmed"),
+        Ok(None) => {}
+        Ok(Some(recorded)) => {
+            console.announce("the configuration that was tried went back: unconfirmed");
+            report("keep for the audit log that it went back", recorded);
+        }
         Err(error) => report("let the configuration that was tried go back", Err(error)),
     }
     // Memory pressure takes anything before PID 1. Err: some containers forbid it.
