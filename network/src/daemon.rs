@@ -122,7 +122,7 @@ impl Daemon {
     /// The last daemon's, or the interfaces and the ports of a configuration that was made wrong
     /// would go down with a restart. The default one where there is none: at a boot.
     fn read_last_config(&mut self) {
-        match places::read_config_at(&places::last_right()) {
+        match places::read_config(&places::last_right()) {
             Ok((config, _)) => self.config = config,
             Err(error) => tracing::error!("{error:#}"),
         }
@@ -140,7 +140,7 @@ impl Daemon {
 
     /// A configuration that is wrong changes nothing.
     fn read_config(&mut self) {
-        match places::read_config_at(&places::config()) {
+        match places::read_config(&places::config()) {
             Ok((config, text)) => {
                 self.config = config;
                 self.text = Some(text);

@@ -44,19 +44,20 @@ pub const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
 /// The keys of node.toml (`init/src/provision/install.rs`).
 pub const NODE_KEYS: &str = "/etc/aios/pki/ssh_keys";
 
-/// Reads the configuration; without the file, the default one.
-///
-/// # Errors
-/// Every mistake in it, one per line.
-pub fn read_config() -> anyhow::Result<Config> {
-    Ok(read_config_at(&config())?.0)
+/// The configuration that holds: the one there, the last right one while that is wrong, or the
+/// default one.
+pub fn in_force() -> Config {
+    let read = |path: PathBuf| read_config(&path).map(|(config, _)| config);
+    read(config())
+        .or_else(|_| read(last_right()))
+        .unwrap_or_default()
 }
 
 /// The configuration there, and its text; without the file, the default one, which is no text.
 ///
 /// # Errors
 /// Every mistake in it, one per line.
-pub fn read_config_at(path: &Path) -> anyhow::Result<(Config, String)> {
+pub fn read_config(path: &Path) -> anyhow::Result<(Config, String)> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => anyhow::bail!("cannot read {}: {error}", path.display()),

@@ -40,7 +40,7 @@ fn keys_in(text: &str) -> Vec<String> {
 /// # Errors
 /// When a key cannot be written, or dropbear cannot be run.
 pub fn run() -> Result<()> {
-    let ssh = places::read_config().unwrap_or_default().ssh;
+    let ssh = places::in_force().ssh;
     let keys = keys(&ssh);
     // Each time, so that keys of a configuration that is gone are gone.
     install(&keys, Path::new(AUTHORIZED_KEYS)).context("cannot install the keys")?;

@@ -73,7 +73,7 @@ async fn serve() -> Result<()> {
     let mut child: Option<Child> = None;
     notify(&[NotifyState::Ready]);
     loop {
-        let time = places::read_config().unwrap_or_default().time;
+        let time = places::in_force().time;
         let servers = servers(&time, &told());
         let text = configuration(&time, &servers, &folder);
         if now.as_ref() != Some(&text) {
