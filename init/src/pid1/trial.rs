@@ -21,6 +21,11 @@ pub fn end(etc: &Path, state: &Path) -> io::Result<Option<io::Result<()>>> {
     if !kept.exists() {
         return Ok(None);
     }
+    if was_only_prepared(&kept, &etc.join("config.toml")) {
+        std::fs::remove_file(kept)?;
+        std::fs::File::open(etc)?.sync_all()?;
+        return Ok(None);
+    }
     let why = "the machine was restarted before anybody confirmed it";
     let happened = Happened::now("init", "config.reverted", "", why);
     let recorded = unrecorded::keep(state, &happened);
@@ -30,6 +35,14 @@ pub fn end(etc: &Path, state: &Path) -> io::Result<Option<io::Result<()>>> {
     }
     std::fs::File::open(etc)?.sync_all()?;
     Ok(Some(recorded))
+}
+
+/// The power failed between the two steps in which a trial begins: both are the same, and nothing
+/// was tried.
+fn was_only_prepared(kept: &Path, file: &Path) -> bool {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    let read = |path: &Path| std::fs::read(path).unwrap_or_default(); // none: nothing was configured
+    !file.is_dir() && length(kept) == length(file) && read(kept) == read(file)
 }
 
 /// It has not happened: takes what was kept of it away again.
@@ -94,5 +107,10 @@ mod tests {
         let state = folder.path().join("state");
         assert!(end(folder.path(), &state).unwrap().is_none());
         assert!(!state.exists());
+        for name in [KEPT, "config.toml"] {
+            std::fs::write(folder.path().join(name), "old").unwrap();
+        }
+        assert!(end(folder.path(), &state).unwrap().is_none());
+        assert!(!folder.path().join(KEPT).exists() && !state.exists());
     }
 }
