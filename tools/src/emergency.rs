@@ -92,8 +92,12 @@ impl Emergency {
         (by, new)
     }
 
-    /// Changes the file, away from the thread that serves everybody: a disk may hang.
-    async fn change<T: Send + 'static>(
+    /// Changes the file, one change at a time and away from the thread that serves everybody: a
+    /// disk may hang.
+    ///
+    /// # Errors
+    /// The change's own.
+    pub async fn change<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -264,19 +264,18 @@ async fn a_disk_that_hangs_keeps_no_act_going_and_no_stop_is_answered_before_it_
     let mut machine = Machine::new(Registry::complete().with::<Stubborn>().with::<Waits>());
     let mut storage = machine.storage();
     let (mut stop, _) = emergency(&machine, Principal::Root).await;
-    // Who opens a pipe to write waits for who reads it: a disk that takes no word.
-    let pipe = machine.folder.path().join("state/tools/emergency.new");
-    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // A write that does not return until the disk mends.
     let (mends, mended) = std::sync::mpsc::channel();
-    let disk = std::thread::spawn(move || {
-        let in_time = mended.recv_timeout(Duration::from_secs(20)).is_ok();
-        let mut written = String::new();
-        std::fs::File::open(pipe)
-            .unwrap()
-            .read_to_string(&mut written)
-            .unwrap();
-        (in_time, written)
+    let hangs = Arc::new(AtomicUsize::new(0));
+    let (file, hanging) = (Arc::clone(machine.pipeline.emergency()), Arc::clone(&hangs));
+    let disk = tokio::spawn(async move {
+        let write = move |_: &Path| {
+            hanging.store(1, Ordering::SeqCst);
+            Ok(mended.recv_timeout(Duration::from_secs(20)).is_ok())
+        };
+        file.change(write).await
     });
+    until("the disk hangs", || hangs.load(Ordering::SeqCst) == 1).await;
     let calling =
         tokio::spawn(async move { done(&mut storage, "w", "test.waits", json!({})).await });
     let pipeline = Arc::clone(&machine.pipeline);
@@ -289,8 +288,10 @@ async fn a_disk_that_hangs_keeps_no_act_going_and_no_stop_is_answered_before_it_
     mends.send(()).unwrap();
     let state = stopping.await.unwrap().unwrap().into_inner();
     assert!(state.stopped, "{state:?}");
-    let (in_time, written) = disk.join().unwrap();
+    let in_time = disk.await.unwrap().unwrap();
     assert!(in_time, "nobody was served while the disk hung");
+    let file = machine.folder.path().join("state/tools/emergency.toml");
+    let written = std::fs::read_to_string(file).unwrap();
     assert!(written.contains("disk"), "{written}");
 }
 
