@@ -18,7 +18,7 @@ use crate::{binaries, cache, exec, host, kernel, layer, models, paths, sbom};
 const RECIPE: u32 = 1;
 
 /// Raise when this module's other steps or [`layer`]'s change what they make.
-const LAYER_RECIPE: &str = "6";
+const LAYER_RECIPE: &str = "7";
 
 /// The Debian release that the appliance is made of.
 pub const SUITE: &str = "bookworm";
@@ -276,6 +276,8 @@ fn squash(tree: &Path, image: &Path) -> Result<()> {
     // Whoever owns the files here. (-all-root would win over the exceptions.)
     command.args(["-root-uid", "0", "-root-gid", "0"]);
     command.args(["-action", "guid(0,0)@true"]);
+    // Quantised weights: 7 % smaller, for a quarter of what the kernel does while they are loaded.
+    command.args(["-action", "uncompressed@name(*.gguf)"]);
     for (path, uid, gid) in NOT_ROOTS {
         command
             .arg("-action")
