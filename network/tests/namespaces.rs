@@ -14,10 +14,7 @@ mod support;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use support::{World, can_make, has_programs, wait_for};
-
-const FIXED: &str =
-    "[[network.interface]]\nname = \"eth0\"\naddresses = [\"10.77.0.2/24\"]\nipv6 = \"off\"\n";
+use support::{FIXED, World, can_make, has_programs, wait_for};
 
 #[test]
 fn a_fixed_address_survives_reloads_and_only_the_management_port_is_open() {

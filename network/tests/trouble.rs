@@ -10,10 +10,7 @@
 
 mod support;
 
-use support::{World, wait_for};
-
-const FIXED: &str =
-    "[[network.interface]]\nname = \"eth0\"\naddresses = [\"10.77.0.2/24\"]\nipv6 = \"off\"\n";
+use support::{FIXED, World, wait_for};
 
 #[test]
 fn what_could_not_be_kept_for_the_next_daemon_is_a_problem_until_it_is_kept() {

@@ -64,6 +64,10 @@ pub fn can_make(kind: &str) -> bool {
     made.status.success()
 }
 
+/// One interface with an address of its own.
+pub const FIXED: &str =
+    "[[network.interface]]\nname = \"eth0\"\naddresses = [\"10.77.0.2/24\"]\nipv6 = \"off\"\n";
+
 pub struct World {
     inside: String,
     outside: String,
