@@ -36,7 +36,7 @@ const DISK: Duration = Duration::from_millis(300);
 /// Time for the answer to leave before the process ends.
 const ANSWER: Duration = Duration::from_millis(50);
 
-/// Is it stopped, and by whom? On the disk before anything is told.
+/// Is it stopped, and by whom? A stop holds at once, and is on the disk before it is answered.
 #[derive(Debug)]
 pub struct Emergency {
     path: PathBuf,

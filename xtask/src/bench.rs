@@ -134,7 +134,7 @@ fn image_size(artefacts: &Artefacts) -> Result<Vec<Figure>> {
         unit: "MiB".into(),
     };
     Ok(vec![
-        // Quantised weights hardly compress: what is left without them is the rest.
+        // Weights lie in it uncompressed: what is left without them is the rest.
         figure("root image", size(&artefacts.root)? - models),
         figure("built-in models in the root image", models),
     ])
