@@ -1,7 +1,7 @@
 //! The test prompt of a model: `<model>.test.json` beside it.
 //!
-//! It is a real one: known sentences through the model's own tokenizer and
-//! layers, judged by what they mean. A model that answers nonsense is not ready.
+//! It is a real one: a known sentence through the model's own tokenizer and layers,
+//! judged by what came out when the model was made. A damaged model is not ready.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,16 +15,14 @@ use crate::wire::{Command, Event};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Test {
-    /// Sentences: the paraphrase must be nearer than the unrelated one.
-    Similarity {
+    /// A sentence: the embedding model must give the vector that its original weights gave.
+    Vector {
         /// The sentence.
-        text: Sentence,
-        /// The same, said otherwise.
-        paraphrase: Sentence,
-        /// Something else.
-        unrelated: Sentence,
-        /// By how much nearer, as a difference of cosines.
-        margin: f32,
+        text: String,
+        /// The vector.
+        vector: Vec<f32>,
+        /// How near the model's own must be: quantised weights move it a little.
+        least_cosine: f32,
     },
     /// A goal: the operator model's heads must choose this act.
     Act {
@@ -35,12 +33,6 @@ pub enum Test {
         /// The label.
         expected_act: String,
     },
-}
-
-/// A sentence of the embedding model's test.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Sentence {
-    text: String,
 }
 
 /// The test beside a model; `None` when it has none.
@@ -60,14 +52,9 @@ impl Test {
     pub fn command(&self) -> Command {
         let model = String::new(); // the worker has only one
         match self {
-            Self::Similarity {
-                text,
-                paraphrase,
-                unrelated,
-                ..
-            } => Command::Embed(v1::EmbedRequest {
+            Self::Vector { text, .. } => Command::Embed(v1::EmbedRequest {
                 model,
-                texts: [text, paraphrase, unrelated].map(|s| s.text.clone()).into(),
+                texts: vec![text.clone()],
             }),
             Self::Act { token_ids, .. } => Command::Encode(v1::EncodeRequest {
                 model,
@@ -79,12 +66,18 @@ impl Test {
     /// Is that the answer? `folder` holds the operator model's heads.
     pub fn judge(&self, event: &Event, folder: &Path) -> Result<String, String> {
         match (self, event) {
-            (Self::Similarity { margin, .. }, Event::Embedded(answer)) => {
-                let vectors = answer
-                    .response
-                    .as_ref()
-                    .map(|response| &response.embeddings);
-                judge_similarity(vectors.map_or(&[][..], Vec::as_slice), *margin)
+            (
+                Self::Vector {
+                    text,
+                    vector,
+                    least_cosine,
+                },
+                Event::Embedded(answer),
+            ) => {
+                let answer = answer.response.as_ref();
+                let own = answer.and_then(|answer| answer.embeddings.first());
+                let own = own.map_or(&[][..], |own| &own.values);
+                judge_vector(text, vector, own, *least_cosine)
             }
             (
                 Self::Act {
@@ -98,24 +91,28 @@ impl Test {
     }
 }
 
-fn judge_similarity(vectors: &[v1::Embedding], margin: f32) -> Result<String, String> {
-    let [text, paraphrase, unrelated] = vectors else {
-        return Err(format!("three sentences gave {} vectors", vectors.len()));
-    };
-    let (near, far) = (dot(text, paraphrase), dot(text, unrelated));
-    let figures = format!("paraphrase {near:.2}, unrelated {far:.2}");
-    // Not `near <= far + margin`: a NaN must fail, too.
-    if near > far + margin {
-        Ok(figures)
+fn judge_vector(text: &str, wanted: &[f32], own: &[f32], least: f32) -> Result<String, String> {
+    if wanted.len() != own.len() {
+        let (wanted, own) = (wanted.len(), own.len());
+        return Err(format!(
+            "the vector of {text:?} has {own} numbers, not {wanted}"
+        ));
+    }
+    let cosine = dot(wanted, own) / (dot(wanted, wanted) * dot(own, own)).sqrt();
+    let figure = format!("{text:?} is where it was, to a cosine of {cosine:.4}");
+    // Not `cosine < least`: a NaN must fail, too.
+    if cosine >= least {
+        Ok(figure)
     } else {
         Err(format!(
-            "the model does not tell sentences apart: {figures}"
+            "the model is not what it was: the vector of {text:?} agrees to a cosine of {cosine:.4}, \
+             at least {least} is needed"
         ))
     }
 }
 
-fn dot(a: &v1::Embedding, b: &v1::Embedding) -> f32 {
-    a.values.iter().zip(&b.values).map(|(x, y)| x * y).sum()
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
 fn judge_act(
@@ -147,37 +144,29 @@ fn judge_act(
 mod tests {
     use super::*;
 
-    fn vector(values: [f32; 2]) -> v1::Embedding {
-        v1::Embedding {
-            values: values.into(),
-        }
-    }
-
     #[test]
-    fn sentences_that_all_look_alike_or_are_no_numbers_fail() {
-        let check = |a, b, c, passes| {
-            let vectors = [a, b, c].map(vector);
-            assert_eq!(
-                judge_similarity(&vectors, 0.3).is_ok(),
-                passes,
-                "{b:?} {c:?}"
-            );
+    fn a_vector_that_is_elsewhere_or_no_number_fails() {
+        let check = |own: &[f32], passes| {
+            let judged = judge_vector("disk", &[0.6, 0.8], own, 0.99);
+            assert_eq!(judged.is_ok(), passes, "{own:?}: {judged:?}");
         };
-        check([1.0, 0.0], [0.8, 0.6], [0.0, 1.0], true);
-        check([1.0, 0.0], [1.0, 0.0], [1.0, 0.0], false);
-        check([1.0, 0.0], [0.0, 1.0], [1.0, 0.0], false);
-        check([f32::NAN, 0.0], [1.0, 0.0], [0.0, 1.0], false);
+        check(&[0.6, 0.8], true);
+        check(&[0.61, 0.79], true);
+        check(&[0.8, 0.6], false);
+        check(&[-0.6, -0.8], false);
+        check(&[0.0, 0.0], false);
+        check(&[f32::NAN, 0.8], false);
+        check(&[0.6], false);
+        check(&[], false);
     }
 
     #[test]
     fn both_kinds_of_test_are_read() {
         let act = r#"{"text":"reboot","token_ids":[101,102],"expected_act":"x"}"#;
         assert!(matches!(serde_json::from_str(act), Ok(Test::Act { .. })));
-        let sentence = r#"{"text":"a","token_ids":[101,102]}"#;
-        let similarity = format!(
-            r#"{{"text":{sentence},"paraphrase":{sentence},"unrelated":{sentence},"margin":0.3}}"#
-        );
-        let read = serde_json::from_str(&similarity);
-        assert!(matches!(read, Ok(Test::Similarity { .. })));
+        let vector =
+            r#"{"text":"disk full","token_ids":[101,102],"vector":[0.1],"least_cosine":0.99}"#;
+        let read = serde_json::from_str(vector);
+        assert!(matches!(read, Ok(Test::Vector { .. })));
     }
 }

@@ -95,7 +95,12 @@ fn embedding(brain: &Path) -> Result<PathBuf> {
 
 fn conversion_key(brain: &Path) -> Result<cache::Key> {
     let mut key = cache::Key::new(RECIPE).text("package", PRETRAINED);
-    for name in ["convert.py", "minilm_gguf.py", "requirements.txt"] {
+    for name in [
+        "convert.py",
+        "minilm_gguf.py",
+        "minilm_numpy.py",
+        "requirements.txt",
+    ] {
         key = key.file(name, &brain.join(name))?;
     }
     Ok(key)
