@@ -185,6 +185,9 @@ impl Daemon {
             let seen = netlink::look(&self.handle).await?;
             let resolved = plan::resolve(&wanted, &seen);
             self.learn(&resolved, &seen);
+            failed.extend(plan::taken(&resolved, &seen).into_iter().map(|name| {
+                format!("{name}: another interface has this name; give the bond or VLAN another")
+            }));
             let actions = plan::plan(&resolved, &seen, &self.known);
             let text = client_configuration(&resolved);
             if !actions.is_empty() && self.client_text() != text.as_ref() {

@@ -175,6 +175,7 @@ pub fn plan(wanted: &[Interface], seen: &Seen, known: &Known) -> Vec<Action> {
                 index: link.index,
                 to: interface.name.clone(),
             }),
+            Some(link) if is_anothers(interface, link) => {} // taken() says so
             Some(link) => {
                 configure(interface, link, wanted, seen, &mut actions);
                 actions.extend(restore_mtu(interface, link, seen, known));
@@ -194,6 +195,20 @@ pub fn find<'a>(interface: &Interface, seen: &'a Seen) -> Option<&'a Link> {
     let came_with = not_made().find(|link| link.permanent.as_ref() == Some(mac));
     let has_now = |link: &&Link| link.permanent.is_none() && link.mac.as_ref() == Some(mac);
     came_with.or_else(|| not_made().find(has_now))
+}
+
+/// Is the name of a wanted VLAN or bond that of an interface that we did not make?
+fn is_anothers(interface: &Interface, link: &Link) -> bool {
+    !matches!(interface.kind, Kind::Ethernet { .. }) && link.made.is_none()
+}
+
+/// Names of wanted VLANs and bonds that others have taken: nothing is done with those.
+pub fn taken(wanted: &[Interface], seen: &Seen) -> Vec<String> {
+    let is_taken = |interface: &&Interface| {
+        find(interface, seen).is_some_and(|link| is_anothers(interface, link))
+    };
+    let taken = wanted.iter().filter(is_taken);
+    taken.map(|interface| interface.name.clone()).collect()
 }
 
 /// Is what we once made still what is wanted under its name?

@@ -105,6 +105,21 @@ fn a_lent_address_goes_when_nobody_is_asked_any_more_and_not_before() {
 }
 
 #[test]
+fn an_interface_of_others_is_left_alone_when_a_bond_or_vlan_should_have_its_name() {
+    let text = "[[network.interface]]\nname = \"bond0\"\naddresses = [\"192.0.2.5/24\"]\nbond = { members = [\"eth1\"] }\n";
+    let mut anothers = link(3, "bond0");
+    anothers.hardware = false;
+    let mut ours = anothers.clone();
+    ours.made = Some(Made::Bond(BondMode::ActiveBackup));
+    for (bond, acts) in [(anothers, false), (ours, true)] {
+        let seen = seen(&[bond]);
+        assert_eq!(!planned(text, &seen).is_empty(), acts);
+        let taken = taken(&resolve(&wanted(text), &seen), &seen);
+        assert_eq!(taken.is_empty(), acts, "{taken:?}");
+    }
+}
+
+#[test]
 fn a_vlan_waits_for_its_parent_and_is_made_anew_when_its_tag_changes() {
     let text = "[[network.interface]]\nname = \"first\"\n[[network.interface]]\nname = \"v\"\nvlan = { parent = \"first\", id = 7 }\n";
     assert_eq!(planned(text, &seen(&[])), []);

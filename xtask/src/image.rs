@@ -30,9 +30,10 @@ const CD: &str = "/dev/sr0";
 
 /// What every way of booting has in common. `no_timer_check`: the kernel waits for
 /// the first timer interrupts by counting its own cycles, and panics when a busy
-/// host lets an emulated timer come late.
-const COMMON: &str = "quiet loglevel=4 panic=10 no_timer_check init=/usr/lib/aios/aios-init \
-                      root=/dev/dm-0 ro rootfstype=squashfs rootwait";
+/// host lets an emulated timer come late. `bonding.max_bonds=0`: the kernel makes no
+/// `bond0` of its own, which would be in the way of the operator's.
+const COMMON: &str = "quiet loglevel=4 panic=10 no_timer_check bonding.max_bonds=0 \
+                      init=/usr/lib/aios/aios-init root=/dev/dm-0 ro rootfstype=squashfs rootwait";
 
 /// `manifest.json`: what was built, to be checked by whoever gets it.
 #[derive(Serialize, Deserialize)]
