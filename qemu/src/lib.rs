@@ -32,4 +32,4 @@ pub mod vm;
 pub use artefacts::Artefacts;
 pub use ctl::Ctl;
 pub use hardware::{Bus, Firmware, Hardware};
-pub use machine::{Boot, Machine, Options, Way};
+pub use machine::{Boot, EmulatorCrashed, Machine, Options, Way};

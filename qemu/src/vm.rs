@@ -1,12 +1,13 @@
 //! The appliance under QEMU.
 
 use std::fs::File;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 
 use crate::arguments;
 use crate::artefacts::Artefacts;
@@ -16,6 +17,9 @@ use crate::qmp::Qmp;
 
 /// How long QEMU may take to open its front panel.
 const PANEL_LIMIT: Duration = Duration::from_secs(10);
+
+/// A failed assertion, a wrong pointer.
+const MISTAKES: [Signal; 3] = [Signal::ABORT, Signal::SEGV, Signal::BUS];
 
 /// A running QEMU; killed when dropped.
 pub struct Vm {
@@ -92,6 +96,16 @@ impl Vm {
     /// QEMU's process.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// The signal that QEMU died of, when that is one of its own mistakes.
+    pub(crate) fn crash(&mut self) -> Result<Option<i32>> {
+        let status = match &mut self.child {
+            Some(child) => child.try_wait()?,
+            None => None,
+        };
+        let signal = status.and_then(|status| status.signal());
+        Ok(signal.filter(|signal| MISTAKES.map(Signal::as_raw).contains(signal)))
     }
 
     /// Is QEMU gone?

@@ -16,7 +16,7 @@ use std::time::Duration;
 use aios_qemu::{Machine, Options, Way};
 use anyhow::ensure;
 use serde_json::{Value, json};
-use support::{POWER_OFF_LIMIT, READY_LIMIT, artefacts, eventually, rows};
+use support::{POWER_OFF_LIMIT, artefacts, eventually, rows};
 
 /// The rows of the table that are so now.
 fn present(machine: &Machine) -> Vec<String> {
@@ -33,8 +33,7 @@ fn safe_mode_has_a_way_in_and_a_way_out_and_no_agents() {
     let folder = tempfile::tempdir().unwrap();
     let mut options = Options::new(Way::Vm, folder.path()).unwrap();
     options.hardware.kernel_words = "aios.safe=1".to_owned();
-    let mut machine = Machine::start(&artefacts(), &options).unwrap();
-    let boot = machine.wait_ready(READY_LIMIT, |_| ()).unwrap();
+    let (mut machine, boot) = support::boot(&artefacts(), &options, |_| ()).unwrap();
     assert!(boot.degraded.contains("safe mode"), "{}", boot.degraded);
 
     let status = machine.ctl().run(&["status"]).unwrap();
@@ -59,8 +58,7 @@ fn safe_mode_has_a_way_in_and_a_way_out_and_no_agents() {
     assert!(machine.wait_power_off(POWER_OFF_LIMIT).unwrap());
 
     options.hardware.kernel_words.clear();
-    let mut machine = Machine::start(&artefacts(), &options).unwrap();
-    let boot = machine.wait_ready(READY_LIMIT, |_| ()).unwrap();
+    let (machine, boot) = support::boot(&artefacts(), &options, |_| ()).unwrap();
     assert_eq!(boot.degraded, "");
     let status = machine.ctl().run(&["status"]).unwrap();
     assert_eq!(
@@ -77,8 +75,7 @@ fn what_a_kernel_said_when_it_panicked_is_there_after_the_reset() {
     options.reboots = true;
     // The NMI button of a server then does what a broken driver would.
     options.hardware.kernel_words = "unknown_nmi_panic panic=1".to_owned();
-    let mut machine = Machine::start(&artefacts(), &options).unwrap();
-    machine.wait_ready(READY_LIMIT, |_| ()).unwrap();
+    let (machine, _) = support::boot(&artefacts(), &options, |_| ()).unwrap();
     let mut panel = machine.panel().unwrap();
     panel.execute("inject-nmi", json!({})).unwrap();
 

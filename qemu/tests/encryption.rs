@@ -192,7 +192,7 @@ fn config(encryption: &str) -> String {
 
 /// A node whose disk is longer than the image, whose configuration asks for this encryption. The
 /// power is cut once while its disk is being made, if that needs no person.
-fn first_boot(encryption: &str, firmware: Firmware, help: impl FnOnce(&Machine)) -> Appliance {
+fn first_boot(encryption: &str, firmware: Firmware, help: impl Fn(&Machine)) -> Appliance {
     let change = |options: &mut Options| {
         options.config = Some(config(encryption));
         options.hardware.tpm = encryption == "tpm2";

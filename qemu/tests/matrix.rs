@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use aios_qemu::{Bus, Firmware, Hardware, Machine, Options, Way};
-use support::{READY_LIMIT, artefacts, is_long};
+use aios_qemu::{Bus, Firmware, Hardware, Options, Way};
+use support::{artefacts, is_long};
 
 /// How the machine is started.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -164,8 +164,7 @@ fn boots(case: &Case) -> anyhow::Result<Duration> {
         ..Hardware::default()
     };
     options.config = (case.net == Net::Static).then(|| STATIC.to_owned());
-    let mut machine = Machine::start(&artefacts(), &options)?;
-    let boot = machine.wait_ready(READY_LIMIT, |_| ())?;
+    let (machine, boot) = support::boot(&artefacts(), &options, |_| ())?;
     anyhow::ensure!(boot.degraded.is_empty(), "degraded: {}", boot.degraded);
     if case.net != Net::Unplugged {
         let status = support::eventually(ANSWER_LIMIT, || machine.ctl().run(&["status"]))?;

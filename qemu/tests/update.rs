@@ -77,8 +77,7 @@ fn a_release_is_installed_into_the_other_slot_and_bad_ones_change_nothing() {
     let mut options = Options::new(Way::Disk, folder.path()).unwrap();
     options.reboots = true;
     options.config = Some("[update]\nhealthy_s = 5\n".to_owned());
-    let mut machine = Machine::start(&artefacts(), &options).unwrap();
-    machine.wait_ready(READY_LIMIT, |_| {}).unwrap();
+    let (machine, _) = support::boot(&artefacts(), &options, |_| ()).unwrap();
     let builder = Builder::new(folder.path());
 
     let first = good(&machine);

@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aios_qemu::{Artefacts, Boot, Machine, Options, Way};
+use aios_qemu::{Artefacts, Boot, EmulatorCrashed, Machine, Options, Way};
 use serde_json::Value;
 
 /// Emulated, on a host that may be busy with other tests.
@@ -79,7 +79,7 @@ impl Appliance {
         way: Way,
         change: impl FnOnce(&mut Options),
         first: impl FnOnce(&Artefacts, &Options),
-        help: impl FnOnce(&Machine),
+        help: impl Fn(&Machine),
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(way, folder.path()).unwrap();
@@ -102,7 +102,7 @@ impl Appliance {
     }
 
     /// The same, with something done on its console before it can be ready.
-    pub fn boot_again_helped(&mut self, help: impl FnOnce(&Machine)) {
+    pub fn boot_again_helped(&mut self, help: impl Fn(&Machine)) {
         let (machine, boot) = start(&self.artefacts, &self.options, help);
         self.machine = machine;
         self.boot = boot;
@@ -145,16 +145,35 @@ impl Appliance {
     }
 }
 
-fn start(artefacts: &Artefacts, options: &Options, help: impl FnOnce(&Machine)) -> (Machine, Boot) {
-    let mut machine = Machine::start(artefacts, options).unwrap();
-    help(&machine);
-    let boot = machine
-        .wait_ready(READY_LIMIT, |phase| {
-            eprintln!("phase {} {} ms", phase.number, phase.done_ms)
-        })
-        .unwrap();
+fn start(artefacts: &Artefacts, options: &Options, help: impl Fn(&Machine)) -> (Machine, Boot) {
+    let (machine, boot) = boot(artefacts, options, help).unwrap();
+    for phase in &boot.phases {
+        eprintln!("phase {} {} ms", phase.number, phase.done_ms);
+    }
     eprintln!("READY after {} ms", boot.ready_ms);
     (machine, boot)
+}
+
+/// Starts a machine and waits until it is ready; once more, from the same disks, when it was not
+/// the appliance that failed.
+pub fn boot(
+    artefacts: &Artefacts,
+    options: &Options,
+    help: impl Fn(&Machine),
+) -> anyhow::Result<(Machine, Boot)> {
+    let attempt = || -> anyhow::Result<(Machine, Boot)> {
+        let mut machine = Machine::start(artefacts, options)?;
+        help(&machine);
+        let boot = machine.wait_ready(READY_LIMIT, |_| ())?;
+        Ok((machine, boot))
+    };
+    match attempt() {
+        Err(error) if error.is::<EmulatorCrashed>() => {
+            eprintln!("{error}");
+            attempt()
+        }
+        outcome => outcome,
+    }
 }
 
 /// A list that is a document itself, or sits in one under `key`.
