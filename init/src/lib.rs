@@ -7,6 +7,7 @@
 //!    PID 1 starts again when it dies.
 //! 2. **PID 1's executable holds PID 1** ([`init`]) and what it runs of itself:
 //!    `unlock` ([`unlock`]) makes or opens an encrypted data partition, before all others;
+//!    `readahead` ([`readahead`]) has the kernel read the models while the boot waits for disks;
 //!    `unit-run` ([`units`]) runs a service that one of Debian's unit files describes;
 //!    `shutdown` ([`shutdown`]) is the last process, in memory: it unmounts everything and
 //!    ends the machine. No gRPC, no async runtime.
@@ -35,6 +36,7 @@ mod network;
 mod pid1;
 mod places;
 mod provision;
+mod readahead;
 mod shutdown;
 mod supervise;
 mod units;
@@ -51,6 +53,7 @@ pub fn init() -> ExitCode {
         Some("shutdown") => shutdown::run(&arguments[1..]),
         // The kernel passes PID 1 whatever it did not understand on its command line.
         _ if std::process::id() == 1 => pid1::run(),
+        Some("readahead") => readahead::run(),
         Some("unlock") => unlock::run(arguments.get(1..).unwrap_or_default()),
         Some("unit-run") => units::run::run(arguments.get(1)),
         _ => usage(

@@ -42,7 +42,7 @@ pub use timeline::NAMES as PHASES;
 
 use crate::conditions::{self, Condition};
 use crate::manifest::{self, Way};
-use crate::{boots, installer, places};
+use crate::{boots, installer, places, readahead};
 use clock::Clock;
 use console::{Console, Severity};
 use supervisor::Supervisor;
@@ -80,6 +80,11 @@ pub fn run() -> std::process::ExitCode {
     console.announce(&timeline::Line::Started(1, begun).to_string());
     for failure in early {
         console.log(Severity::Error, &failure);
+    }
+    if way == Way::Machine
+        && let Err(error) = readahead::begin()
+    {
+        console.log(Severity::Warning, &format!("cannot read ahead: {error}"));
     }
     let mut conditions = prepare::system(way, &console);
     let (mut manifests, mistakes) = manifest::load(&places::etc_dir(), way);
