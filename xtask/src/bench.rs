@@ -165,13 +165,20 @@ fn in_a_container(artefacts: &Artefacts) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
+/// The median of a few first boots. Each is told: a machine that others share is half as fast in
+/// one hour as in the next.
 fn emulated_boot(artefacts: &Artefacts) -> Result<Figure> {
-    let folder = fresh_folder("vm")?;
-    let mut machine = Machine::start(artefacts, &Options::new(Way::Vm, &folder)?)?;
-    let boot = machine.wait_ready(READY_LIMIT, |_| {})?;
+    let mut times = [0; 5];
+    for time in &mut times {
+        let folder = fresh_folder("vm")?;
+        let mut machine = Machine::start(artefacts, &Options::new(Way::Vm, &folder)?)?;
+        *time = machine.wait_ready(READY_LIMIT, |_| {})?.ready_ms;
+        eprintln!("READY in the VM after {time} ms");
+    }
+    times.sort_unstable();
     Ok(Figure {
         name: "kernel start to READY, direct boot, emulated VM".into(),
-        value: boot.ready_ms as f64,
+        value: times[times.len() / 2] as f64,
         unit: "ms".into(),
     })
 }
