@@ -1,4 +1,5 @@
-//! Generates the gRPC code from `aios/v1/*.proto`. Needs `protoc` (Debian: protobuf-compiler).
+//! Generates the gRPC code from `aios/v1/*.proto`. The contracts are compiled in Rust, so that a
+//! machine with only a Rust toolchain can build this: `xtask` needs it before it can install anything.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
@@ -16,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ]
     .map(|name| format!("aios/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=aios/v1");
-    tonic_prost_build::configure().compile_protos(&files, &[".".to_string()])?;
+    let contracts = protox::compile(files, ["."])?;
+    tonic_prost_build::configure().compile_fds(contracts)?;
     Ok(())
 }

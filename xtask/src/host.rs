@@ -18,7 +18,6 @@ pub const BINARIES: &[Need] = &[
     ("cmake", "builds llama.cpp"),
     ("clang", "headers for the bindings of llama.cpp"),
     ("libclang-dev", "generates the bindings of llama.cpp"),
-    ("protobuf-compiler", "reads the gRPC contracts"),
     ("binutils", "strips and checks the executables"),
 ];
 
