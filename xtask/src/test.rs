@@ -13,6 +13,10 @@ const TESTS: &[host::Need] = &[
         "e2fsprogs",
         "mke2fs: makes boot images for the updates' tests",
     ),
+    (
+        "fdisk",
+        "sfdisk: a second opinion on the installer's partition table",
+    ),
     ("openssl", "plays a client without a certificate"),
     ("procps", "kill: ends daemons from outside"),
     ("nftables", "the firewall, in a network namespace"),
