@@ -12,6 +12,7 @@ mod service;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aios_proto::v1::init_server::InitServer;
 use tonic::transport::Server;
@@ -19,6 +20,11 @@ use tonic::transport::Server;
 pub use access::Access;
 pub use link::Link;
 pub use service::InitService;
+
+/// How long requests under way may take after SIGTERM. One of them is often the order to shut
+/// down itself: PID 1 ends control with all others, and the answer has still to be written.
+/// Longer would hold the shutdown up for streams that follow a log.
+const GRACE: Duration = Duration::from_millis(300);
 
 /// Serves until SIGTERM or until PID 1 closes the connection.
 ///
@@ -42,13 +48,24 @@ async fn serve() -> io::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     // Err: nobody waits for it (started by hand).
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
     let serving = Server::builder()
         .add_service(server)
-        .serve_with_incoming(incoming);
-    // Open streams (`logs -f`) do not hold the end up: they just end.
+        .serve_with_incoming_shutdown(incoming, async move {
+            terminate.recv().await;
+            stopping.send(()).ok(); // Err: serving has ended already
+        });
     tokio::select! {
         ended = serving => ended.map_err(io::Error::other),
-        _ = terminate.recv() => Ok(()),
+        () = grace(stopped) => Ok(()),
         () = link.closed() => Err(io::Error::other("PID 1 closed the connection")),
+    }
+}
+
+/// Ready [`GRACE`] after the stop was asked for: open streams (`logs -f`) are cut off then.
+async fn grace(stopped: tokio::sync::oneshot::Receiver<()>) {
+    match stopped.await {
+        Ok(()) => tokio::time::sleep(GRACE).await,
+        Err(_) => std::future::pending().await,
     }
 }
