@@ -25,6 +25,7 @@ use crate::plan::operator::{OperatorModel, Understand};
 use crate::record::Recorder;
 use crate::registry::Registry;
 use crate::sessions;
+use crate::standing::Standing;
 use crate::store::Store;
 use crate::update::Updates;
 
@@ -76,7 +77,8 @@ impl Orchestrator {
             Vec::new()
         });
         let folder = config.lib.join("models");
-        let model = OperatorModel::load(&folder, clients.runtime.clone(), patience);
+        let standing = Standing::new(clients.init.clone());
+        let model = OperatorModel::load(&folder, clients.runtime.clone(), standing, patience);
         let model = match model {
             Ok(model) => Some(Box::new(model) as Box<dyn Understand>),
             Err(error) => {
@@ -121,8 +123,14 @@ impl Orchestrator {
     pub fn start(self) -> Running {
         let limits = self.config.limits;
         let recorder = Recorder::start(self.clients.tools.clone());
-        let registry = Registry::new(self.clients.tools.clone(), self.skills, limits.patience);
         let init = self.clients.init.clone();
+        let standing = Standing::new(init.clone());
+        let registry = Registry::new(
+            self.clients.tools.clone(),
+            standing.clone(),
+            self.skills,
+            limits.patience,
+        );
         let emergency = Emergency::open(emergency::Parts {
             file: self.config.state.join("emergency.toml"),
             shown: self.config.run.join("manual-mode"),
@@ -136,9 +144,14 @@ impl Orchestrator {
             self.config.state.join("ssh-log"),
         );
         let goals = Goals::new(Parts {
-            store: Store::new(self.clients.memory.clone(), limits.patience),
+            store: Store::new(
+                self.clients.memory.clone(),
+                standing.clone(),
+                limits.patience,
+            ),
             planner: Planner::new(registry, init, self.model, limits.patience),
             agents: self.agents.clone(),
+            standing,
             recorder: recorder.clone(),
             emergency: emergency.clone(),
             limits,

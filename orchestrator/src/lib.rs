@@ -9,14 +9,15 @@
 //!    only if every task did, otherwise as failed or cancelled with a reason.
 //! 3. **Nothing runs that the registry's schemas reject**, whoever planned it: a
 //!    known procedure, the operator model, a skill or the operator himself.
-//! 4. **What to do next is decided by pure functions** ([`engine::next`], [`plan::bind`],
+//! 4. **Only an order leads to a change, and done means all of it** ([`guard`]): no level of the
+//!    planner can pass by.
+//! 5. **What to do next is decided by pure functions** ([`engine::next`], [`plan::bind`],
 //!    [`api::roles`]); the effects are in [`goals`], [`agents`] and [`api`].
-//! 5. **Who asks on port 9090 is what the client certificate says**, and every RPC
+//! 6. **Who asks on port 9090 is what the client certificate says**, and every RPC
 //!    has a least role. Whoever is refused is put on record.
-//! 6. What is missing (an agent, the model, the certificates) makes the system
+//! 7. What is missing (an agent, the model, the certificates) makes the system
 //!    degraded, never stuck: it is tried again in the background.
-//!
-//! 7. **While the emergency stop holds nothing is planned and nothing is run** ([`emergency`]).
+//! 8. **While the emergency stop holds nothing is planned and nothing is run** ([`emergency`]).
 //!
 //! What must not live here: anything that touches the system (that is `aios-tools`),
 //! and anything that must last (that is `aios-memory`).
@@ -31,10 +32,12 @@ pub mod emergency;
 pub mod engine;
 pub mod goals;
 pub mod good;
+pub mod guard;
 pub mod plan;
 pub mod record;
 pub mod registry;
 pub mod sessions;
+pub mod standing;
 pub mod store;
 pub mod time;
 pub mod update;

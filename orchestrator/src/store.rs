@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use aios_proto::retry;
 use aios_proto::v1::memory_client::MemoryClient;
 use aios_proto::v1::{Decision, Event, GetGoalRequest, Goal, GoalState, ListGoalsRequest, Task};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
+
+use crate::standing::Standing;
 
 /// Goals read at once when looking back; the memory's newest.
 const LOOK_BACK: u32 = 1000;
@@ -16,28 +17,35 @@ const LOOK_BACK: u32 = 1000;
 #[derive(Clone, Debug)]
 pub struct Store {
     memory: MemoryClient<Channel>,
+    standing: Standing,
     patience: Duration,
 }
 
 /// Calls `$method` until it answers or the patience ends.
 macro_rules! patiently {
     ($self:ident, $method:ident, $message:expr) => {
-        retry::persistently($self.patience, || {
-            let mut memory = $self.memory.clone();
-            let message = $message.clone();
-            async move {
-                let answer = memory.$method(message).await;
-                answer.map(tonic::Response::into_inner)
-            }
-        })
-        .await
+        $self
+            .standing
+            .persistently("memory", $self.patience, || {
+                let mut memory = $self.memory.clone();
+                let message = $message.clone();
+                async move {
+                    let answer = memory.$method(message).await;
+                    answer.map(tonic::Response::into_inner)
+                }
+            })
+            .await
     };
 }
 
 impl Store {
-    /// A store that waits at most `patience` for a memory that is away.
-    pub fn new(memory: MemoryClient<Channel>, patience: Duration) -> Self {
-        Self { memory, patience }
+    /// A store that waits at most `patience` for a memory that restarts, and not for one that is down.
+    pub fn new(memory: MemoryClient<Channel>, standing: Standing, patience: Duration) -> Self {
+        Self {
+            memory,
+            standing,
+            patience,
+        }
     }
 
     /// Writes the goal, without its tasks.

@@ -12,6 +12,7 @@
 //! 6. [`retry`] is how a caller outlives the restart of a daemon; [`kept`] is how a
 //!    daemon's clients do not even notice it.
 //! 7. [`emergency`] is the emergency stop on disk.
+//! 8. [`services`] names those that every part counts on.
 //!
 //! What must not live here: anything that only one part uses.
 
@@ -24,6 +25,7 @@ pub mod kept;
 pub mod logging;
 pub mod manifest;
 pub mod retry;
+pub mod services;
 pub mod socket;
 pub mod unrecorded;
 

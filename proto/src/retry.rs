@@ -31,23 +31,41 @@ pub fn is_transient(status: &Status) -> bool {
 ///
 /// # Errors
 /// The first lasting failure, or the last transient one.
-pub async fn persistently<T, F>(
+pub async fn persistently<T, F>(patience: Duration, attempt: impl FnMut() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    persistently_unless(patience, attempt, || std::future::ready(None)).await
+}
+
+/// As [`persistently`], until `hopeless`, asked after each failure, says why no further try helps.
+///
+/// # Errors
+/// The first lasting failure, what `hopeless` said, or the last transient failure.
+pub async fn persistently_unless<T, F, G>(
     patience: Duration,
     mut attempt: impl FnMut() -> F,
+    mut hopeless: impl FnMut() -> G,
 ) -> Result<T, Status>
 where
     F: Future<Output = Result<T, Status>>,
+    G: Future<Output = Option<Status>>,
 {
     let end = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
     loop {
-        match attempt().await {
-            Err(status) if is_transient(&status) && Instant::now() + pause < end => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
+        let failure = match attempt().await {
+            Err(status) if is_transient(&status) => status,
             outcome => return outcome,
+        };
+        if let Some(why) = hopeless().await {
+            return Err(why);
         }
+        if Instant::now() + pause >= end {
+            return Err(failure);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

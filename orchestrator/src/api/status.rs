@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aios_proto::services::is_core;
 use aios_proto::v1::*;
 
 use super::peer::Peer;
@@ -169,23 +170,28 @@ fn is_well(service: &Service) -> bool {
     matches!(service.state(), ServiceState::Ready | ServiceState::Done)
 }
 
-/// The services that fail. One that the table has no row for says itself what that means.
+/// The services that fail, and core services that are stopped. One that the table has no row for says itself what that means.
 fn faults(services: &[Service]) -> Vec<Condition> {
-    let failing = |service: &&Service| {
-        matches!(
-            service.state(),
-            ServiceState::Backoff | ServiceState::Degraded
-        )
+    let failing = |service: &&Service| match service.state() {
+        ServiceState::Backoff | ServiceState::Degraded => true,
+        ServiceState::Inactive => is_core(&service.name),
+        _ => false,
     };
     let told = |service: &Service| Condition {
         id: match service.name.starts_with("agent-") {
             true => "agents".to_owned(),
             false => service.name.clone(),
         },
-        detail: format!(
-            "service {} fails ({}): {}",
-            service.name, service.last_exit, service.without
-        ),
+        detail: match service.state() {
+            ServiceState::Inactive => format!(
+                "service {} is stopped: {}; aiosctl services start {0}",
+                service.name, service.without
+            ),
+            _ => format!(
+                "service {} fails ({}): {}",
+                service.name, service.last_exit, service.without
+            ),
+        },
     };
     services.iter().filter(failing).map(told).collect()
 }
@@ -256,24 +262,23 @@ mod tests {
 
     #[test]
     fn a_failing_service_is_told_with_what_it_means() {
-        let service = |state: ServiceState| Service {
-            name: "memory".into(),
-            state: state.into(),
-            last_exit: "killed by SIGKILL".into(),
-            without: "goals are refused".into(),
-            ..Service::default()
+        let check = |name: &str, state: ServiceState, expected: Option<&str>| {
+            let told = faults(&[Service {
+                name: name.into(),
+                state: state.into(),
+                last_exit: "killed by SIGKILL".into(),
+                without: "goals are refused".into(),
+                ..Service::default()
+            }]);
+            let told: Vec<&str> = told.iter().map(|one| one.detail.as_str()).collect();
+            assert_eq!(told, expected.as_slice(), "{name} {state:?}");
         };
-        let told = faults(&[
-            service(ServiceState::Ready),
-            service(ServiceState::Degraded),
-            service(ServiceState::Inactive),
-        ]);
-        let detail = "service memory fails (killed by SIGKILL): goals are refused";
-        let expected = Condition {
-            id: "memory".into(),
-            detail: detail.into(),
-        };
-        assert_eq!(told, [expected]);
+        let fails = "service memory fails (killed by SIGKILL): goals are refused";
+        let stopped = "service memory is stopped: goals are refused; aiosctl services start memory";
+        check("memory", ServiceState::Ready, None);
+        check("memory", ServiceState::Degraded, Some(fails));
+        check("memory", ServiceState::Inactive, Some(stopped));
+        check("update", ServiceState::Inactive, None);
     }
 
     #[test]

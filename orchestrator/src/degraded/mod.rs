@@ -155,16 +155,7 @@ mod tests {
     #[test]
     fn the_services_of_the_image_have_rows() {
         let services = concat!(env!("CARGO_MANIFEST_DIR"), "/../image/etc/aios/services");
-        for name in [
-            "control",
-            "keeper",
-            "logger",
-            "memory",
-            "network",
-            "orchestrator",
-            "runtime",
-            "tools",
-        ] {
+        for name in aios_proto::services::CORE {
             assert!(MODES.iter().any(|mode| mode.id == name), "{name}");
             let manifest = std::path::Path::new(services).join(format!("{name}.toml"));
             assert!(manifest.exists(), "{name} is no service any more");

@@ -3,7 +3,8 @@
 
 use aios_proto::v1::{Goal, GoalState, Task, TaskState};
 
-use crate::plan::{Next, Plan};
+use crate::guard::Cleared;
+use crate::plan::Next;
 use crate::time::now_ms;
 
 /// A goal that needs more acts than this is not understood.
@@ -95,14 +96,16 @@ pub fn next(goal: &Goal, interruption: Option<&Interruption>) -> Step {
     }
 }
 
-/// What follows from the planner's word, when all tasks so far succeeded: a further task, or the end.
-pub fn planned(goal: &Goal, plan: &Plan) -> Result<Task, End> {
+/// What follows from a plan that the guard cleared, when all tasks so far succeeded: a further
+/// task, or the end.
+pub fn planned(goal: &Goal, cleared: &Cleared) -> Result<Task, End> {
+    let plan = cleared.plan();
     match &plan.next {
-        Next::Done if goal.tasks.is_empty() => Err(End::Failed {
+        Next::Done { note } if goal.tasks.is_empty() && note.is_empty() => Err(End::Failed {
             reason: "nothing was done for it".into(),
         }),
-        Next::Done => Err(End::Succeeded {
-            answer: answer(goal),
+        Next::Done { note } => Err(End::Succeeded {
+            answer: answer(goal, note),
         }),
         Next::Refuse(reason) => Err(End::Failed {
             reason: format!("{reason}{}", so_far(goal)),
@@ -165,9 +168,10 @@ pub fn is_open(task: &Task) -> bool {
     )
 }
 
-fn answer(goal: &Goal) -> String {
+fn answer(goal: &Goal, note: &str) -> String {
     let summaries = goal.tasks.iter().map(|task| task.summary.as_str());
-    summaries
+    std::iter::once(note)
+        .chain(summaries)
         .filter(|text| !text.is_empty())
         .collect::<Vec<_>>()
         .join("\n")
@@ -194,14 +198,31 @@ fn failure(goal: &Goal, task: &Task) -> String {
 
 /// What was done before it ended badly: it stays done, and can be undone.
 fn so_far(goal: &Goal) -> String {
+    match done_so_far(goal).as_slice() {
+        [] => String::new(),
+        done => format!(" (done before: {})", done.join("; ")),
+    }
+}
+
+/// What was done for the goal, each with the way to take it back where there is one.
+pub fn done_so_far(goal: &Goal) -> Vec<String> {
     let done = goal
         .tasks
         .iter()
         .filter(|task| task.state() == TaskState::Succeeded);
-    let done: Vec<&str> = done.map(|task| task.act.as_str()).collect();
-    match done.as_slice() {
-        [] => String::new(),
-        done => format!(" (done before: {})", done.join(", ")),
+    done.map(told).collect()
+}
+
+fn told(task: &Task) -> String {
+    let what = match task.summary.lines().next() {
+        None | Some("") => task.act.as_str(),
+        Some(summary) => summary,
+    };
+    let reversible = task.executions.iter().filter(|one| one.reversible);
+    let ids: Vec<&str> = reversible.map(|one| one.id.as_str()).collect();
+    match ids.as_slice() {
+        [] => what.to_owned(),
+        ids => format!("{what}, undo with aiosctl undo {}", ids.join(" ")),
     }
 }
 

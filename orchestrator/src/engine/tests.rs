@@ -2,6 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use std::time::Duration;
 
+use crate::plan::Plan;
 use aios_proto::v1::Level;
 
 fn goal(state: GoalState, tasks: &[TaskState]) -> Goal {
@@ -23,15 +24,21 @@ fn goal(state: GoalState, tasks: &[TaskState]) -> Goal {
     }
 }
 
-fn plan(next: Next) -> Plan {
-    Plan {
+fn done() -> Next {
+    Next::Done {
+        note: String::new(),
+    }
+}
+
+fn plan(next: Next) -> Cleared {
+    Cleared::unchecked(Plan {
         next,
         level: Level::Operational,
         confidence: 0.9,
         alternatives: vec![],
         reason: String::new(),
         cost: Duration::ZERO,
-    }
+    })
 }
 
 fn act() -> Next {
@@ -72,7 +79,7 @@ fn the_next_step_follows_from_the_record() {
     assert_eq!(
         failed,
         Step::Finish(End::Failed {
-            reason: "task 2: it failed without saying why (done before: act.0)".into()
+            reason: "task 2: it failed without saying why (done before: value 0)".into()
         })
     );
 }
@@ -113,7 +120,7 @@ fn the_answer_holds_what_the_tasks_returned() {
         &[TaskState::Succeeded, TaskState::Succeeded],
     );
     assert_eq!(
-        planned(&goal, &plan(Next::Done)),
+        planned(&goal, &plan(done())),
         Err(End::Succeeded {
             answer: "value 0\nvalue 1".into()
         })
@@ -122,7 +129,7 @@ fn the_answer_holds_what_the_tasks_returned() {
 
 #[test]
 fn doing_nothing_is_no_success_and_acts_are_limited() {
-    let nothing = planned(&goal(GoalState::Running, &[]), &plan(Next::Done));
+    let nothing = planned(&goal(GoalState::Running, &[]), &plan(done()));
     assert!(matches!(nothing, Err(End::Failed { .. })));
     let full = goal(GoalState::Running, &[TaskState::Succeeded; ACTS_MAX]);
     assert!(matches!(
@@ -136,7 +143,7 @@ fn doing_nothing_is_no_success_and_acts_are_limited() {
     assert_eq!(
         refused,
         Err(End::Failed {
-            reason: "no (done before: act.0)".into()
+            reason: "no (done before: value 0)".into()
         })
     );
 }
@@ -214,7 +221,7 @@ proptest! {
                 },
                 Step::Plan => {
                     let next = match world {
-                        World::Done => Next::Done,
+                        World::Done => done(),
                         World::Refuse => Next::Refuse("no".into()),
                         World::Crash => continue,
                         _ => act(),

@@ -19,6 +19,7 @@ use crate::emergency::Emergency;
 use crate::engine;
 use crate::plan::Planner;
 use crate::record::Recorder;
+use crate::standing::Standing;
 use crate::store::Store;
 use crate::time::now_ms;
 use live::Live;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub planner: Planner,
     /// Who does it.
     pub agents: Arc<Agents>,
+    /// Which services are down.
+    pub standing: Standing,
     /// What goes on record.
     pub recorder: Recorder,
     /// While it holds, no goal is taken or goes on.

@@ -44,6 +44,7 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
     drop(permit);
     goal.updated_ms = now_ms();
     inner.parts.planner.learn(&goal);
+    let mut told = false;
     while let Err(status) = work.write_end(&goal).await {
         tracing::error!(
             "the end of goal {} cannot be written: {}",
@@ -52,6 +53,12 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
         );
         if !retry::is_transient(&status) {
             break; // the memory refuses it, and would again
+        }
+        if !told {
+            // Whoever waits is told now; should this process end before the end is written, the
+            // goal goes on from its last task, by the same call ids.
+            live.set(&goal);
+            told = true;
         }
         tokio::time::sleep(END_RETRY).await;
     }
@@ -116,19 +123,20 @@ impl Work<'_> {
     async fn plan(&mut self, goal: &mut Goal) -> Result<(), Status> {
         let inner = self.inner;
         let copy = goal.clone();
-        let Some(plan) = self
+        let Some(cleared) = self
             .unless_interrupted(inner.parts.planner.next(&copy))
             .await
         else {
             return Ok(());
         };
+        let plan = cleared.plan();
         inner
             .parts
             .store
-            .put_decision(&decision(goal, &plan))
+            .put_decision(&decision(goal, plan))
             .await?;
         goal.level = i32::max(goal.level, plan.level.into());
-        match engine::planned(goal, &plan) {
+        match engine::planned(goal, &cleared) {
             Ok(task) => goal.tasks.push(task),
             Err(end) => engine::finish(goal, end),
         }
@@ -151,7 +159,13 @@ impl Work<'_> {
                     on_behalf_of: goal.submitted_by.clone(),
                     ..request
                 };
-                let execution = inner.parts.agents.execute(&task.agent, &request);
+                let execution = async {
+                    tokio::select! {
+                        outcome = inner.parts.agents.execute(&task.agent, &request) => outcome,
+                        // The agent gives up when its request is dropped: nothing is done later.
+                        why = inner.parts.standing.falls("tools") => Err(Status::unavailable(why)),
+                    }
+                };
                 let Some(outcome) = self.unless_interrupted(execution).await else {
                     return Ok(());
                 };
@@ -247,7 +261,7 @@ fn merged(task: Task, outcome: Result<Task, Status>) -> Task {
 fn decision(goal: &Goal, plan: &Plan) -> Decision {
     let chosen = match &plan.next {
         crate::plan::Next::Act { name, .. } => name.clone(),
-        crate::plan::Next::Done => "done".into(),
+        crate::plan::Next::Done { .. } => "done".into(),
         crate::plan::Next::Refuse(_) => "none".into(),
     };
     let alternative = |(act, confidence): &(String, f64)| Alternative {

@@ -7,7 +7,7 @@ use aios_brain::{Act as Proposed, Proposal};
 use aios_proto::v1::{Goal, Level};
 use serde_json::{Map, Value};
 
-use super::{Next, Plan, arguments, bind};
+use super::{Next, Plan, arguments, bind, done};
 use crate::registry::Catalog;
 
 /// An act of less confidence is not near enough to be named.
@@ -63,7 +63,7 @@ fn judge(
 ) -> (Next, &'static str) {
     let begun = !goal.tasks.is_empty();
     match &proposal.act {
-        Proposed::Done if begun => (Next::Done, "the model sees nothing more to do"),
+        Proposed::Done if begun => (done(), "the model sees nothing more to do"),
         // Not success: what was asked for is not all done.
         Proposed::None | Proposed::Ask if begun => (
             Next::Refuse(beyond(
@@ -110,7 +110,7 @@ fn call(
         }
     };
     if done_before(goal, act, &arguments) {
-        return (Next::Done, "the model repeats what is done");
+        return (done(), "the model repeats what is done");
     }
     match catalog.steps(act, &arguments) {
         Ok(_) => {

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 use tonic::Status;
 use tonic::transport::Channel;
 
+use crate::guard::{self, Cleared, Seen};
 use crate::registry::{Catalog, Registry};
 use operator::Understand;
 use procedures::{Followed, Procedures};
@@ -36,7 +37,10 @@ pub enum Next {
         arguments: Map<String, Value>,
     },
     /// Nothing: all that was asked for is done.
-    Done,
+    Done {
+        /// What to say beside the tasks' values; empty: nothing.
+        note: String,
+    },
     /// It cannot be done, for this reason.
     Refuse(String),
 }
@@ -90,14 +94,47 @@ impl Planner {
     }
 
     /// What to do next for the goal, all of whose tasks succeeded so far.
-    pub async fn next(&self, goal: &Goal) -> Plan {
+    pub async fn next(&self, goal: &Goal) -> Cleared {
         let started = Instant::now();
-        let mut plan = self.decide(goal).await.unwrap_or_else(|status| Plan {
+        let decided = match guard::at_once(goal) {
+            Some(cleared) => return cleared,
+            None => self.decide(goal).await,
+        };
+        let failed = |status: Status| Plan {
             reason: format!("nobody could plan: {}", status.message()),
             ..refused(format!("it cannot be planned now: {}", status.message()))
-        });
+        };
+        let mut plan = decided.unwrap_or_else(failed);
         plan.cost = started.elapsed();
-        plan
+        match self.seen(goal).await {
+            Ok((catalog, services)) => {
+                let seen = Seen {
+                    goal,
+                    catalog: &catalog,
+                    services: &services,
+                };
+                guard::clear(seen, plan)
+            }
+            // Without them no plan can be judged: none is followed.
+            Err(status) => guard::clear(
+                Seen {
+                    goal,
+                    catalog: &Catalog::default(),
+                    services: &[],
+                },
+                failed(status),
+            ),
+        }
+    }
+
+    /// What the guard has to know about the system.
+    async fn seen(&self, goal: &Goal) -> Result<(std::sync::Arc<Catalog>, Vec<String>), Status> {
+        let catalog = self.registry.catalog().await?;
+        let services = match guard::wants_services(goal) {
+            true => self.services().await?,
+            false => Vec::new(),
+        };
+        Ok((catalog, services))
     }
 
     /// The tool calls of a task that was planned before.
@@ -162,10 +199,7 @@ impl Planner {
         let act = match self.procedures().follow(goal) {
             None => return Ok(None),
             Some(Followed::End) => {
-                return Ok(Some(reactive(
-                    Next::Done,
-                    "the known procedure is at its end",
-                )));
+                return Ok(Some(reactive(done(), "the known procedure is at its end")));
             }
             Some(Followed::Next(act)) => act,
         };
@@ -203,6 +237,13 @@ fn reactive(next: Next, reason: &str) -> Plan {
     }
 }
 
+/// Done, with nothing to say beside the tasks' values.
+fn done() -> Next {
+    Next::Done {
+        note: String::new(),
+    }
+}
+
 fn refused(reason: String) -> Plan {
     Plan {
         next: Next::Refuse(reason.clone()),
@@ -217,7 +258,7 @@ fn refused(reason: String) -> Plan {
 /// The one call that the operator named himself.
 fn direct(goal: &Goal, catalog: &Catalog) -> Plan {
     let Some(call) = goal.call.as_ref().filter(|_| goal.tasks.is_empty()) else {
-        return reactive(Next::Done, "the operator's call is made");
+        return reactive(done(), "the operator's call is made");
     };
     let checked = arguments(&call.arguments_json).and_then(|arguments| {
         let steps = catalog.steps(&call.tool, &arguments);

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use aios_brain::{BrainError, Operator, Proposal};
-use aios_proto::retry;
 use aios_proto::v1::EncodeRequest;
 use aios_proto::v1::runtime_client::RuntimeClient;
 use tonic::Status;
 use tonic::transport::Channel;
+
+use crate::standing::Standing;
 
 /// The runtime's name for the model's trunk.
 const MODEL: &str = "operator";
@@ -28,6 +29,7 @@ pub trait Understand: Send + Sync {
 pub struct OperatorModel {
     operator: Operator,
     runtime: RuntimeClient<Channel>,
+    standing: Standing,
     patience: Duration,
 }
 
@@ -39,11 +41,13 @@ impl OperatorModel {
     pub fn load(
         folder: &Path,
         runtime: RuntimeClient<Channel>,
+        standing: Standing,
         patience: Duration,
     ) -> Result<Self, BrainError> {
         Ok(Self {
             operator: Operator::load(folder)?,
             runtime,
+            standing,
             patience,
         })
     }
@@ -62,7 +66,7 @@ impl Understand for OperatorModel {
             .operator
             .encode(goal, history)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let states = retry::persistently(self.patience, || {
+        let states = self.standing.persistently("runtime", self.patience, || {
             let mut runtime = self.runtime.clone();
             let request = EncodeRequest {
                 model: MODEL.to_owned(),

@@ -11,6 +11,8 @@ fn catalog() -> Catalog {
         parameters: parameters::of_schema(
             &json!({"type": "object", "properties": properties, "required": required}).to_string(),
         ),
+        changes: name != "monitor.disk",
+        capabilities: Vec::new(),
     };
     let text = || json!({"type": "string"});
     Catalog::new(
@@ -63,7 +65,7 @@ fn after(act: &str, arguments: Value) -> Goal {
 fn shown(plan: &Plan) -> String {
     match &plan.next {
         Next::Act { name, arguments } => format!("{name} {}", Value::from(arguments.clone())),
-        Next::Done => "done".into(),
+        Next::Done { .. } => "done".into(),
         Next::Refuse(reason) => format!("no: {reason}"),
     }
 }
@@ -174,5 +176,5 @@ fn the_operators_own_call_is_checked_like_any_other_and_made_once() {
         call: Some(ToolCall::default()),
         ..after("monitor.disk", json!({}))
     };
-    assert_eq!(direct(&made, &catalog()).next, Next::Done);
+    assert_eq!(direct(&made, &catalog()).next, done());
 }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aios_brain::skills::Skill;
-use aios_proto::retry;
 use aios_proto::v1::tools_client::ToolsClient;
 use aios_proto::v1::{ListToolsRequest, SkillStep};
 use serde_json::{Map, Value};
@@ -17,6 +16,7 @@ use tonic::transport::Channel;
 use parameters::Parameter;
 
 use crate::plan::live::nearest;
+use crate::standing::Standing;
 
 /// How old the list of tools may be: `aios-tools` may have been restarted with others.
 const FRESH: Duration = Duration::from_secs(60);
@@ -28,6 +28,10 @@ pub struct Tool {
     pub name: String,
     /// In what its arguments consist.
     pub parameters: Vec<Parameter>,
+    /// Does it change anything?
+    pub changes: bool,
+    /// What its caller must hold: `namespace:action:{argument}`.
+    pub capabilities: Vec<String>,
 }
 
 /// All tools and skills at one time.
@@ -99,6 +103,35 @@ impl Catalog {
         }
     }
 
+    /// Does the act change anything? One that is not known might.
+    pub fn changes(&self, act: &str) -> bool {
+        match (self.tools.get(act), self.skills.get(act)) {
+            (Some(tool), _) => tool.changes,
+            (None, Some(skill)) => skill.steps.iter().any(|step| self.changes(&step.tool)),
+            (None, None) => true,
+        }
+    }
+
+    /// What the call changes: the values of the arguments that its capabilities name, but for
+    /// those that are only read.
+    pub fn changed(&self, step: &SkillStep) -> Vec<String> {
+        let Some(tool) = self.tools.get(&step.tool) else {
+            return Vec::new();
+        };
+        let arguments: Value = serde_json::from_str(&step.arguments_json).unwrap_or_default();
+        let names = tool.capabilities.iter().filter_map(|capability| {
+            let (what, argument) = capability.split_once(":{")?;
+            (!what.ends_with(":read")).then(|| argument.trim_end_matches('}'))
+        });
+        names
+            .filter_map(|name| match &arguments[name] {
+                Value::Null => None,
+                Value::String(text) => Some(text.clone()),
+                value => Some(value.to_string()),
+            })
+            .collect()
+    }
+
     fn unknown(&self, act: &str) -> Fault {
         let known: Vec<String> = self
             .tools
@@ -159,6 +192,7 @@ fn step(tool: &str, arguments: &Map<String, Value>) -> SkillStep {
 #[derive(Debug)]
 pub struct Registry {
     tools: ToolsClient<Channel>,
+    standing: Standing,
     skills: Vec<Skill>,
     patience: Duration,
     cached: Mutex<Option<(Instant, Arc<Catalog>)>>,
@@ -166,9 +200,15 @@ pub struct Registry {
 
 impl Registry {
     /// A registry over `aios-tools` and these skills.
-    pub fn new(tools: ToolsClient<Channel>, skills: Vec<Skill>, patience: Duration) -> Self {
+    pub fn new(
+        tools: ToolsClient<Channel>,
+        standing: Standing,
+        skills: Vec<Skill>,
+        patience: Duration,
+    ) -> Self {
         Self {
             tools,
+            standing,
             skills,
             patience,
             cached: Mutex::new(None),
@@ -183,7 +223,7 @@ impl Registry {
         if let Some(catalog) = self.fresh() {
             return Ok(catalog);
         }
-        let list = retry::persistently(self.patience, || {
+        let list = self.standing.persistently("tools", self.patience, || {
             let mut tools = self.tools.clone();
             async move { tools.list_tools(ListToolsRequest {}).await }
         });
@@ -191,6 +231,8 @@ impl Registry {
         let tools = tools.into_iter().map(|tool| Tool {
             parameters: parameters::of_schema(&tool.input_schema_json),
             name: tool.name,
+            changes: tool.mutating,
+            capabilities: tool.capabilities,
         });
         let catalog = Arc::new(Catalog::new(tools, &self.skills));
         *self.cache() = Some((Instant::now(), catalog.clone()));
@@ -222,6 +264,8 @@ mod tests {
         let tool = |name: &str, schema: String| Tool {
             name: name.into(),
             parameters: parameters::of_schema(&schema),
+            changes: true,
+            capabilities: vec!["fs:write:{path}".into()],
         };
         let path = json!({"path": {"type": "string"}});
         let write = json!({"path": {"type": "string"}, "content": {"type": "string"}});

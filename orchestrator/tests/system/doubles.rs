@@ -170,6 +170,12 @@ impl Tools for ToolsDouble {
             input_schema_json: format!(
                 r#"{{"type":"object","properties":{{{properties}}},"required":[{required}]}}"#
             ),
+            mutating: name.starts_with("fs.") || name == "service.restart",
+            capabilities: match name.split_once('.') {
+                Some(("fs", _)) => vec!["fs:write:{path}".into()],
+                Some(("service", _)) => vec!["service:restart:{service}".into()],
+                _ => Vec::new(),
+            },
             ..Tool::default()
         };
         let tools = vec![
@@ -258,6 +264,8 @@ pub struct InitDouble {
     pub started: Arc<Mutex<Vec<String>>>,
     pub stopped: Arc<Mutex<Vec<String>>>,
     pub power: Arc<Mutex<Vec<PowerRequest>>>,
+    /// The service that is stopped.
+    pub down: Arc<Mutex<String>>,
 }
 
 #[tonic::async_trait]
@@ -300,8 +308,17 @@ impl Init for InitDouble {
         sender.send(Ok(line)).await.unwrap();
         Ok(Response::new(ReceiverStream::new(lines)))
     }
-    async fn get_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
-        absent()
+    async fn get_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
+        let name = request.into_inner().name;
+        let state = match *self.down.lock().unwrap() == name {
+            true => ServiceState::Inactive,
+            false => ServiceState::Ready,
+        };
+        Ok(Response::new(Service {
+            name,
+            state: state.into(),
+            ..Service::default()
+        }))
     }
     async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         self.stopped.lock().unwrap().push(request.into_inner().name);

@@ -166,7 +166,10 @@ async fn a_goal_that_is_cancelled_or_late_ends_at_once_with_its_tasks() {
     }
     let goal = process.goals.cancel(&cancelled.id, "CN=bob").await.unwrap();
     assert_eq!(goal.state(), GoalState::Cancelled);
-    assert_eq!(goal.reason, "cancelled by CN=bob (done before: fs.mkdir)");
+    assert_eq!(
+        goal.reason,
+        "cancelled by CN=bob (done before: fs.mkdir {\"path\":\"/srv/a\"})"
+    );
     assert_eq!(goal.tasks[1].state(), TaskState::Cancelled);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let twice = process
@@ -234,4 +237,53 @@ async fn goals_run_side_by_side_and_too_many_are_refused() {
     assert_eq!(refused.code(), Code::ResourceExhausted);
     node.tools.hold.store(false, Ordering::SeqCst);
     assert_eq!(process.ended(&slow.id).await.state(), GoalState::Succeeded);
+}
+
+#[tokio::test]
+async fn while_the_memory_is_stopped_goals_end_with_that_reason_within_seconds() {
+    let node = Node::new().await;
+    let process = node.start();
+    node.tools.hold.store(true, Ordering::SeqCst);
+    let waiting = process.submit("make /srv/a and wait").await;
+    while node.tools.effects.lock().unwrap().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    *node.init.down.lock().unwrap() = "memory".into();
+    node.memory.away.store(true, Ordering::SeqCst);
+    node.tools.hold.store(false, Ordering::SeqCst);
+
+    let started = std::time::Instant::now();
+    let refused = process.goals.submit(Wish {
+        text: "check disk usage".into(),
+        by: "CN=alice".into(),
+        ..Wish::default()
+    });
+    let refused = refused.await.unwrap_err();
+    assert!(
+        refused.message().contains("memory service is stopped"),
+        "{refused}"
+    );
+    let ended = process.ended(&waiting.id).await;
+    assert_eq!(ended.state(), GoalState::Failed);
+    assert!(
+        ended.reason.contains("memory service is stopped"),
+        "{}",
+        ended.reason
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+
+    *node.init.down.lock().unwrap() = String::new();
+    node.memory.away.store(false, Ordering::SeqCst);
+    let stored = || {
+        node.memory
+            .goal(&waiting.id)
+            .is_some_and(|goal| goal.state() == GoalState::Failed)
+    };
+    while !stored() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

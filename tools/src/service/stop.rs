@@ -11,9 +11,6 @@ use crate::tool::{Interrupted, Tool};
 /// See the module.
 pub struct Stop;
 
-/// Without these nobody could start anything again through a goal.
-const NEEDED: [&str; 4] = ["control", "logger", "orchestrator", "tools"];
-
 impl Tool for Stop {
     type Input = Input;
     type Output = Service;
@@ -34,9 +31,10 @@ impl Tool for Stop {
     }
 
     fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {
-        if NEEDED.contains(&input.service.as_str()) {
+        if aios_proto::services::is_core(&input.service) {
             return Err(ToolError::Precondition(format!(
-                "without {} no goal could be carried out any more; it can be restarted instead",
+                "{} is a core service: without it goals cannot be carried out or the node cannot be \
+                 managed; it can be restarted, and stopped with aiosctl services stop {0}",
                 input.service
             )));
         }
@@ -85,19 +83,23 @@ mod tests {
     #[test]
     fn a_service_is_stopped_and_the_loss_named() {
         let init = Init::new();
-        let done = init.call::<Stop>(json!({"service": "memory"})).unwrap();
+        let done = init.call::<Stop>(json!({"service": "cron"})).unwrap();
         assert_eq!(
             done.summary,
-            "memory is stopped; without it: goals are refused"
+            "cron is stopped; without it: goals are refused"
         );
-        assert_eq!(init.state("memory"), "inactive");
+        assert_eq!(init.state("cron"), "inactive");
     }
 
     #[test]
     fn what_goals_need_is_not_stopped() {
         let init = Init::new();
-        let error = init.call::<Stop>(json!({"service": "tools"})).unwrap_err();
-        assert!(matches!(error, ToolError::Precondition(_)), "{error:?}");
-        assert_eq!(init.state("tools"), "ready");
+        for service in ["memory", "tools"] {
+            let error = init
+                .call::<Stop>(json!({ "service": service }))
+                .unwrap_err();
+            assert!(matches!(error, ToolError::Precondition(_)), "{error:?}");
+            assert_eq!(init.state(service), "ready");
+        }
     }
 }

@@ -1,0 +1,240 @@
+//! Is all of a goal done? Pure.
+
+use aios_proto::v1::{Execution, Task, TaskState};
+use aios_reader::{Clause, LeftOut, MentionKind, Mood, Used};
+use serde_json::{Map, Value};
+
+use super::{ASKED, Judge, families, look, services};
+use crate::engine;
+use crate::plan::Next;
+
+impl Judge<'_> {
+    /// The goal's end, or what is still to be done, or why it is not done.
+    pub(super) fn done(&self) -> Next {
+        if !self.reading.orders()
+            && self.asks_about_acts()
+            && let Some((name, arguments)) = look::next(&self.seen, self.reading)
+        {
+            return Next::Act { name, arguments };
+        }
+        let left = self.left_out();
+        if let Some(next) = self.the_same_for_another() {
+            return next;
+        }
+        if left.is_empty() {
+            return Next::Done { note: self.note() };
+        }
+        if !self.reading.orders() && self.only_about_acts() {
+            return self.look_or_say();
+        }
+        self.not_done(&format!("not done: {}", left.join(", ")))
+    }
+
+    /// Is nothing left, not even what is unclear? Then a plan that does not know how to go on has
+    /// been led astray by a ban or by words that are to be written.
+    pub(super) fn is_surely_done(&self) -> bool {
+        let is_open = |clause: &Clause| match clause.mood {
+            Mood::Unclear | Mood::AskAct(_) => true,
+            Mood::AskState => self.used().iter().all(|act| act.changes),
+            _ => false,
+        };
+        !self.seen.goal.tasks.is_empty()
+            && self.reading.orders()
+            && !self.reading.clauses.iter().any(is_open)
+            && self.left_out().is_empty()
+    }
+
+    /// The same act on the one thing that was ordered and not done, instead of one that may not be
+    /// touched: `delete A but not B` with a plan to delete B.
+    pub(super) fn what_was_ordered(
+        &self,
+        name: &str,
+        arguments: &Map<String, Value>,
+    ) -> Option<Map<String, Value>> {
+        let mut all = arguments.iter();
+        let (parameter, _) = all.next().filter(|(_, value)| value.is_string())?;
+        if all.next().is_some() {
+            return None;
+        }
+        let kinds = families(name);
+        let used = self.used();
+        let left = self.reading.left_out(&used);
+        let mut ordered = left.iter().filter_map(|part| match part {
+            LeftOut::Mention(mention) if mention.kind == MentionKind::Path => Some(*mention),
+            _ => None,
+        });
+        let one = ordered.next().filter(|_| ordered.next().is_none())?;
+        let clause = self
+            .reading
+            .clauses
+            .iter()
+            .find(|clause| clause.span.contains(&one.span.start))?;
+        let fits = clause.mood == Mood::Order
+            && clause.families.iter().any(|family| kinds.contains(family));
+        let mut arguments = Map::new();
+        arguments.insert(parameter.clone(), one.value.clone().into());
+        let allowed = fits
+            && self.seen.catalog.steps(name, &arguments).is_ok()
+            && self.objection(name, &arguments).is_none();
+        allowed.then_some(arguments)
+    }
+
+    /// The goal ends without success: what was done, and how to take it back, belongs to it.
+    pub(super) fn not_done(&self, why: &str) -> Next {
+        let done = engine::done_so_far(self.seen.goal);
+        match done.is_empty() {
+            true => Next::Refuse(format!("nothing was done: {why}")),
+            false => Next::Refuse(format!("not all of it was done. {why}")),
+        }
+    }
+
+    pub(super) fn asks_about_acts(&self) -> bool {
+        let asks = |clause: &Clause| matches!(clause.mood, Mood::AskAct(_));
+        self.reading.clauses.iter().any(asks)
+    }
+
+    fn only_about_acts(&self) -> bool {
+        self.reading
+            .clauses
+            .iter()
+            .all(|clause| clause.mood != Mood::AskState)
+    }
+
+    /// What to say beside the answer.
+    fn note(&self) -> String {
+        let asked: Vec<&Clause> = self
+            .reading
+            .clauses
+            .iter()
+            .filter(|clause| matches!(clause.mood, Mood::AskAct(_)))
+            .collect();
+        match (asked.as_slice(), self.reading.orders()) {
+            ([], _) => String::new(),
+            (_, false) => ASKED.to_owned(),
+            ([first, ..], true) => format!(
+                "nothing was done about {:?}: that asks, it orders nothing",
+                self.reading.words(first)
+            ),
+        }
+    }
+
+    /// What was left out, in the operator's words.
+    pub(super) fn left_out(&self) -> Vec<String> {
+        let used = self.used();
+        let mut left: Vec<String> = Vec::new();
+        for part in self.reading.left_out(&used) {
+            left.push(match part {
+                LeftOut::Mention(mention) => match mention.kind {
+                    MentionKind::Path | MentionKind::Url => mention.value.clone(),
+                    _ => format!("{:?}", mention.value),
+                },
+                LeftOut::Clause(clause) => format!("{:?}", self.reading.words(clause)),
+            });
+        }
+        for clause in self
+            .reading
+            .clauses
+            .iter()
+            .filter(|clause| clause.mood == Mood::Order)
+        {
+            let named = services::named(clause, self.reading.words(clause), self.seen.services);
+            let missed = named.into_iter().filter(|name| {
+                !used
+                    .iter()
+                    .any(|act| act.values.iter().any(|value| value == name))
+            });
+            left.extend(missed.map(|name| format!("the service {name}")));
+        }
+        left.dedup();
+        left
+    }
+
+    /// Every call that was made for the goal.
+    fn used(&self) -> Vec<Used> {
+        let made = |execution: &Execution| {
+            let arguments: Value =
+                serde_json::from_str(&execution.arguments_json).unwrap_or_default();
+            let values = arguments
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(_, value)| {
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                });
+            Used {
+                changes: self.seen.catalog.changes(&execution.tool),
+                families: families(&execution.tool).to_vec(),
+                values: values.collect(),
+            }
+        };
+        let tasks = self.seen.goal.tasks.iter();
+        tasks
+            .filter(|task| task.state() == TaskState::Succeeded)
+            .flat_map(|task| &task.executions)
+            .map(made)
+            .collect()
+    }
+
+    /// `delete A and B`: what was done to the one is done to the other, when they stand in one
+    /// clause and the act has no other argument.
+    pub(super) fn the_same_for_another(&self) -> Option<Next> {
+        let used = self.used();
+        let left = self.reading.left_out(&used);
+        let other = left.iter().find_map(|part| match part {
+            LeftOut::Mention(mention) if mention.kind == MentionKind::Path => Some(*mention),
+            _ => None,
+        })?;
+        let clause = self
+            .reading
+            .clauses
+            .iter()
+            .find(|clause| clause.span.contains(&other.span.start))?;
+        let task = self
+            .seen
+            .goal
+            .tasks
+            .iter()
+            .rev()
+            .find(|task| self.is_of(task, clause))?;
+        let (parameter, _) = only_argument(task)?;
+        let mut arguments = Map::new();
+        arguments.insert(parameter, other.value.clone().into());
+        let allowed = self.seen.catalog.steps(&task.act, &arguments).is_ok()
+            && (!self.seen.catalog.changes(&task.act)
+                || self.objection(&task.act, &arguments).is_none());
+        allowed.then(|| Next::Act {
+            name: task.act.clone(),
+            arguments,
+        })
+    }
+
+    /// Is the task's only argument a path of this clause, and all of the clause's verbs its kind?
+    fn is_of(&self, task: &Task, clause: &Clause) -> bool {
+        let Some((_, value)) = only_argument(task) else {
+            return false;
+        };
+        let here = self
+            .reading
+            .mentions_of(clause)
+            .any(|mention| mention.kind == MentionKind::Path && mention.value == value);
+        let kinds = families(&task.act);
+        let fits = match self.seen.catalog.changes(&task.act) {
+            true => clause.families.iter().any(|family| kinds.contains(family)),
+            false => clause.families.is_empty(),
+        };
+        here && fits && task.state() == TaskState::Succeeded
+    }
+}
+
+/// The task's argument, if it has exactly one, and that is a text.
+fn only_argument(task: &Task) -> Option<(String, String)> {
+    let arguments: Value = serde_json::from_str(&task.arguments_json).ok()?;
+    let mut all = arguments.as_object()?.iter();
+    let (name, value) = all.next()?;
+    match all.next() {
+        None => Some((name.clone(), value.as_str()?.to_owned())),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,43 @@
+//! What can be looked at to answer a question about an act. Pure.
+
+use aios_reader::{MentionKind, Mood, Reading};
+use serde_json::{Map, Value};
+
+use super::{Seen, services};
+
+/// The look at a file.
+pub(super) const MARK: &str = "fs.stat";
+
+/// The look at a service.
+const SERVICE: &str = "service.status";
+
+/// The next look that was not taken yet: at each path and service that the goal names.
+pub(super) fn next(seen: &Seen<'_>, reading: &Reading) -> Option<(String, Map<String, Value>)> {
+    let mut looks: Vec<(&str, &str, String)> = Vec::new();
+    for clause in reading
+        .clauses
+        .iter()
+        .filter(|clause| clause.mood != Mood::Ban)
+    {
+        for mention in reading.mentions_of(clause) {
+            if mention.kind == MentionKind::Path {
+                looks.push((MARK, "path", mention.value.clone()));
+            }
+        }
+        for service in services::named(clause, reading.words(clause), seen.services) {
+            looks.push((SERVICE, "service", service));
+        }
+    }
+    let mut looks = looks.into_iter().map(|(tool, parameter, value)| {
+        let mut arguments = Map::new();
+        arguments.insert(parameter.to_owned(), value.into());
+        (tool.to_owned(), arguments)
+    });
+    looks.find(|(tool, arguments)| {
+        let taken = seen.goal.tasks.iter().any(|task| {
+            let known: Option<Map<String, Value>> = serde_json::from_str(&task.arguments_json).ok();
+            task.act == *tool && known.as_ref() == Some(arguments)
+        });
+        !taken && seen.catalog.steps(tool, arguments).is_ok()
+    })
+}

@@ -1,0 +1,284 @@
+//! The guard: what a plan may become, held against what the operator wrote. Pure.
+//!
+//! Every plan, whoever made it, passes here before it becomes a task; a [`Cleared`] plan
+//! cannot be made elsewhere.
+//!
+//! 1. **Only an order leads to a change.** A question about an act is answered with what can be
+//!    looked at, a ban with a word; what a clause forbids, only asks about or takes back is not
+//!    touched ([`aios_reader::Reading::permits`]).
+//! 2. **What was said is what is written**: the content of a writing act is a text of the goal,
+//!    byte for byte ([`texts`]).
+//! 3. **Done means all of it**: a plan that calls a goal done is refused while a path, text,
+//!    number, service or clause of its orders was left out ([`done`]).
+//!
+//! A call that the operator named himself, with its arguments, is an order.
+
+mod done;
+mod look;
+mod services;
+mod texts;
+
+use aios_proto::v1::{Goal, Level};
+use aios_reader::{Change, Family, Mood, Objection, Reading, read};
+use serde_json::{Map, Value};
+
+use crate::plan::{Next, Plan};
+use crate::registry::Catalog;
+
+/// A plan that may become a task, or the end of its goal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cleared(Plan);
+
+impl Cleared {
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.0
+    }
+
+    /// For tests of what follows from a plan.
+    #[cfg(test)]
+    pub(crate) fn unchecked(plan: Plan) -> Self {
+        Self(plan)
+    }
+}
+
+/// Told when nothing was done for a question about an act.
+pub const ASKED: &str = "nothing was done: you asked about it, you did not order it";
+
+/// Told when nothing was done for a ban.
+pub const FORBIDDEN: &str =
+    "nothing was done, as you said; this holds for this goal only, not for later ones";
+
+/// What is known about a goal when a plan for it is judged.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// The goal, with what was done for it.
+    pub goal: &'a Goal,
+    /// What there is to do.
+    pub catalog: &'a Catalog,
+    /// The services that are there.
+    pub services: &'a [String],
+}
+
+/// The end of a goal that needs no plan: one that only forbids.
+pub fn at_once(goal: &Goal) -> Option<Cleared> {
+    if goal.call.is_some() || !goal.tasks.is_empty() {
+        return None;
+    }
+    let reading = read(&goal.text);
+    let bans = reading
+        .clauses
+        .iter()
+        .any(|clause| clause.mood == Mood::Ban);
+    let unclear = reading
+        .clauses
+        .iter()
+        .any(|clause| clause.mood == Mood::Unclear);
+    if !bans || unclear || reading.orders() || reading.asks() {
+        return None;
+    }
+    let note = FORBIDDEN.to_owned();
+    Some(Cleared(unplanned(
+        Next::Done { note },
+        "the goal only forbids",
+    )))
+}
+
+/// The names of services matter for this goal: it may order something about one.
+pub fn wants_services(goal: &Goal) -> bool {
+    goal.call.is_none() && services::are_meant(&read(&goal.text))
+}
+
+/// The plan, or what is done instead of it.
+pub fn clear(seen: Seen<'_>, plan: Plan) -> Cleared {
+    if seen.goal.call.is_some() {
+        return Cleared(plan);
+    }
+    let reading = read(&seen.goal.text);
+    let judge = Judge {
+        seen,
+        reading: &reading,
+    };
+    let next = match plan.next.clone() {
+        Next::Act { name, arguments } => judge.act(name, arguments),
+        Next::Done { .. } => judge.done(),
+        Next::Refuse(reason) => judge.refusal(reason),
+    };
+    Cleared(settled(plan, next))
+}
+
+/// The plan with another end; its record says that the guard changed it.
+fn settled(plan: Plan, next: Next) -> Plan {
+    if next == plan.next {
+        return plan;
+    }
+    Plan {
+        reason: format!("{}; changed by the guard", plan.reason),
+        next,
+        ..plan
+    }
+}
+
+fn unplanned(next: Next, reason: &str) -> Plan {
+    Plan {
+        next,
+        level: Level::Unspecified,
+        confidence: 1.0,
+        alternatives: Vec::new(),
+        reason: reason.to_owned(),
+        cost: std::time::Duration::ZERO,
+    }
+}
+
+struct Judge<'a> {
+    seen: Seen<'a>,
+    reading: &'a Reading,
+}
+
+impl Judge<'_> {
+    fn act(&self, name: String, mut arguments: Map<String, Value>) -> Next {
+        if !self.seen.catalog.changes(&name) {
+            return Next::Act { name, arguments };
+        }
+        if let Err(reason) = texts::settle(self.reading, self.seen.goal, &mut arguments) {
+            return self.not_done(&reason);
+        }
+        match self.objection(&name, &arguments) {
+            None => Next::Act { name, arguments },
+            Some(Objection::NoOrder) => self.not_ordered(&name, &arguments),
+            Some(objection) => match self.what_was_ordered(&name, &arguments) {
+                Some(arguments) => Next::Act { name, arguments },
+                None => self.objected(&name, objection),
+            },
+        }
+    }
+
+    /// What speaks against the act's calls.
+    fn objection(&self, name: &str, arguments: &Map<String, Value>) -> Option<Objection<'_>> {
+        let steps = self.seen.catalog.steps(name, arguments).unwrap_or_default();
+        steps.iter().find_map(|step| {
+            if !self.seen.catalog.changes(&step.tool) {
+                return None;
+            }
+            let change = Change {
+                families: families(&step.tool),
+                changed: &self.seen.catalog.changed(step),
+            };
+            self.reading.permits(&change).err()
+        })
+    }
+
+    /// Nothing is ordered: look instead, or say that nothing was done.
+    fn not_ordered(&self, name: &str, arguments: &Map<String, Value>) -> Next {
+        let is =
+            |mood: fn(&Mood) -> bool| self.reading.clauses.iter().any(|clause| mood(&clause.mood));
+        if is(|mood| matches!(mood, Mood::AskAct(_))) {
+            return self.look_or_say();
+        }
+        let act = shown(name, arguments);
+        if is(|mood| *mood == Mood::Unclear) {
+            return Next::Refuse(format!(
+                "nothing was done: I cannot tell whether this is an order. Shall I do {act}? Then say it as an order"
+            ));
+        }
+        if is(|mood| *mood == Mood::AskState) {
+            return Next::Refuse(format!(
+                "nothing was done: you asked, and I understood only {act}, which would change something"
+            ));
+        }
+        if is(|mood| *mood == Mood::Ban) {
+            return Next::Done {
+                note: FORBIDDEN.to_owned(),
+            };
+        }
+        Next::Refuse(format!(
+            "nothing was done: this tells me something and orders nothing. If you want {act}, say it as an order"
+        ))
+    }
+
+    /// A look at what the question is about that was not taken yet; else the answer.
+    fn look_or_say(&self) -> Next {
+        if let Some((name, arguments)) = look::next(&self.seen, self.reading) {
+            return Next::Act { name, arguments };
+        }
+        match self.seen.goal.tasks.is_empty() {
+            true => Next::Refuse(format!(
+                "{ASKED}, and there is nothing here that I could look at to answer you"
+            )),
+            false => Next::Done {
+                note: ASKED.to_owned(),
+            },
+        }
+    }
+
+    /// Something is ordered, but not this.
+    fn objected(&self, name: &str, objection: Objection<'_>) -> Next {
+        if !self.seen.goal.tasks.is_empty() && self.left_out().is_empty() {
+            return self.done(); // the rest of the goal is done
+        }
+        let why = match objection {
+            Objection::NoOrder => "nothing was ordered".to_owned(),
+            Objection::Forbidden(clause) => format!("you said {:?}", self.reading.words(clause)),
+            Objection::OnlyAsked(clause) => {
+                format!("{:?} is no order to change it", self.reading.words(clause))
+            }
+            Objection::Corrected(clause) => format!(
+                "you took it back with {:?}; say the whole once more as you mean it",
+                self.reading.words(clause)
+            ),
+        };
+        self.not_done(&format!("{name} was not done: {why}"))
+    }
+
+    /// The plan gives up. All that was ordered may be done already; a question about an act can still be answered with a look.
+    fn refusal(&self, reason: String) -> Next {
+        if self.is_surely_done() {
+            return self.done();
+        }
+        if let Some(next) = self.the_same_for_another() {
+            return next;
+        }
+        let only_asked = !self.reading.orders() && self.asks_about_acts();
+        match look::next(&self.seen, self.reading).filter(|_| only_asked) {
+            Some((name, arguments)) => Next::Act { name, arguments },
+            None if only_asked && !self.seen.goal.tasks.is_empty() => Next::Done {
+                note: ASKED.to_owned(),
+            },
+            None => Next::Refuse(reason),
+        }
+    }
+}
+
+fn shown(name: &str, arguments: &Map<String, Value>) -> String {
+    let values: Vec<String> = arguments
+        .values()
+        .map(|value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
+        .collect();
+    format!("{name} {}", values.join(" ")).trim_end().to_owned()
+}
+
+/// What kinds of change a tool may be called.
+fn families(tool: &str) -> &'static [Family] {
+    match tool {
+        "fs.write" => &[Family::Write, Family::Append, Family::Make],
+        "fs.append" => &[Family::Append, Family::Write],
+        "fs.mkdir" => &[Family::Make],
+        "fs.move" => &[Family::Move],
+        "fs.copy" => &[Family::Copy],
+        "fs.symlink" => &[Family::Link, Family::Make],
+        "fs.delete" => &[Family::Delete],
+        "service.start" => &[Family::Start],
+        "service.stop" => &[Family::Stop],
+        "service.restart" => &[Family::Restart],
+        "process.signal" => &[Family::Kill, Family::Stop, Family::Restart],
+        _ => &[Family::Other],
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

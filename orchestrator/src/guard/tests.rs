@@ -1,0 +1,321 @@
+use super::*;
+use crate::registry::{Tool, parameters};
+use aios_proto::v1::{Execution, Level, Task, TaskState};
+use serde_json::json;
+
+fn catalog() -> Catalog {
+    let tool = |name: &str, changes, properties: &[&str], capabilities: &[&str]| {
+        Tool {
+        name: name.into(),
+        parameters: parameters::of_schema(
+            &json!({"type": "object",
+                "properties": properties.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect::<Map<_, _>>(),
+                "required": properties})
+            .to_string(),
+        ),
+        changes,
+        capabilities: capabilities.iter().map(|one| (*one).to_owned()).collect(),
+    }
+    };
+    Catalog::new(
+        [
+            tool("fs.delete", true, &["path"], &["fs:write:{path}"]),
+            tool("fs.write", true, &["path", "content"], &["fs:write:{path}"]),
+            tool(
+                "fs.copy",
+                true,
+                &["source", "destination"],
+                &["fs:read:{source}", "fs:write:{destination}"],
+            ),
+            tool("fs.stat", false, &["path"], &["fs:read:{path}"]),
+            tool("fs.read", false, &["path"], &["fs:read:{path}"]),
+            tool(
+                "service.stop",
+                true,
+                &["service"],
+                &["service:stop:{service}"],
+            ),
+            tool(
+                "service.status",
+                false,
+                &["service"],
+                &["service:read:{service}"],
+            ),
+        ],
+        &[],
+    )
+}
+
+fn act(name: &str, arguments: Value) -> Next {
+    Next::Act {
+        name: name.into(),
+        arguments: arguments.as_object().cloned().unwrap_or_default(),
+    }
+}
+
+fn done() -> Next {
+    Next::Done {
+        note: String::new(),
+    }
+}
+
+/// A goal of these words for which these calls were made.
+fn goal(text: &str, calls: &[(&str, Value)]) -> Goal {
+    let task = |(index, (tool, arguments)): (usize, &(&str, Value))| Task {
+        index: index as u32,
+        act: (*tool).into(),
+        arguments_json: arguments.to_string(),
+        state: TaskState::Succeeded.into(),
+        summary: format!("{tool} was made"),
+        executions: vec![Execution {
+            id: format!("e{index}"),
+            tool: (*tool).into(),
+            arguments_json: arguments.to_string(),
+            reversible: true,
+            ..Execution::default()
+        }],
+        ..Task::default()
+    };
+    Goal {
+        text: text.into(),
+        tasks: calls.iter().enumerate().map(task).collect(),
+        ..Goal::default()
+    }
+}
+
+fn cleared(goal: &Goal, next: Next) -> String {
+    let services = ["memory", "network", "agent-storage"].map(str::to_owned);
+    let plan = unplanned(next, "for a test");
+    let seen = Seen {
+        goal,
+        catalog: &catalog(),
+        services: &services,
+    };
+    match &clear(seen, plan).plan().next {
+        Next::Act { name, arguments } => format!("{name} {}", Value::from(arguments.clone())),
+        Next::Done { note } => format!("done {note}"),
+        Next::Refuse(reason) => format!("no: {reason}"),
+    }
+}
+
+#[test]
+fn only_an_order_leads_to_a_change_and_a_question_to_a_look() {
+    let delete = || act("fs.delete", json!({"path": "/srv/a"}));
+    let check = |text: &str, next: Next, expected: &str| {
+        let found = cleared(&goal(text, &[]), next);
+        assert!(found.starts_with(expected), "{text}: {found}");
+    };
+    let stat = r#"fs.stat {"path":"/srv/a"}"#;
+    check("delete /srv/a", delete(), r#"fs.delete {"path":"/srv/a"}"#);
+    check("could you delete /srv/a?", delete(), "fs.delete");
+    check("is it safe to delete /srv/a?", delete(), stat);
+    check("what would happen if I delete /srv/a", delete(), stat);
+    check("did you delete /srv/a?", delete(), stat);
+    check(
+        "do not delete /srv/a",
+        delete(),
+        "done nothing was done, as you said",
+    );
+    check(
+        "I deleted /srv/a yesterday",
+        delete(),
+        "no: nothing was done: this tells me something",
+    );
+    check(
+        "hmm, /srv/a, delete maybe?",
+        delete(),
+        "no: nothing was done: I cannot tell",
+    );
+    check(
+        "show /srv/a",
+        act("fs.read", json!({"path": "/srv/a"})),
+        "fs.read",
+    );
+    check(
+        "should I stop the memory service?",
+        act("service.stop", json!({"service": "memory"})),
+        r#"service.status {"service":"memory"}"#,
+    );
+    check(
+        "have you ever stopped anything?",
+        act("service.stop", json!({"service": "memory"})),
+        "no: nothing was done: you asked",
+    );
+}
+
+#[test]
+fn what_is_excluded_taken_back_or_only_asked_about_is_not_changed() {
+    let delete = |path: &str| act("fs.delete", json!({ "path": path }));
+    let check = |text: &str, next: Next, expected: &str| {
+        let found = cleared(&goal(text, &[]), next);
+        assert!(found.starts_with(expected), "{text}: {found}");
+    };
+    check(
+        "delete /srv/a but not /srv/b",
+        delete("/srv/a"),
+        "fs.delete",
+    );
+    check(
+        "delete /srv/a but not /srv/b",
+        delete("/srv/b"),
+        r#"fs.delete {"path":"/srv/a"}"#,
+    );
+    check(
+        "delete /srv/a and /srv/c but not /srv/b",
+        delete("/srv/b"),
+        "no: nothing was done: fs.delete was not done: you said",
+    );
+    check(
+        "delete everything in /srv but keep /srv/b",
+        delete("/srv"),
+        "no: nothing was done: fs.delete was not done: you said",
+    );
+    check(
+        "delete /srv/a. Is it safe to delete /srv/b?",
+        delete("/srv/b"),
+        r#"fs.delete {"path":"/srv/a"}"#,
+    );
+    check(
+        "delete /srv/a and /srv/c. Is it safe to delete /srv/b?",
+        delete("/srv/b"),
+        "no: nothing was done: fs.delete was not done: \"Is it safe",
+    );
+    check(
+        "is /srv/a there? then delete it",
+        delete("/srv/a"),
+        "fs.delete",
+    );
+    let copy = |to: &str| act("fs.copy", json!({"source": "/srv/k", "destination": to}));
+    check(
+        "copy /srv/k to /srv/l, no wait, to /srv/m",
+        copy("/srv/l"),
+        "no: nothing was done: fs.copy was not done: you took it back",
+    );
+    check(
+        "copy /srv/k to /srv/l, no wait, to /srv/m",
+        copy("/srv/m"),
+        "fs.copy",
+    );
+    check(
+        "copy /srv/k to /srv/l (scratch that: to /srv/m)",
+        copy("/srv/l"),
+        "no: nothing was done: fs.copy was not done: you took it back",
+    );
+    check(
+        "copy /srv/k to /srv/m and leave /srv/k as it is",
+        copy("/srv/m"),
+        "fs.copy",
+    );
+}
+
+#[test]
+fn done_means_all_of_it() {
+    let delete = |path: &str| ("fs.delete", json!({ "path": path }));
+    let check = |text: &str, calls: &[(&str, Value)], expected: &str| {
+        let found = cleared(&goal(text, calls), done());
+        assert!(found.starts_with(expected), "{text}: {found}");
+    };
+    check("delete /srv/a", &[delete("/srv/a")], "done ");
+    check(
+        "delete /srv/a and /srv/b",
+        &[delete("/srv/a")],
+        r#"fs.delete {"path":"/srv/b"}"#,
+    );
+    check(
+        "delete /srv/a and /srv/b",
+        &[delete("/srv/a"), delete("/srv/b")],
+        "done ",
+    );
+    check(
+        "delete /srv/a but leave /srv/b alone",
+        &[delete("/srv/a")],
+        "done ",
+    );
+    check(
+        "delete /srv/a and copy /srv/b to /srv/c",
+        &[delete("/srv/a")],
+        "no: not all of it was done. not done: /srv/b, /srv/c",
+    );
+    check(
+        "delete /srv/a, then show it",
+        &[delete("/srv/a")],
+        "no: not all of it was done. not done: \"show it\"",
+    );
+    check(
+        "delete /srv/a and restart the network service",
+        &[delete("/srv/a")],
+        "no: not all of it was done. not done: \"restart the network service\", the service network",
+    );
+    let write = ("fs.write", json!({"path": "/srv/a", "content": "x"}));
+    check(
+        "write \"x\" to /srv/a",
+        std::slice::from_ref(&write),
+        "done ",
+    );
+    check(
+        "write \"x\" to /srv/a and \"y\" to /srv/b",
+        &[write],
+        "no: not all of it was done. not done: \"y\", /srv/b",
+    );
+    check(
+        "is it safe to delete /srv/a?",
+        &[("fs.stat", json!({"path": "/srv/a"}))],
+        "done nothing was done: you asked",
+    );
+}
+
+#[test]
+fn a_plan_that_does_not_know_how_to_go_on_ends_well_only_when_nothing_is_left() {
+    let delete = ("fs.delete", json!({"path": "/srv/a"}));
+    let check = |text: &str, expected: &str| {
+        let goal = goal(text, std::slice::from_ref(&delete));
+        let found = cleared(&goal, Next::Refuse("I am not sure".into()));
+        assert_eq!(found, expected, "{text}");
+    };
+    check("delete /srv/a; leave /srv/b alone", "done ");
+    check("delete /srv/a and then fix the roof", "no: I am not sure");
+    check("delete /srv/a and show me /srv/b", "no: I am not sure");
+}
+
+#[test]
+fn a_goal_that_only_forbids_needs_no_plan() {
+    let check =
+        |text: &str, expected| assert_eq!(at_once(&goal(text, &[])).is_some(), expected, "{text}");
+    check("do not delete /srv/a", true);
+    check("never restart the memory service!", true);
+    check(
+        "don't delete anything: I only want to know how big /srv/a is",
+        false,
+    );
+    check("delete /srv/a but not /srv/b", false);
+}
+
+#[test]
+fn a_call_that_the_operator_named_is_an_order() {
+    let goal = Goal {
+        call: Some(Default::default()),
+        ..goal("fs.delete {\"path\":\"/srv/a\"}", &[])
+    };
+    assert_eq!(
+        cleared(&goal, act("fs.delete", json!({"path": "/srv/a"}))),
+        r#"fs.delete {"path":"/srv/a"}"#
+    );
+    assert_eq!(cleared(&goal, done()), "done ");
+}
+
+#[test]
+fn the_guard_says_that_it_changed_a_plan() {
+    let goal = goal("do not delete /srv/a", &[]);
+    let plan = Plan {
+        level: Level::Reactive,
+        ..unplanned(act("fs.delete", json!({"path": "/srv/a"})), "known")
+    };
+    let seen = Seen {
+        goal: &goal,
+        catalog: &catalog(),
+        services: &[],
+    };
+    let cleared = clear(seen, plan);
+    assert_eq!(cleared.plan().reason, "known; changed by the guard");
+    assert_eq!(cleared.plan().level, Level::Reactive);
+}
