@@ -66,6 +66,70 @@ pub const RUN: &[Need] = &[
     ("runc", "runs the appliance as a container"),
 ];
 
+/// Only the tests need these; building and running do not.
+pub const TESTS: &[Need] = &[
+    (
+        "e2fsprogs",
+        "mke2fs: makes boot images for the updates' tests",
+    ),
+    (
+        "fdisk",
+        "sfdisk: a second opinion on the installer's partition table",
+    ),
+    ("mount", "mounts in namespaces of the tests' own"),
+    ("openssl", "plays a client without a certificate"),
+    ("procps", "kill: ends daemons from outside"),
+    ("nftables", "the firewall, in a network namespace"),
+    (
+        "iproute2",
+        "makes network namespaces and cables between them",
+    ),
+    ("dhcpcd-base", "the DHCP client, in a network namespace"),
+    ("dnsmasq-base", "plays the DHCP server and router"),
+    ("swtpm", "plays a TPM 2.0"),
+    ("dropbear-bin", "dbclient: logs in to the appliance by SSH"),
+];
+
+/// Everything that any command may install, by what it is for.
+const ALL: &[(&str, &[Need])] = &[
+    ("executables", BINARIES),
+    ("kernel", KERNEL),
+    ("models", MODELS),
+    ("root file system", ROOTFS),
+    ("disk images", DISK),
+    ("run", RUN),
+    ("test", TESTS),
+];
+
+/// What `cargo xtask needs` can be told.
+#[derive(clap::Args)]
+pub struct NeedsArguments {
+    /// Only what is not installed yet
+    #[arg(long)]
+    missing: bool,
+}
+
+/// Prints the packages that the commands install when they need them: name, what for, why.
+///
+/// # Errors
+/// When this is no Debian.
+pub fn needs(arguments: &NeedsArguments) -> Result<()> {
+    let installed = installed()?;
+    let mut named: Vec<&str> = Vec::new();
+    for (purpose, (package, why)) in ALL
+        .iter()
+        .flat_map(|(purpose, needs)| needs.iter().map(move |need| (purpose, need)))
+    {
+        let there = installed.iter().any(|name| name == package);
+        if named.contains(package) || there && arguments.missing {
+            continue;
+        }
+        named.push(package);
+        println!("{package}\t{purpose}\t{why}");
+    }
+    Ok(())
+}
+
 /// Are we root?
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

@@ -9,6 +9,7 @@
 //!
 //! What must not live here: anything that runs on the appliance.
 
+mod bare;
 mod bench;
 mod binaries;
 mod bundle;
@@ -71,6 +72,10 @@ enum Command {
     Run(run::RunArguments),
     /// Run all checks and tests, as CI does
     Test(test::TestArguments),
+    /// List the Debian packages that the other commands install, and why
+    Needs(host::NeedsArguments),
+    /// Build xtask in a Debian root with build-essential alone (part of test)
+    Bare,
     /// Measure, and print each figure beside its target
     Bench(bench::BenchArguments),
     /// Lead the port on standard input into a container's network (used by run)
@@ -120,6 +125,8 @@ fn run(command: Command) -> Result<bool> {
             print!("{}", keys::public()?);
         }
         Command::Bundle(arguments) => println!("{}", bundle::build(&arguments)?.display()),
+        Command::Needs(arguments) => host::needs(&arguments)?,
+        Command::Bare => bare::check()?,
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Forward { pid } => run::forward(pid)?,
     }

@@ -287,6 +287,22 @@ fn squash(tree: &Path, image: &Path) -> Result<()> {
     exec::run("rootfs: packing", &mut command)
 }
 
+/// A plain Debian root for a test, of root's: the essential packages, apt and `packages`
+/// (comma-separated), without documentation.
+///
+/// # Errors
+/// When the packages cannot be had.
+pub fn plain_debian(what: &str, packages: &str, root: &Path) -> Result<()> {
+    let mut command = host::as_root("mmdebstrap");
+    command.args(["--mode=root", "--variant=apt", "--architectures=amd64"]);
+    command.arg(format!("--include={packages}"));
+    command.arg(format!("--hook-dir={MERGED_USR}"));
+    for path in ["doc", "locale", "man"] {
+        command.arg(format!("--dpkgopt=path-exclude=/usr/share/{path}/*"));
+    }
+    exec::run(what, command.arg(SUITE).arg(root))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,10 @@
 //! A Debian root with the services that init's test runs from their own unit files.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{cache, exec, host, rootfs};
+use crate::{cache, host, rootfs};
 
 /// Raise when this module's steps change what they make.
 const RECIPE: u32 = 1;
@@ -28,15 +27,8 @@ pub fn build() -> Result<Option<PathBuf>> {
         .text("suite", rootfs::SUITE)
         .text("packages", PACKAGES);
     let entry = cache::entry("services", &key, |folder| {
-        let mut command = Command::new("mmdebstrap");
-        command.args(["--mode=root", "--variant=apt", "--architectures=amd64"]);
-        command.arg(format!("--include={PACKAGES}"));
-        command.arg(format!("--hook-dir={}", rootfs::MERGED_USR));
-        for path in ["doc", "locale", "man"] {
-            command.arg(format!("--dpkgopt=path-exclude=/usr/share/{path}/*"));
-        }
-        command.arg(rootfs::SUITE).arg(folder.join("root"));
-        exec::run("services: a root with Debian's services", &mut command)
+        let what = "services: a root with Debian's services";
+        rootfs::plain_debian(what, PACKAGES, &folder.join("root"))
     })?;
     Ok(Some(entry.join("root")))
 }

@@ -5,30 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{exec, host, image, models, paths, promises, services};
-
-/// Only the tests need these; building and running do not.
-const TESTS: &[host::Need] = &[
-    (
-        "e2fsprogs",
-        "mke2fs: makes boot images for the updates' tests",
-    ),
-    (
-        "fdisk",
-        "sfdisk: a second opinion on the installer's partition table",
-    ),
-    ("openssl", "plays a client without a certificate"),
-    ("procps", "kill: ends daemons from outside"),
-    ("nftables", "the firewall, in a network namespace"),
-    (
-        "iproute2",
-        "makes network namespaces and cables between them",
-    ),
-    ("dhcpcd-base", "the DHCP client, in a network namespace"),
-    ("dnsmasq-base", "plays the DHCP server and router"),
-    ("swtpm", "plays a TPM 2.0"),
-    ("dropbear-bin", "dbclient: logs in to the appliance by SSH"),
-];
+use crate::{bare, exec, host, image, models, paths, promises, services};
 
 /// The package whose tests boot machines; run last, when the image is built.
 const MACHINES: &str = "aios-qemu";
@@ -49,7 +26,7 @@ const LONG: &str = "AIOS_LONG_TESTS";
 /// # Errors
 /// At the first step that fails; its output is above.
 pub fn run(arguments: &TestArguments) -> Result<()> {
-    host::ensure(&[host::BINARIES, host::RUN, TESTS])?;
+    host::ensure(&[host::BINARIES, host::RUN, host::TESTS])?;
     ensure_nextest()?;
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
     step(
@@ -71,6 +48,10 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     }
     arguments.tell(&mut tests);
     step("unit and integration tests", tests)?;
+    let start = Instant::now();
+    eprintln!("── a bare machine");
+    bare::check()?;
+    eprintln!("── a bare machine: {} s", start.elapsed().as_secs());
     image::build()?;
     image::installers()?;
     promises::check(arguments.long)?;
