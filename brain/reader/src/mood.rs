@@ -31,7 +31,7 @@ pub enum Form {
     Permission,
     /// Should I, is it wise.
     Advice,
-    /// Was it done, by whom, when.
+    /// Whether, when and by whom an act was done.
     Past,
     /// Why, how, what does it do; can you at all.
     Explanation,

@@ -287,7 +287,7 @@ fn conjunction<'a>(word: &impl Fn(usize) -> &'a str, at: usize) -> Option<(Join,
     }
 }
 
-/// Words that start anew even after `and`.
+/// Words that begin an independent clause even after `and`.
 fn fresh(word: &str) -> bool {
     one_of(
         "please just only now afterwards finally lastly kindly leave keep hands don't do never could would can will",
