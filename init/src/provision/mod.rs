@@ -37,16 +37,16 @@ pub fn run() -> std::process::ExitCode {
         Some((source, text)) => {
             let read = node::parse(&text);
             let install = |node: node::Node| {
+                // Before anything is written: whoever is killed while a slow disk syncs must not
+                // leave a node whose clock is behind every certificate of its operators.
+                catch_up(node.node.issued);
                 if !places.has(&node) {
                     record("node.provisioned", &node.node.name, &given_by(source));
                 }
                 install::install(&places, &node).map(|()| node)
             };
             match read.and_then(install) {
-                Ok(node) => {
-                    catch_up(node.node.issued);
-                    say(&format!("provisioned as {} from {source}", node.node.name));
-                }
+                Ok(node) => say(&format!("provisioned as {} from {source}", node.node.name)),
                 Err(error) => say(&format!("NOT PROVISIONED: {source}: {error}")),
             }
         }
@@ -126,7 +126,13 @@ fn catch_up(issued: u64) {
     }
     let time = nix::sys::time::TimeSpec::from_duration(floor);
     match nix::time::clock_settime(nix::time::ClockId::CLOCK_REALTIME, time) {
-        Ok(()) => say("the clock was behind this node's certificate; moved up"),
+        Ok(()) => {
+            say("the clock was behind this node's certificate; moved up");
+            // The next boot may find no node.toml, and its battery is still empty.
+            if let Err(error) = host::save_time() {
+                say(&format!("cannot save the time: {error}"));
+            }
+        }
         // A container's clock is its host's.
         Err(nix::errno::Errno::EPERM) => {}
         Err(error) => say(&format!("cannot move the clock up: {error}")),
