@@ -74,8 +74,8 @@ enum Command {
     Test(test::TestArguments),
     /// List the Debian packages that the other commands install, and why
     Needs(host::NeedsArguments),
-    /// Build xtask in a Debian root with build-essential alone (part of test)
-    Bare,
+    /// Build xtask in a Debian root with build-essential alone (part of test), or go the whole way
+    Bare(bare::BareArguments),
     /// Measure, and print each figure beside its target
     Bench(bench::BenchArguments),
     /// Lead the port on standard input into a container's network (used by run)
@@ -126,7 +126,7 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Bundle(arguments) => println!("{}", bundle::build(&arguments)?.display()),
         Command::Needs(arguments) => host::needs(&arguments)?,
-        Command::Bare => bare::check()?,
+        Command::Bare(arguments) => bare::run(&arguments)?,
         Command::Bench(arguments) => bench::run(&arguments)?,
         Command::Forward { pid } => run::forward(pid)?,
     }

@@ -292,7 +292,7 @@ fn squash(tree: &Path, image: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When the packages cannot be had.
-pub fn plain_debian(what: &str, packages: &str, root: &Path) -> Result<()> {
+pub fn plain_debian(what: &str, suite: &str, packages: &str, root: &Path) -> Result<()> {
     let mut command = host::as_root("mmdebstrap");
     command.args(["--mode=root", "--variant=apt", "--architectures=amd64"]);
     command.arg(format!("--include={packages}"));
@@ -300,7 +300,7 @@ pub fn plain_debian(what: &str, packages: &str, root: &Path) -> Result<()> {
     for path in ["doc", "locale", "man"] {
         command.arg(format!("--dpkgopt=path-exclude=/usr/share/{path}/*"));
     }
-    exec::run(what, command.arg(SUITE).arg(root))
+    exec::run(what, command.arg(suite).arg(root))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub fn build() -> Result<Option<PathBuf>> {
         .text("packages", PACKAGES);
     let entry = cache::entry("services", &key, |folder| {
         let what = "services: a root with Debian's services";
-        rootfs::plain_debian(what, PACKAGES, &folder.join("root"))
+        rootfs::plain_debian(what, rootfs::SUITE, PACKAGES, &folder.join("root"))
     })?;
     Ok(Some(entry.join("root")))
 }

@@ -57,7 +57,11 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     promises::check(arguments.long)?;
     let mut machines = machine_tests();
     arguments.tell(&mut machines);
-    step("machine tests", machines)
+    step("machine tests", machines)?;
+    if arguments.long {
+        bare::long()?;
+    }
+    Ok(())
 }
 
 impl TestArguments {

@@ -1,8 +1,11 @@
 //! A newcomer's first command: in a Debian root that holds `build-essential` and nothing else,
 //! `xtask` builds and says what it would install.
 //!
-//! The toolchain and the crates are this machine's, lent without a network. CI's own machine has
-//! packages that somebody installed by hand; this root has none.
+//! The toolchain and the crates are the host's, lent without a network. CI's own machine has
+//! packages that somebody installed by hand; this root has none. [`whole`] goes the whole way in
+//! such a root: both commands of the README, to their end.
+
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +20,43 @@ const RECIPE: u32 = 1;
 /// What the README asks for.
 const PACKAGES: &str = "build-essential";
 
+/// What `cargo xtask bare` can be told.
+#[derive(clap::Args)]
+pub struct BareArguments {
+    /// Go the whole way there instead: `cargo xtask run` to an answered goal, then `cargo xtask
+    /// test`, from a clone of the last commit; takes hours and needs a network
+    #[arg(long)]
+    whole: bool,
+    /// The Debian release of the root
+    #[arg(long, value_enum, default_value = "bookworm", requires = "whole")]
+    suite: whole::Suite,
+    /// As a user with sudo instead of root
+    #[arg(long, requires = "whole")]
+    user: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`check`] and [`whole::check`].
+pub fn run(arguments: &BareArguments) -> Result<()> {
+    if arguments.whole {
+        whole::check(arguments.suite, arguments.user)
+    } else {
+        check()
+    }
+}
+
+/// What only `cargo xtask test --long` has time for: both Debian releases, once as root and once
+/// as a user with sudo.
+///
+/// # Errors
+/// As [`whole::check`].
+pub fn long() -> Result<()> {
+    whole::check(whole::Suite::Bookworm, false)?;
+    whole::check(whole::Suite::Trixie, true)
+}
+
 /// Packages that the root must lack, else it proves nothing, and that `xtask` must ask for.
 const LACKED: [&str; 4] = ["clang", "cmake", "qemu-system-x86", "fdisk"];
 
@@ -29,7 +69,7 @@ const NOT_NEEDED: [&str; 2] = ["protobuf-compiler", "build-essential"];
 /// When it does not build there, or its list is not right.
 pub fn check() -> Result<()> {
     host::ensure(&[host::ROOTFS])?;
-    let root = root()?;
+    let root = root(rootfs::SUITE, PACKAGES)?;
     let work = paths::repository().join("target/bare");
     for folder in [
         "build",
@@ -64,13 +104,13 @@ pub fn check() -> Result<()> {
 }
 
 /// A root with nothing but what the README asks for, from the cache or made.
-fn root() -> Result<PathBuf> {
+fn root(suite: &str, packages: &str) -> Result<PathBuf> {
     let key = cache::Key::new(RECIPE)
-        .text("suite", rootfs::SUITE)
-        .text("packages", PACKAGES);
+        .text("suite", suite)
+        .text("packages", packages);
     let entry = cache::entry("bare", &key, |folder| {
-        let what = "bare: a root with build-essential alone";
-        rootfs::plain_debian(what, PACKAGES, &folder.join("root"))
+        let what = format!("bare: a root of {suite} with {packages} alone");
+        rootfs::plain_debian(&what, suite, packages, &folder.join("root"))
     })?;
     Ok(entry.join("root"))
 }
