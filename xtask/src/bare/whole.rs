@@ -40,6 +40,9 @@ const USER: &str = "newcomer";
 /// What the README asks for, and what every installed Debian has that reaches a network.
 const PACKAGES: &str = "build-essential,ca-certificates,git";
 
+/// Where the host's toolchain is seen in the root: whoever builds must be able to reach it.
+const TOOLCHAIN_LENT: &str = "/usr/local/toolchain";
+
 /// The commands, in order. The goal is answered in the virtual machine and in a container.
 const STEPS: [(&str, &str); 3] = [
     (
@@ -173,8 +176,8 @@ impl Place {
             set -eu
             cd "$PLACE"
             mount -t overlay overlay -o "lowerdir=$ROOT,upperdir=$PLACE/upper,workdir=$PLACE/work" root
-            mkdir -p "root$USER_HOME" "root$TOOLCHAIN" root/proc root/sys root/dev root/tmp root/var/tmp
-            mount --bind -o ro "$TOOLCHAIN" "root$TOOLCHAIN"
+            mkdir -p "root$USER_HOME" "root$LENT" root/proc root/sys root/dev root/tmp root/var/tmp
+            mount --bind -o ro "$TOOLCHAIN" "root$LENT"
             mount --bind home "root$USER_HOME"
             mount --bind tmp root/tmp
             mount --bind var-tmp root/var/tmp
@@ -193,19 +196,20 @@ impl Place {
             .arg(format!("ROOT={}", root.display()))
             .arg(format!("PLACE={}", self.folder.display()))
             .arg(format!("TOOLCHAIN={toolchain}"))
+            .arg(format!("LENT={TOOLCHAIN_LENT}"))
             .arg(format!("USER_NAME={}", self.user))
             .arg(format!("USER_HOME={}", self.home))
             .args(["timeout", STEP_LIMIT])
             .args(["unshare", "--mount", "--propagation", "slave"])
             .args(["/bin/sh", "-c", script, "sh"])
-            .args(self.environment(&toolchain))
+            .args(self.environment())
             .args(["/bin/sh", "-c"])
             .arg(format!("cd && cd aios && {line}"));
         Ok(command)
     }
 
     /// What the newcomer's shell has set.
-    fn environment(&self, toolchain: &str) -> Vec<String> {
+    fn environment(&self) -> Vec<String> {
         let mut all = vec![
             format!("HOME={}", self.home),
             format!("USER={}", self.user),
