@@ -215,7 +215,7 @@ impl Place {
             format!("USER={}", self.user),
             "LANG=C.UTF-8".to_owned(),
             format!(
-                "PATH={toolchain}/bin:{}/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                "PATH={TOOLCHAIN_LENT}/bin:{}/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                 self.home
             ),
         ];
