@@ -20,7 +20,7 @@ use crate::emergency::Emergency;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
 use crate::update::Updates;
-use crate::{degraded, engine};
+use crate::{degraded, wire};
 
 /// Goals listed when the client does not say how many, and at most.
 const LISTED: u32 = 50;
@@ -97,11 +97,12 @@ impl ManagementService for Management {
         } = request.into_inner();
         let wish = Wish {
             text,
-            call,
+            call: call.map(wire::call),
             request_id,
             by,
         };
-        self.goals.submit(wish).await.map(Response::new)
+        let goal = self.goals.submit(wish).await?;
+        Ok(Response::new(wire::goal_to_wire(&goal)))
     }
 
     async fn watch_goal(&self, request: Request<GetGoalRequest>) -> Answer<Self::WatchGoalStream> {
@@ -112,10 +113,8 @@ impl ManagementService for Management {
     }
 
     async fn get_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
-        self.goals
-            .get(&request.into_inner().id)
-            .await
-            .map(Response::new)
+        let goal = self.goals.get(&request.into_inner().id).await?;
+        Ok(Response::new(wire::goal_to_wire(&goal)))
     }
 
     async fn list_goals(&self, request: Request<ListGoalsRequest>) -> Answer<ListGoalsResponse> {
@@ -125,7 +124,8 @@ impl ManagementService for Management {
             limit => limit.min(LISTED_MAX),
         };
         let states: Vec<GoalState> = request.states().collect();
-        let mut goals = self.goals.list(limit, &states).await?;
+        let goals = self.goals.list(limit, &states).await?;
+        let mut goals: Vec<Goal> = goals.iter().map(wire::goal_to_wire).collect();
         let tasks = goals.iter_mut().flat_map(|goal| &mut goal.tasks);
         for execution in tasks.flat_map(|task| &mut task.executions) {
             execution.output_json.clear(); // a list of large outputs would not fit; GetGoal has them
@@ -136,7 +136,8 @@ impl ManagementService for Management {
     async fn cancel_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
         let by = Peer::of(&request)?.name();
         let id = request.into_inner().id;
-        self.goals.cancel(&id, &by).await.map(Response::new)
+        let goal = self.goals.cancel(&id, &by).await?;
+        Ok(Response::new(wire::goal_to_wire(&goal)))
     }
 
     async fn list_decisions(
@@ -431,15 +432,15 @@ impl Management {
 /// Sends the goal's changes until it is finished or nobody listens.
 async fn watch(
     goals: Goals,
-    mut goal: Goal,
-    changes: Option<broadcast::Receiver<Goal>>,
+    mut goal: aios_goals::Goal,
+    changes: Option<broadcast::Receiver<aios_goals::Goal>>,
     sender: mpsc::Sender<Result<Goal, Status>>,
 ) {
     let id = goal.id.clone();
     let mut changes = changes;
     loop {
-        let finished = engine::is_finished(&goal);
-        if sender.send(Ok(goal)).await.is_err() || finished {
+        let finished = goal.is_finished();
+        if sender.send(Ok(wire::goal_to_wire(&goal))).await.is_err() || finished {
             return;
         }
         let Some(changes) = &mut changes else { return };
