@@ -57,6 +57,13 @@ pub struct Management {
     pub safe: Option<String>,
 }
 
+/// Has a daemon answer a call, within [`PASSED_ON`].
+macro_rules! pass_on {
+    ($management:ident.$daemon:ident.$method:ident($request:expr)) => {
+        within($management.clients.$daemon.clone().$method($request)).await
+    };
+}
+
 /// What a daemon says, within [`PASSED_ON`].
 async fn within<T>(
     call: impl Future<Output = Result<Response<T>, Status>>,
@@ -144,13 +151,7 @@ impl ManagementService for Management {
         &self,
         request: Request<ListDecisionsRequest>,
     ) -> Answer<ListDecisionsResponse> {
-        within(
-            self.clients
-                .memory
-                .clone()
-                .list_decisions(request.into_inner()),
-        )
-        .await
+        pass_on!(self.memory.list_decisions(request.into_inner()))
     }
 
     async fn list_agents(&self, _: Request<ListAgentsRequest>) -> Answer<ListAgentsResponse> {
@@ -159,57 +160,33 @@ impl ManagementService for Management {
     }
 
     async fn list_tools(&self, request: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
-        within(self.clients.tools.clone().list_tools(request.into_inner())).await
+        pass_on!(self.tools.list_tools(request.into_inner()))
     }
 
     async fn describe_tool(&self, request: Request<DescribeToolRequest>) -> Answer<Tool> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .describe_tool(request.into_inner()),
-        )
-        .await
+        pass_on!(self.tools.describe_tool(request.into_inner()))
     }
 
     async fn list_models(&self, request: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
-        within(
-            self.clients
-                .runtime
-                .clone()
-                .list_models(request.into_inner()),
-        )
-        .await
+        pass_on!(self.runtime.list_models(request.into_inner()))
     }
 
     async fn list_audit(&self, request: Request<ListAuditRequest>) -> Answer<ListAuditResponse> {
-        within(self.clients.tools.clone().list_audit(request.into_inner())).await
+        pass_on!(self.tools.list_audit(request.into_inner()))
     }
 
     async fn verify_audit(
         &self,
         request: Request<VerifyAuditRequest>,
     ) -> Answer<VerifyAuditResponse> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .verify_audit(request.into_inner()),
-        )
-        .await
+        pass_on!(self.tools.verify_audit(request.into_inner()))
     }
 
     async fn export_audit(
         &self,
         request: Request<ExportAuditRequest>,
     ) -> Answer<Self::ExportAuditStream> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .export_audit(request.into_inner()),
-        )
-        .await
+        pass_on!(self.tools.export_audit(request.into_inner()))
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
@@ -218,15 +195,15 @@ impl ManagementService for Management {
             on_behalf_of,
             ..request.into_inner()
         };
-        within(self.clients.tools.clone().undo(request)).await
+        pass_on!(self.tools.undo(request))
     }
 
     async fn logs(&self, request: Request<LogsRequest>) -> Answer<Self::LogsStream> {
-        within(self.clients.init.clone().logs(request.into_inner())).await
+        pass_on!(self.init.logs(request.into_inner()))
     }
 
     async fn get_boot(&self, request: Request<GetBootRequest>) -> Answer<BootTimeline> {
-        within(self.clients.init.clone().get_boot(request.into_inner())).await
+        pass_on!(self.init.get_boot(request.into_inner()))
     }
 
     async fn list_degraded(&self, _: Request<ListDegradedRequest>) -> Answer<ListDegradedResponse> {
@@ -247,30 +224,24 @@ impl ManagementService for Management {
         &self,
         request: Request<ListServicesRequest>,
     ) -> Answer<ListServicesResponse> {
-        within(
-            self.clients
-                .init
-                .clone()
-                .list_services(request.into_inner()),
-        )
-        .await
+        pass_on!(self.init.list_services(request.into_inner()))
     }
 
     async fn start_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         self.not_an_agent_in_manual_mode(request.get_ref())?;
         let request = self.service_order("service.start", request).await?;
-        within(self.clients.init.clone().start_service(request)).await
+        pass_on!(self.init.start_service(request))
     }
 
     async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         let request = self.service_order("service.stop", request).await?;
-        within(self.clients.init.clone().stop_service(request)).await
+        pass_on!(self.init.stop_service(request))
     }
 
     async fn restart_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         self.not_an_agent_in_manual_mode(request.get_ref())?;
         let request = self.service_order("service.restart", request).await?;
-        within(self.clients.init.clone().restart_service(request)).await
+        pass_on!(self.init.restart_service(request))
     }
 
     async fn factory_reset(&self, request: Request<FactoryResetRequest>) -> Answer<PowerResponse> {
@@ -282,7 +253,7 @@ impl ManagementService for Management {
             action: PowerAction::Reboot.into(),
             reason: format!("factory reset, asked for by {by}"),
         };
-        within(self.clients.init.clone().power(reboot)).await
+        pass_on!(self.init.power(reboot))
     }
 
     async fn power(&self, request: Request<PowerRequest>) -> Answer<PowerResponse> {
@@ -291,7 +262,7 @@ impl ManagementService for Management {
         let detail = format!("{}: {}", request.action().as_str_name(), request.reason);
         // A machine whose ledger is broken can still be switched off.
         self.recorder.note("power", &by, &detail, "");
-        within(self.clients.init.clone().power(request)).await
+        pass_on!(self.init.power(request))
     }
 
     async fn get_config(&self, request: Request<GetConfigRequest>) -> Answer<ConfigState> {
