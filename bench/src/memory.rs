@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aios_proto::socket;
 use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::{Goal, GoalState, ListGoalsRequest};
+use aios_proto::v1::{Goal, GoalState, ListGoalsRequest, PutGoalRequest};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinSet;
@@ -57,8 +57,8 @@ pub async fn measure(run: &Path, init: u32) -> Result<Vec<Figure>> {
     ])
 }
 
-fn finished_goal() -> Goal {
-    Goal {
+fn finished_goal() -> PutGoalRequest {
+    let goal = Goal {
         id: uuid::Uuid::now_v7().to_string(),
         text: "a goal of the benchmark".to_owned(),
         state: GoalState::Cancelled.into(),
@@ -66,6 +66,10 @@ fn finished_goal() -> Goal {
         updated_ms: 1,
         finished_ms: 1,
         ..Goal::default()
+    };
+    PutGoalRequest {
+        goal: Some(goal),
+        decisions: Vec::new(),
     }
 }
 

@@ -8,10 +8,8 @@ use tonic::Status;
 #[allow(missing_docs)] // they are named as in the .proto
 pub enum Method {
     PutGoal,
-    PutTask,
     GetGoal,
     ListGoals,
-    AppendDecision,
     ListDecisions,
     AppendEvent,
     ListEvents,
@@ -53,10 +51,8 @@ mod tests {
         use Method as M;
         let methods = [
             M::PutGoal,
-            M::PutTask,
             M::GetGoal,
             M::ListGoals,
-            M::AppendDecision,
             M::ListDecisions,
             M::AppendEvent,
             M::ListEvents,

@@ -22,8 +22,8 @@ const GROUP_MAX: usize = 512;
 
 /// Answers the caller, once it is known whether the commit stands.
 type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
-/// A piece of work.
-type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
+/// A piece of work: done with the connection, or not at all because of an error.
+type Job = Box<dyn FnOnce(Result<&Connection, Error>) -> Reply + Send>;
 
 /// A database that is open.
 pub struct Database {
@@ -51,7 +51,7 @@ impl Database {
         })?;
         let reader = Worker::start(&format!("{name}-read"), move |mut jobs| {
             while let Some(job) = jobs.blocking_recv() {
-                job(&read)(Ok(()));
+                job(Ok(&read))(Ok(()));
             }
         })?;
         Ok(Self {
@@ -122,7 +122,7 @@ impl Worker {
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let outcome = work(connection);
+            let outcome = connection.and_then(work);
             Box::new(move |commit| {
                 // Nobody listens when the caller has gone away.
                 let _ = answer.send(commit.and(outcome));
@@ -183,11 +183,14 @@ fn commit(
     connection: &Connection,
     group: impl Iterator<Item = Job>,
 ) -> (Result<(), Error>, Vec<Reply>) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    let replies = group.map(|job| job(connection)).collect();
-    let outcome = begun
-        .and_then(|()| connection.execute_batch("COMMIT"))
-        .map_err(Error::from);
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        // Outside a transaction each piece would commit by itself, and be told to have failed.
+        let error = Error::from(error);
+        let replies = group.map(|job| job(Err(error.clone()))).collect();
+        return (Err(error), replies);
+    }
+    let replies = group.map(|job| job(Ok(connection))).collect();
+    let outcome = connection.execute_batch("COMMIT").map_err(Error::from);
     if outcome.is_err() && !connection.is_autocommit() {
         // The failed commit is what is told.
         let _ = connection.execute_batch("ROLLBACK");
@@ -279,6 +282,19 @@ mod tests {
         assert!(good.is_ok());
         assert!(matches!(bad, Err(Error::Sqlite(_))));
         assert_eq!(count(&database).await, 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_told_to_have_failed_is_not_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(folder.path());
+        let other = Connection::open(folder.path().join("x.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap(); // nobody else can begin now
+        let refused = database.write(insert(3)).await;
+        assert!(matches!(refused, Err(Error::Sqlite(_))), "{refused:?}");
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(count(&database).await, 0);
+        database.write(insert(3)).await.unwrap();
     }
 
     #[tokio::test]

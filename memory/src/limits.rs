@@ -1,6 +1,6 @@
 //! What is too large or malformed is refused before it is queued.
 
-use aios_proto::v1::{Decision, Event, Goal, RememberRequest, Task};
+use aios_proto::v1::{Decision, Event, Goal, PutGoalRequest, RememberRequest, Task};
 use prost::Message as _;
 
 use crate::error::Error;
@@ -37,20 +37,38 @@ const KIND_MAX: usize = 64;
 /// A reference, in bytes: a path at most.
 const REFERENCE_MAX: usize = 4096;
 
-/// Checks a goal.
+/// Checks a goal, the tasks in it, and the decisions about it.
 ///
 /// # Errors
 /// `Invalid` or `TooLarge`, saying what and how much is allowed.
-pub fn goal(goal: &Goal) -> Result<(), Error> {
-    id("goal id", &goal.id)?;
-    at_most("the goal", goal.encoded_len(), GOAL_MAX)
+pub fn put_goal(request: &PutGoalRequest) -> Result<(), Error> {
+    let none = || Error::Invalid("there is no goal in the request".to_owned());
+    let goal = request.goal.as_ref().ok_or_else(none)?;
+    self::goal(goal)?;
+    goal.tasks.iter().try_for_each(task)?;
+    request.decisions.iter().try_for_each(decision)?;
+    let tasks = goal.tasks.iter().map(|task| &task.goal_id);
+    let decisions = request.decisions.iter().map(|decision| &decision.goal_id);
+    match tasks.chain(decisions).find(|id| **id != goal.id) {
+        None => Ok(()),
+        Some(other) => Err(Error::Invalid(format!(
+            "with goal {} came something about goal {other}",
+            goal.id
+        ))),
+    }
 }
 
-/// Checks a task.
-///
-/// # Errors
-/// As [`goal`].
-pub fn task(task: &Task) -> Result<(), Error> {
+fn goal(goal: &Goal) -> Result<(), Error> {
+    id("goal id", &goal.id)?;
+    let tasks: usize = goal.tasks.iter().map(|task| task.encoded_len()).sum();
+    at_most(
+        "the goal",
+        goal.encoded_len().saturating_sub(tasks),
+        GOAL_MAX,
+    )
+}
+
+fn task(task: &Task) -> Result<(), Error> {
     id("goal id", &task.goal_id)?;
     if task.index >= TASKS_MAX {
         return Err(Error::Invalid(format!(
@@ -65,11 +83,7 @@ pub fn task(task: &Task) -> Result<(), Error> {
     )
 }
 
-/// Checks a decision.
-///
-/// # Errors
-/// As [`goal`].
-pub fn decision(decision: &Decision) -> Result<(), Error> {
+fn decision(decision: &Decision) -> Result<(), Error> {
     id("decision id", &decision.id)?;
     id("goal id", &decision.goal_id)?;
     at_most("the decision", decision.encoded_len(), DECISION_MAX)
@@ -78,7 +92,7 @@ pub fn decision(decision: &Decision) -> Result<(), Error> {
 /// Checks an event.
 ///
 /// # Errors
-/// As [`goal`].
+/// As [`put_goal`].
 pub fn event(event: &Event) -> Result<(), Error> {
     kind(&event.kind)?;
     at_most("the event", event.encoded_len(), EVENT_MAX)
@@ -87,7 +101,7 @@ pub fn event(event: &Event) -> Result<(), Error> {
 /// Checks what shall be remembered.
 ///
 /// # Errors
-/// As [`goal`].
+/// As [`put_goal`].
 pub fn remember(request: &RememberRequest) -> Result<(), Error> {
     kind(&request.kind)?;
     text(&request.text)?;
@@ -97,7 +111,7 @@ pub fn remember(request: &RememberRequest) -> Result<(), Error> {
 /// Checks a text to be embedded.
 ///
 /// # Errors
-/// As [`goal`].
+/// As [`put_goal`].
 pub fn text(text: &str) -> Result<(), Error> {
     if text.trim().is_empty() {
         return Err(Error::Invalid("the text is empty".to_owned()));
@@ -108,7 +122,7 @@ pub fn text(text: &str) -> Result<(), Error> {
 /// Checks the beginning of a goal's id.
 ///
 /// # Errors
-/// As [`goal`].
+/// As [`put_goal`].
 pub fn prefix(prefix: &str) -> Result<(), Error> {
     id("goal id", prefix)?;
     if prefix.len() < PREFIX_MIN {

@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aios_proto::identity::Principal;
 use aios_proto::v1::memory_server::Memory;
 use aios_proto::v1::{
-    Decision, Event, EventLevel, GetGoalRequest, Goal, ListDecisionsRequest, ListDecisionsResponse,
-    ListEventsRequest, ListEventsResponse, ListGoalsRequest, ListGoalsResponse, PutResponse,
-    RecallRequest, RecallResponse, RememberRequest, RememberResponse, Task,
+    Event, EventLevel, GetGoalRequest, Goal, ListDecisionsRequest, ListDecisionsResponse,
+    ListEventsRequest, ListEventsResponse, ListGoalsRequest, ListGoalsResponse, PutGoalRequest,
+    PutResponse, RecallRequest, RecallResponse, RememberRequest, RememberResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -92,14 +92,9 @@ fn put(outcome: Result<(), Error>) -> Answer<PutResponse> {
 
 #[tonic::async_trait]
 impl Memory for Service {
-    async fn put_goal(&self, request: Request<Goal>) -> Answer<PutResponse> {
+    async fn put_goal(&self, request: Request<PutGoalRequest>) -> Answer<PutResponse> {
         caller(&request, Method::PutGoal)?;
         put(self.working.put_goal(request.into_inner()).await)
-    }
-
-    async fn put_task(&self, request: Request<Task>) -> Answer<PutResponse> {
-        caller(&request, Method::PutTask)?;
-        put(self.working.put_task(request.into_inner()).await)
     }
 
     async fn get_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
@@ -115,11 +110,6 @@ impl Memory for Service {
         let limit = limits::list(limit, GOALS.0, GOALS.1);
         let goals = self.working.goals(limit, states).await?;
         Ok(Response::new(ListGoalsResponse { goals }))
-    }
-
-    async fn append_decision(&self, request: Request<Decision>) -> Answer<PutResponse> {
-        caller(&request, Method::AppendDecision)?;
-        put(self.working.put_decision(request.into_inner()).await)
     }
 
     async fn list_decisions(

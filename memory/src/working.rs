@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aios_proto::v1::{Decision, Event, Goal, GoalState, Task};
+use aios_proto::v1::{Decision, Event, Goal, GoalState, PutGoalRequest, Task};
 use prost::Message as _;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 use tokio::sync::Notify;
 
 use crate::database::Database;
@@ -69,34 +69,32 @@ impl Working {
         Ok((working, opened.moved_aside))
     }
 
-    /// Keeps a goal; its tasks are kept by [`Self::put_task`].
+    /// Keeps a goal, the tasks that it holds and the decisions about it, all or nothing. Tasks of
+    /// the goal that it does not hold stay as they are.
     ///
     /// # Errors
-    /// When it is malformed, too large, or the disk refuses.
-    pub async fn put_goal(&self, mut goal: Goal) -> Result<(), Error> {
-        goal.tasks.clear();
-        limits::goal(&goal)?;
+    /// When something is malformed, too large, of another goal, or the disk refuses.
+    pub async fn put_goal(&self, request: PutGoalRequest) -> Result<(), Error> {
+        limits::put_goal(&request)?;
+        let PutGoalRequest { goal, decisions } = request;
+        let mut goal = goal.unwrap_or_default();
+        let tasks = std::mem::take(&mut goal.tasks);
         let prune_now =
             self.goals_put.fetch_add(1, Ordering::Relaxed) % PRUNE_EVERY == PRUNE_EVERY - 1;
         let write = move |connection: &Connection| {
             put_goal(connection, &goal)?;
-            match prune_now {
-                true => prune(connection, GOALS_KEPT, DECISIONS_KEPT),
-                false => Ok(()),
+            for task in &tasks {
+                put_task(connection, task)?;
             }
+            for decision in &decisions {
+                put_decision(connection, decision)?;
+            }
+            if prune_now {
+                prune(connection, GOALS_KEPT, DECISIONS_KEPT)?;
+            }
+            Ok(())
         };
         self.database.write(write).await
-    }
-
-    /// Keeps a task of a goal that is kept.
-    ///
-    /// # Errors
-    /// As [`Self::put_goal`]; `NotFound` when there is no such goal.
-    pub async fn put_task(&self, task: Task) -> Result<(), Error> {
-        limits::task(&task)?;
-        self.database
-            .write(move |connection| put_task(connection, &task))
-            .await
     }
 
     /// The goal with its tasks whose id is this or begins so.
@@ -119,25 +117,6 @@ impl Working {
         self.database
             .read(move |connection| list_goals(connection, limit, &states))
             .await
-    }
-
-    /// Keeps a decision.
-    ///
-    /// # Errors
-    /// As [`Self::put_goal`].
-    pub async fn put_decision(&self, decision: Decision) -> Result<(), Error> {
-        limits::decision(&decision)?;
-        let write = move |connection: &Connection| {
-            let Decision { id, goal_id, .. } = &decision;
-            connection
-                .prepare_cached(
-                    "INSERT INTO decisions (id, goal_id, message) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (id) DO UPDATE SET goal_id = ?2, message = ?3",
-                )?
-                .execute(params![id, goal_id, decision.encode_to_vec()])?;
-            Ok(())
-        };
-        self.database.write(write).await
     }
 
     /// Decisions about a goal (empty: about all), the newest first.
@@ -205,15 +184,12 @@ fn put_goal(connection: &Connection, goal: &Goal) -> Result<(), Error> {
 
 fn put_task(connection: &Connection, task: &Task) -> Result<(), Error> {
     let message = task.encode_to_vec();
-    let others: Option<usize> = connection
+    let others: usize = connection
         .prepare_cached(
-            "SELECT coalesce(sum(length(tasks.message)), 0)
-             FROM goals LEFT JOIN tasks ON tasks.goal_id = goals.id AND tasks.number <> ?2
-             WHERE goals.id = ?1 GROUP BY goals.id",
+            "SELECT coalesce(sum(length(message)), 0) FROM tasks
+             WHERE goal_id = ?1 AND number <> ?2",
         )?
-        .query_row(params![task.goal_id, task.index], |row| row.get(0))
-        .optional()?;
-    let others = others.ok_or_else(|| no_goal(&task.goal_id))?;
+        .query_row(params![task.goal_id, task.index], |row| row.get(0))?;
     let most = limits::GOAL_WITH_TASKS_MAX - limits::GOAL_MAX;
     if others + message.len() > most {
         return Err(Error::TooLarge(format!(
@@ -228,6 +204,17 @@ fn put_task(connection: &Connection, task: &Task) -> Result<(), Error> {
              ON CONFLICT (goal_id, number) DO UPDATE SET message = ?3",
         )?
         .execute(params![task.goal_id, task.index, message])?;
+    Ok(())
+}
+
+fn put_decision(connection: &Connection, decision: &Decision) -> Result<(), Error> {
+    let Decision { id, goal_id, .. } = decision;
+    connection
+        .prepare_cached(
+            "INSERT INTO decisions (id, goal_id, message) VALUES (?1, ?2, ?3)
+             ON CONFLICT (id) DO UPDATE SET goal_id = ?2, message = ?3",
+        )?
+        .execute(params![id, goal_id, decision.encode_to_vec()])?;
     Ok(())
 }
 

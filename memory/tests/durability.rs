@@ -10,7 +10,7 @@ use aios_proto::socket;
 use aios_proto::v1::memory_client::MemoryClient;
 use aios_proto::v1::{
     Decision, Event, EventLevel, GetGoalRequest, Goal, ListDecisionsRequest, ListEventsRequest,
-    ListGoalsRequest, RememberRequest, Task,
+    ListGoalsRequest, PutGoalRequest, RememberRequest, Task,
 };
 use tokio::net::UnixDatagram;
 use tonic::transport::Channel;
@@ -76,6 +76,13 @@ fn goal(number: usize) -> Goal {
     }
 }
 
+fn put(number: usize) -> PutGoalRequest {
+    PutGoalRequest {
+        goal: Some(goal(number)),
+        decisions: Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -85,20 +92,21 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
             let mut client = client.clone();
             tokio::spawn(async move {
                 for number in (0..25).map(|number| writer * 25 + number) {
-                    client.put_goal(goal(number)).await.unwrap();
                     let goal_id = goal(number).id;
                     let task = Task {
                         goal_id: goal_id.clone(),
                         index: 1,
                         ..Default::default()
                     };
-                    client.put_task(task).await.unwrap();
                     let decision = Decision {
                         id: goal_id.clone(),
                         goal_id,
                         ..Default::default()
                     };
-                    client.append_decision(decision).await.unwrap();
+                    let mut request = put(number);
+                    request.decisions.push(decision);
+                    request.goal.as_mut().unwrap().tasks.push(task);
+                    client.put_goal(request).await.unwrap();
                 }
             })
         })
@@ -164,7 +172,7 @@ async fn killed_in_the_middle_of_writing_it_has_what_was_acknowledged() {
     let mut writer = client.clone();
     let writing = tokio::spawn(async move {
         let mut acknowledged = 0;
-        while writer.put_goal(goal(acknowledged)).await.is_ok() {
+        while writer.put_goal(put(acknowledged)).await.is_ok() {
             acknowledged += 1;
         }
         acknowledged
@@ -190,7 +198,7 @@ async fn killed_in_the_middle_of_writing_it_has_what_was_acknowledged() {
 async fn told_to_stop_it_ends_well_and_soon_with_clients_connected() {
     let folder = tempfile::tempdir().unwrap();
     let (mut child, mut client) = start(folder.path()).await;
-    client.put_goal(goal(1)).await.unwrap();
+    client.put_goal(put(1)).await.unwrap();
     let pid = child.id().to_string();
     assert!(
         Command::new("kill")
@@ -220,7 +228,7 @@ async fn a_damaged_database_is_an_event_and_not_a_crash() {
         .unwrap()
         .into_inner();
     assert_eq!(events.events[0].kind, "memory.database_damaged");
-    client.put_goal(goal(1)).await.unwrap();
+    client.put_goal(put(1)).await.unwrap();
     let aside = std::fs::read_dir(memory).unwrap().flatten();
     let aside = aside.filter(|file| file.file_name().to_string_lossy().contains("damaged-"));
     assert_eq!(aside.count(), 1);
@@ -241,7 +249,7 @@ async fn throughput() {
                 let mut client = client.clone();
                 tokio::spawn(async move {
                     for number in 0..200 {
-                        client.put_goal(goal(writer * 200 + number)).await.unwrap();
+                        client.put_goal(put(writer * 200 + number)).await.unwrap();
                     }
                 })
             })

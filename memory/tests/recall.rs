@@ -192,12 +192,7 @@ async fn an_agent_may_report_and_nothing_else_and_cannot_forge_its_name() {
         ..Default::default()
     };
     memory.append_event(event).await.unwrap();
-    let refused = memory
-        .put_goal(Goal {
-            id: "goal-1".into(),
-            ..Default::default()
-        })
-        .await;
+    let refused = memory.put_goal(PutGoalRequest::default()).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert!(

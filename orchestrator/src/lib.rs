@@ -11,7 +11,7 @@
 //!    known procedure, the operator model, a skill or the operator himself.
 //! 4. **Only an order leads to a change, and done means all of it** ([`guard`]): no level of the
 //!    planner can pass by.
-//! 5. **What to do next is decided by pure functions** ([`engine::next`], [`plan::bind`],
+//! 5. **What to do next is decided by pure functions** ([`aios_goals::engine::next`], [`plan::bind`],
 //!    [`api::roles`]); the effects are in [`goals`], [`agents`] and [`api`].
 //! 6. **Who asks on port 9090 is what the client certificate says**, and every RPC
 //!    has a least role. Whoever is refused is put on record.
@@ -29,7 +29,7 @@ pub mod clients;
 pub mod config;
 pub mod degraded;
 pub mod emergency;
-pub mod engine;
+
 pub mod goals;
 pub mod good;
 pub mod guard;
@@ -41,6 +41,7 @@ pub mod standing;
 pub mod store;
 pub mod time;
 pub mod update;
+pub mod wire;
 
 use std::process::ExitCode;
 

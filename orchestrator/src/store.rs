@@ -1,14 +1,19 @@
 //! The memory, as the goal engine uses it: every write has reached the disk when
 //! it returns, and a memory that restarts is waited for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aios_goals::Goal;
 use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::{Decision, Event, GetGoalRequest, Goal, GoalState, ListGoalsRequest, Task};
+use aios_proto::v1::{
+    self, Decision, Event, GetGoalRequest, GoalState, ListGoalsRequest, PutGoalRequest,
+};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::standing::Standing;
+use crate::wire;
 
 /// Goals read at once when looking back; the memory's newest.
 const LOOK_BACK: u32 = 1000;
@@ -48,32 +53,25 @@ impl Store {
         }
     }
 
-    /// Writes the goal, without its tasks.
+    /// Writes the goal with those of its tasks whose index is `changed`, and these decisions, all
+    /// or nothing.
     ///
     /// # Errors
     /// The memory's refusal, or its absence.
-    pub async fn put_goal(&self, goal: &Goal) -> Result<(), Status> {
-        let goal = Goal {
-            tasks: Vec::new(),
-            ..goal.clone()
+    pub async fn put(
+        &self,
+        goal: &Goal,
+        changed: &BTreeSet<usize>,
+        decisions: &[Decision],
+    ) -> Result<(), Status> {
+        let mut record = wire::goal_to_wire(goal);
+        let is_changed = |task: &v1::Task| changed.contains(&(task.index as usize));
+        record.tasks.retain(is_changed);
+        let request = PutGoalRequest {
+            goal: Some(record),
+            decisions: decisions.to_vec(),
         };
-        patiently!(self, put_goal, goal).map(drop)
-    }
-
-    /// Writes the task.
-    ///
-    /// # Errors
-    /// The memory's refusal, or its absence.
-    pub async fn put_task(&self, task: &Task) -> Result<(), Status> {
-        patiently!(self, put_task, task).map(drop)
-    }
-
-    /// Writes why something is done.
-    ///
-    /// # Errors
-    /// The memory's refusal, or its absence.
-    pub async fn put_decision(&self, decision: &Decision) -> Result<(), Status> {
-        patiently!(self, append_decision, decision).map(drop)
+        patiently!(self, put_goal, request).map(drop)
     }
 
     /// The goal with its tasks, if there is one with this id or id prefix.
@@ -83,7 +81,7 @@ impl Store {
     pub async fn goal(&self, id: &str) -> Result<Option<Goal>, Status> {
         let request = GetGoalRequest { id: id.to_owned() };
         match patiently!(self, get_goal, request) {
-            Ok(goal) => Ok(Some(goal)),
+            Ok(record) => Ok(Some(wire::goal(record))),
             Err(status) if status.code() == Code::NotFound => Ok(None),
             Err(status) => Err(status),
         }
@@ -102,7 +100,8 @@ impl Store {
             limit: limit.unwrap_or(LOOK_BACK),
             states: states.iter().map(|state| i32::from(*state)).collect(),
         };
-        patiently!(self, list_goals, request).map(|answer| answer.goals)
+        let records = patiently!(self, list_goals, request)?.goals;
+        Ok(records.into_iter().map(wire::goal).collect())
     }
 
     /// Puts an event into the memory's ring; when it cannot, the log has it.

@@ -21,6 +21,20 @@ fn goal(id: &str, created_ms: i64, state: GoalState) -> Goal {
     }
 }
 
+/// The goal alone, as a request.
+fn alone(goal: Goal) -> PutGoalRequest {
+    PutGoalRequest {
+        goal: Some(goal),
+        decisions: Vec::new(),
+    }
+}
+
+/// The same, with this task.
+fn with_task(goal: Goal, task: Task) -> PutGoalRequest {
+    let tasks = vec![task];
+    alone(Goal { tasks, ..goal })
+}
+
 fn ids(goals: &[Goal]) -> Vec<&str> {
     goals.iter().map(|goal| goal.id.as_str()).collect()
 }
@@ -31,7 +45,7 @@ async fn a_goal_is_found_by_a_unique_prefix_and_by_no_other() {
     let working = working(&folder);
     for id in ["aaaaaa1", "aaaaaa2", "aaaaaa2-b", "bbbbbb-1"] {
         working
-            .put_goal(goal(id, 0, GoalState::Pending))
+            .put_goal(alone(goal(id, 0, GoalState::Pending)))
             .await
             .unwrap();
     }
@@ -57,14 +71,19 @@ async fn goals_are_listed_newest_first_by_state_with_their_tasks() {
         ("new-pending", 3, GoalState::Pending),
         ("mid-failed", 2, GoalState::Failed),
     ] {
-        working.put_goal(goal(id, time, state)).await.unwrap();
+        working
+            .put_goal(alone(goal(id, time, state)))
+            .await
+            .unwrap();
     }
     let task = Task {
         goal_id: "mid-failed".into(),
         act: "fs.read".into(),
         ..Default::default()
     };
-    working.put_task(task.clone()).await.unwrap();
+    let failed = goal("mid-failed", 2, GoalState::Failed);
+    let request = with_task(failed, task.clone());
+    working.put_goal(request).await.unwrap();
     let all = working.goals(10, vec![]).await.unwrap();
     assert_eq!(ids(&all), ["new-pending", "mid-failed", "old-failed"]);
     assert_eq!(all[1].tasks, [task]);
@@ -77,7 +96,7 @@ async fn goals_are_listed_newest_first_by_state_with_their_tasks() {
 }
 
 #[tokio::test]
-async fn a_task_needs_its_goal_and_all_tasks_fit_one_message() {
+async fn a_task_belongs_to_its_goal_and_all_tasks_fit_one_message() {
     let folder = tempfile::tempdir().unwrap();
     let working = working(&folder);
     let task = |index, bytes: usize| Task {
@@ -89,22 +108,26 @@ async fn a_task_needs_its_goal_and_all_tasks_fit_one_message() {
         }],
         ..Default::default()
     };
-    assert!(matches!(
-        working.put_task(task(0, 1)).await,
-        Err(Error::NotFound(_))
-    ));
-    working
-        .put_goal(goal("goal-1", 1, GoalState::Running))
-        .await
-        .unwrap();
-    working.put_task(task(0, 3_000_000)).await.unwrap();
-    working.put_task(task(0, 3_000_000)).await.unwrap();
-    assert!(matches!(
-        working.put_task(task(1, 1_000_000)).await,
-        Err(Error::TooLarge(_))
-    ));
+    let of = |id: &str, task| with_task(goal(id, 1, GoalState::Running), task);
+    let of_another = working.put_goal(of("goal-2", task(0, 1))).await;
+    assert!(matches!(of_another, Err(Error::Invalid(_))));
+    for _ in 0..2 {
+        working
+            .put_goal(of("goal-1", task(0, 3_000_000)))
+            .await
+            .unwrap();
+    }
+    let changed = Goal {
+        answer: "changed".into(),
+        ..goal("goal-1", 1, GoalState::Succeeded)
+    };
+    let too_much = working
+        .put_goal(with_task(changed, task(1, 1_000_000)))
+        .await;
+    assert!(matches!(too_much, Err(Error::TooLarge(_))));
     let whole = working.goal("goal-1".to_owned()).await.unwrap();
     assert_eq!(whole.tasks.len(), 1);
+    assert_eq!(whole.answer, "", "all or nothing");
     assert!(whole.encoded_len() < aios_proto::socket::MESSAGE_MAX);
 }
 
@@ -117,7 +140,7 @@ async fn a_list_that_would_not_fit_a_message_is_cut_at_the_oldest() {
             answer: "x".repeat(250_000),
             ..goal(&format!("goal-{number:02}"), number, GoalState::Succeeded)
         };
-        working.put_goal(big).await.unwrap();
+        working.put_goal(alone(big)).await.unwrap();
     }
     let listed = working.goals(100, vec![]).await.unwrap();
     assert_eq!(listed[0].id, "goal-19");
@@ -135,7 +158,11 @@ async fn decisions_and_events_survive_a_restart() {
             goal_id: "goal-1".into(),
             ..Default::default()
         };
-        first.put_decision(decision).await.unwrap();
+        let request = PutGoalRequest {
+            decisions: vec![decision],
+            ..alone(goal("goal-1", 0, GoalState::Running))
+        };
+        first.put_goal(request).await.unwrap();
         first
             .put_event(Event {
                 time_ms: number,
@@ -178,13 +205,13 @@ async fn only_the_oldest_finished_goals_are_forgotten_and_never_one_that_goes_on
         ("goal-c", 3, GoalState::Succeeded),
         ("goal-d", 4, GoalState::Cancelled),
     ] {
-        working.put_goal(goal(id, time, state)).await.unwrap();
         let goal_id = id.to_owned();
         let task = Task {
             goal_id,
             ..Default::default()
         };
-        working.put_task(task).await.unwrap();
+        let request = with_task(goal(id, time, state), task);
+        working.put_goal(request).await.unwrap();
     }
     let forget = |connection: &Connection| prune(connection, 2, 10);
     working.database.write(forget).await.unwrap();
@@ -197,43 +224,37 @@ async fn only_the_oldest_finished_goals_are_forgotten_and_never_one_that_goes_on
     assert_eq!(tasks, 3, "its tasks go with it");
 }
 
-#[derive(Clone, Debug)]
-enum Step {
-    Goal(Goal),
-    Task(Task),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let id = (0..3_u8).prop_map(|number| format!("goal-{number}"));
-    let goal = (id.clone(), ".{0,20}", 0..4_i64, 1..6_i32).prop_map(|(id, text, time, state)| {
-        let tasks = vec![Task::default()]; // never kept through PutGoal
-        Step::Goal(Goal {
-            id,
+fn step() -> impl Strategy<Value = Goal> {
+    let task = (0..3_u32, ".{0,20}", 0..2_usize).prop_map(|(index, summary, count)| {
+        let execution = Execution {
+            output_json: summary.clone(),
+            ..Default::default()
+        };
+        Task {
+            index,
+            summary,
+            executions: vec![execution; count],
+            state: TaskState::Running.into(),
+            ..Default::default()
+        }
+    });
+    let tasks = prop::collection::vec(task, 0..3);
+    let goal = (0..3_u8, ".{0,20}", 0..4_i64, 1..6_i32, tasks);
+    goal.prop_map(|(number, text, time, state, tasks)| {
+        let id = format!("goal-{number}");
+        let of_it = |task| Task {
+            goal_id: id.clone(),
+            ..task
+        };
+        Goal {
+            tasks: tasks.into_iter().map(of_it).collect(),
+            id: id.clone(),
             text,
             created_ms: time,
             state,
-            tasks,
             ..Default::default()
-        })
-    });
-    let task =
-        (id, 0..3_u32, ".{0,20}", 0..2_usize).prop_map(|(goal_id, index, summary, count)| {
-            let execution = Execution {
-                output_json: summary.clone(),
-                ..Default::default()
-            };
-            let executions = vec![execution; count];
-            let state = TaskState::Running.into();
-            Step::Task(Task {
-                goal_id,
-                index,
-                summary,
-                executions,
-                state,
-                ..Default::default()
-            })
-        });
-    prop_oneof![goal, task]
+        }
+    })
 }
 
 proptest! {
@@ -244,21 +265,12 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let first = working(&folder);
         let mut model: BTreeMap<String, (Goal, BTreeMap<u32, Task>)> = BTreeMap::new();
-        for step in steps {
-            match step {
-                Step::Goal(goal) => {
-                    runtime.block_on(first.put_goal(goal.clone())).unwrap();
-                    let kept = Goal { tasks: vec![], ..goal };
-                    let id = kept.id.clone();
-                    model.entry(id).or_default().0 = kept;
-                }
-                Step::Task(task) => {
-                    let outcome = runtime.block_on(first.put_task(task.clone()));
-                    let known = model.get_mut(&task.goal_id);
-                    prop_assert_eq!(outcome.is_ok(), known.is_some());
-                    known.map(|(_, tasks)| tasks.insert(task.index, task));
-                }
-            }
+        for mut goal in steps {
+            runtime.block_on(first.put_goal(alone(goal.clone()))).unwrap();
+            let tasks = std::mem::take(&mut goal.tasks);
+            let kept = model.entry(goal.id.clone()).or_default();
+            kept.0 = goal;
+            kept.1.extend(tasks.into_iter().map(|task| (task.index, task)));
         }
         let mut expected: Vec<Goal> = model
             .into_values()

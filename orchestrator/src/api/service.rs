@@ -20,7 +20,7 @@ use crate::emergency::Emergency;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
 use crate::update::Updates;
-use crate::{degraded, engine};
+use crate::{degraded, wire};
 
 /// Goals listed when the client does not say how many, and at most.
 const LISTED: u32 = 50;
@@ -55,6 +55,13 @@ pub struct Management {
     pub sbom: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
+}
+
+/// Has a daemon answer a call, within [`PASSED_ON`].
+macro_rules! pass_on {
+    ($management:ident.$daemon:ident.$method:ident($request:expr)) => {
+        within($management.clients.$daemon.clone().$method($request)).await
+    };
 }
 
 /// What a daemon says, within [`PASSED_ON`].
@@ -97,11 +104,12 @@ impl ManagementService for Management {
         } = request.into_inner();
         let wish = Wish {
             text,
-            call,
+            call: call.map(wire::call),
             request_id,
             by,
         };
-        self.goals.submit(wish).await.map(Response::new)
+        let goal = self.goals.submit(wish).await?;
+        Ok(Response::new(wire::goal_to_wire(&goal)))
     }
 
     async fn watch_goal(&self, request: Request<GetGoalRequest>) -> Answer<Self::WatchGoalStream> {
@@ -112,10 +120,8 @@ impl ManagementService for Management {
     }
 
     async fn get_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
-        self.goals
-            .get(&request.into_inner().id)
-            .await
-            .map(Response::new)
+        let goal = self.goals.get(&request.into_inner().id).await?;
+        Ok(Response::new(wire::goal_to_wire(&goal)))
     }
 
     async fn list_goals(&self, request: Request<ListGoalsRequest>) -> Answer<ListGoalsResponse> {
@@ -125,7 +131,8 @@ impl ManagementService for Management {
             limit => limit.min(LISTED_MAX),
         };
         let states: Vec<GoalState> = request.states().collect();
-        let mut goals = self.goals.list(limit, &states).await?;
+        let goals = self.goals.list(limit, &states).await?;
+        let mut goals: Vec<Goal> = goals.iter().map(wire::goal_to_wire).collect();
         let tasks = goals.iter_mut().flat_map(|goal| &mut goal.tasks);
         for execution in tasks.flat_map(|task| &mut task.executions) {
             execution.output_json.clear(); // a list of large outputs would not fit; GetGoal has them
@@ -136,20 +143,15 @@ impl ManagementService for Management {
     async fn cancel_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
         let by = Peer::of(&request)?.name();
         let id = request.into_inner().id;
-        self.goals.cancel(&id, &by).await.map(Response::new)
+        let goal = self.goals.cancel(&id, &by).await?;
+        Ok(Response::new(wire::goal_to_wire(&goal)))
     }
 
     async fn list_decisions(
         &self,
         request: Request<ListDecisionsRequest>,
     ) -> Answer<ListDecisionsResponse> {
-        within(
-            self.clients
-                .memory
-                .clone()
-                .list_decisions(request.into_inner()),
-        )
-        .await
+        pass_on!(self.memory.list_decisions(request.into_inner()))
     }
 
     async fn list_agents(&self, _: Request<ListAgentsRequest>) -> Answer<ListAgentsResponse> {
@@ -158,57 +160,33 @@ impl ManagementService for Management {
     }
 
     async fn list_tools(&self, request: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
-        within(self.clients.tools.clone().list_tools(request.into_inner())).await
+        pass_on!(self.tools.list_tools(request.into_inner()))
     }
 
     async fn describe_tool(&self, request: Request<DescribeToolRequest>) -> Answer<Tool> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .describe_tool(request.into_inner()),
-        )
-        .await
+        pass_on!(self.tools.describe_tool(request.into_inner()))
     }
 
     async fn list_models(&self, request: Request<ListModelsRequest>) -> Answer<ListModelsResponse> {
-        within(
-            self.clients
-                .runtime
-                .clone()
-                .list_models(request.into_inner()),
-        )
-        .await
+        pass_on!(self.runtime.list_models(request.into_inner()))
     }
 
     async fn list_audit(&self, request: Request<ListAuditRequest>) -> Answer<ListAuditResponse> {
-        within(self.clients.tools.clone().list_audit(request.into_inner())).await
+        pass_on!(self.tools.list_audit(request.into_inner()))
     }
 
     async fn verify_audit(
         &self,
         request: Request<VerifyAuditRequest>,
     ) -> Answer<VerifyAuditResponse> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .verify_audit(request.into_inner()),
-        )
-        .await
+        pass_on!(self.tools.verify_audit(request.into_inner()))
     }
 
     async fn export_audit(
         &self,
         request: Request<ExportAuditRequest>,
     ) -> Answer<Self::ExportAuditStream> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .export_audit(request.into_inner()),
-        )
-        .await
+        pass_on!(self.tools.export_audit(request.into_inner()))
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
@@ -217,15 +195,15 @@ impl ManagementService for Management {
             on_behalf_of,
             ..request.into_inner()
         };
-        within(self.clients.tools.clone().undo(request)).await
+        pass_on!(self.tools.undo(request))
     }
 
     async fn logs(&self, request: Request<LogsRequest>) -> Answer<Self::LogsStream> {
-        within(self.clients.init.clone().logs(request.into_inner())).await
+        pass_on!(self.init.logs(request.into_inner()))
     }
 
     async fn get_boot(&self, request: Request<GetBootRequest>) -> Answer<BootTimeline> {
-        within(self.clients.init.clone().get_boot(request.into_inner())).await
+        pass_on!(self.init.get_boot(request.into_inner()))
     }
 
     async fn list_degraded(&self, _: Request<ListDegradedRequest>) -> Answer<ListDegradedResponse> {
@@ -246,30 +224,24 @@ impl ManagementService for Management {
         &self,
         request: Request<ListServicesRequest>,
     ) -> Answer<ListServicesResponse> {
-        within(
-            self.clients
-                .init
-                .clone()
-                .list_services(request.into_inner()),
-        )
-        .await
+        pass_on!(self.init.list_services(request.into_inner()))
     }
 
     async fn start_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         self.not_an_agent_in_manual_mode(request.get_ref())?;
         let request = self.service_order("service.start", request).await?;
-        within(self.clients.init.clone().start_service(request)).await
+        pass_on!(self.init.start_service(request))
     }
 
     async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         let request = self.service_order("service.stop", request).await?;
-        within(self.clients.init.clone().stop_service(request)).await
+        pass_on!(self.init.stop_service(request))
     }
 
     async fn restart_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         self.not_an_agent_in_manual_mode(request.get_ref())?;
         let request = self.service_order("service.restart", request).await?;
-        within(self.clients.init.clone().restart_service(request)).await
+        pass_on!(self.init.restart_service(request))
     }
 
     async fn factory_reset(&self, request: Request<FactoryResetRequest>) -> Answer<PowerResponse> {
@@ -281,7 +253,7 @@ impl ManagementService for Management {
             action: PowerAction::Reboot.into(),
             reason: format!("factory reset, asked for by {by}"),
         };
-        within(self.clients.init.clone().power(reboot)).await
+        pass_on!(self.init.power(reboot))
     }
 
     async fn power(&self, request: Request<PowerRequest>) -> Answer<PowerResponse> {
@@ -290,7 +262,7 @@ impl ManagementService for Management {
         let detail = format!("{}: {}", request.action().as_str_name(), request.reason);
         // A machine whose ledger is broken can still be switched off.
         self.recorder.note("power", &by, &detail, "");
-        within(self.clients.init.clone().power(request)).await
+        pass_on!(self.init.power(request))
     }
 
     async fn get_config(&self, request: Request<GetConfigRequest>) -> Answer<ConfigState> {
@@ -431,15 +403,15 @@ impl Management {
 /// Sends the goal's changes until it is finished or nobody listens.
 async fn watch(
     goals: Goals,
-    mut goal: Goal,
-    changes: Option<broadcast::Receiver<Goal>>,
+    mut goal: aios_goals::Goal,
+    changes: Option<broadcast::Receiver<aios_goals::Goal>>,
     sender: mpsc::Sender<Result<Goal, Status>>,
 ) {
     let id = goal.id.clone();
     let mut changes = changes;
     loop {
-        let finished = engine::is_finished(&goal);
-        if sender.send(Ok(goal)).await.is_err() || finished {
+        let finished = goal.is_finished();
+        if sender.send(Ok(wire::goal_to_wire(&goal))).await.is_err() || finished {
             return;
         }
         let Some(changes) = &mut changes else { return };

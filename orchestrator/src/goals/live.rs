@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use aios_proto::v1::Goal;
+use aios_goals::Goal;
 use tokio::sync::{broadcast, watch};
 
 /// Changes that a slow watcher may be behind; it then gets the newest state.

@@ -1,22 +1,23 @@
 //! Goals: taking them, working on them, watching and cancelling them.
 //!
-//! Each unfinished goal has one task ([`work`]) that does what [`crate::engine`] decides.
+//! Each unfinished goal has one task ([`work`]) that does what [`aios_goals::engine`] decides.
 
 mod live;
+mod progress;
 mod wish;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aios_proto::v1::{Event, EventLevel, Goal, GoalState};
+use aios_goals::{End, Goal};
+use aios_proto::v1::{Event, EventLevel, GoalState};
 use tokio::sync::{Semaphore, broadcast};
 use tonic::Status;
 
 use crate::agents::Agents;
 use crate::config::Limits;
 use crate::emergency::Emergency;
-use crate::engine;
 use crate::plan::Planner;
 use crate::record::Recorder;
 use crate::standing::Standing;
@@ -107,14 +108,13 @@ impl Goals {
         let goal = Goal {
             id,
             text: wish.title(),
-            state: GoalState::Pending.into(),
             submitted_by: wish.by,
             created_ms: now,
             updated_ms: now,
             call: wish.call,
             ..Goal::default()
         };
-        self.0.parts.store.put_goal(&goal).await?;
+        self.0.parts.store.put(&goal, &BTreeSet::new(), &[]).await?;
         let Parts { recorder, .. } = &self.0.parts;
         recorder.note("goal.submitted", &goal.submitted_by, &goal.text, &goal.id);
         self.begin(goal.clone());
@@ -190,7 +190,7 @@ impl Goals {
         let mut changes = live.subscribe();
         live.cancel(by);
         let mut goal = live.goal();
-        while !engine::is_finished(&goal) {
+        while !goal.is_finished() {
             match changes.recv().await {
                 Ok(change) => goal = change,
                 Err(broadcast::error::RecvError::Lagged(_)) => goal = live.goal(),
@@ -251,25 +251,17 @@ impl Inner {
 
     /// What is told when a goal ended.
     async fn announce(&self, goal: &Goal) {
-        let state = match goal.state() {
-            GoalState::Succeeded => "succeeded",
-            GoalState::Cancelled => "cancelled",
-            _ => "failed",
+        let (state, told, level) = match goal.end() {
+            Some(End::Succeeded { answer }) => ("succeeded", answer, EventLevel::Info),
+            Some(End::Cancelled { reason }) => ("cancelled", reason, EventLevel::Info),
+            Some(End::Failed { reason }) => ("failed", reason, EventLevel::Warning),
+            None => return,
         };
         let kind = format!("goal.{state}");
-        let told = if goal.reason.is_empty() {
-            &goal.answer
-        } else {
-            &goal.reason
-        };
         tracing::info!("goal {} {state}: {told}", goal.id);
         self.parts
             .recorder
             .note(&kind, &goal.submitted_by, told, &goal.id);
-        let level = match goal.state() {
-            GoalState::Failed => EventLevel::Warning,
-            _ => EventLevel::Info,
-        };
         let event = Event {
             time_ms: now_ms(),
             source: String::new(),

@@ -1,6 +1,6 @@
 //! What an operator wants done, and whether that is a goal. Pure.
 
-use aios_proto::v1::ToolCall;
+use aios_goals::Call;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub struct Wish {
     /// In words; empty when there is a call.
     pub text: String,
     /// This very call.
-    pub call: Option<ToolCall>,
+    pub call: Option<Call>,
     /// The same for a repeated request; empty: each request is a new goal.
     pub request_id: String,
     /// Certificate subject and serial.
@@ -84,12 +84,12 @@ mod tests {
     #[test]
     fn a_goal_is_words_or_a_call_and_neither_too_long_nor_binary() {
         let call = |tool: &str| {
-            Some(ToolCall {
+            Some(Call {
                 tool: tool.into(),
-                ..ToolCall::default()
+                ..Call::default()
             })
         };
-        let check = |text: &str, call: Option<ToolCall>, expected| {
+        let check = |text: &str, call: Option<Call>, expected| {
             let wish = Wish {
                 text: text.into(),
                 call,

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_goals::engine::{self, finish};
+use aios_goals::{End, Goal, Interruption, State, Step, Task, TaskState, ToolCall};
 use aios_proto::retry;
-use aios_proto::v1::{Alternative, Decision, ExecuteRequest, Goal, GoalState, Task, TaskState};
+use aios_proto::v1::{Alternative, Decision, ExecuteRequest};
 use tokio::time::Instant;
 use tonic::Status;
 use uuid::Uuid;
 
 use super::Inner;
 use super::live::Live;
-use crate::engine::{self, End, Interruption, Step};
-use crate::plan::Plan;
+use super::progress::Progress;
+use crate::plan::follow::follow;
+use crate::plan::{Next, Plan};
 use crate::time::now_ms;
+use crate::wire;
 
 /// Between two tries to write the end of a goal to a memory that is away for long.
 const END_RETRY: Duration = Duration::from_secs(5);
@@ -29,6 +33,7 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
         live: &live,
         deadline: Instant::now() + inner.parts.limits.goal,
         interruption: None,
+        progress: Progress::default(),
     };
     let permit = loop {
         work.hold().await;
@@ -37,31 +42,18 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
             break permit;
         }
     };
-    if let Err(status) = work.carry_on(&mut goal).await {
-        let reason = format!("its progress cannot be written: {}", status.message());
-        engine::finish(&mut goal, End::Failed { reason });
-    }
+    let carried = work.carry_on(&mut goal).await;
     drop(permit);
-    goal.updated_ms = now_ms();
-    inner.parts.planner.learn(&goal);
-    let mut told = false;
-    while let Err(status) = work.write_end(&goal).await {
-        tracing::error!(
-            "the end of goal {} cannot be written: {}",
-            goal.id,
-            status.message()
+    if let Err(status) = carried {
+        let reason = format!(
+            "its progress cannot be written: {}{}",
+            status.message(),
+            engine::so_far(&goal)
         );
-        if !retry::is_transient(&status) {
-            break; // the memory refuses it, and would again
-        }
-        if !told {
-            // Whoever waits is told now; should this process end before the end is written, the
-            // goal goes on from its last task, by the same call ids.
-            live.set(&goal);
-            told = true;
-        }
-        tokio::time::sleep(END_RETRY).await;
+        work.end(&mut goal, End::Failed { reason });
+        work.write_end(&goal).await;
     }
+    inner.parts.planner.learn(&goal);
     live.set(&goal);
     inner.live().remove(&goal.id);
     inner.announce(&goal).await;
@@ -72,19 +64,23 @@ struct Work<'a> {
     live: &'a Live,
     deadline: Instant,
     interruption: Option<Interruption>,
+    progress: Progress,
 }
 
 impl Work<'_> {
     async fn carry_on(&mut self, goal: &mut Goal) -> Result<(), Status> {
-        if goal.state() == GoalState::Pending && self.interruption.is_none() {
-            goal.state = GoalState::Running.into();
-            self.save(goal).await?;
+        if goal.state == State::Pending && self.interruption.is_none() {
+            goal.state = State::Running;
+            self.show(goal);
         }
         loop {
             self.hold().await;
             match engine::next(goal, self.interruption.as_ref()) {
-                Step::Rest => return Ok(()),
-                Step::Finish(end) => engine::finish(goal, end),
+                // Only what is on the disk is told to have ended well.
+                Step::Rest => {
+                    return self.progress.write(&self.inner.parts.store, goal).await;
+                }
+                Step::Finish(end) => self.end(goal, end),
                 Step::Execute(index) => self.execute(goal, index).await?,
                 Step::Plan => self.plan(goal).await?,
             }
@@ -130,15 +126,11 @@ impl Work<'_> {
             return Ok(());
         };
         let plan = cleared.plan();
-        inner
-            .parts
-            .store
-            .put_decision(&decision(goal, plan))
-            .await?;
-        goal.level = i32::max(goal.level, plan.level.into());
-        match engine::planned(goal, &cleared) {
+        self.progress.decision(decision(goal, plan));
+        goal.level = goal.level.max(plan.level);
+        match follow(goal, &cleared) {
             Ok(task) => goal.tasks.push(task),
-            Err(end) => engine::finish(goal, end),
+            Err(end) => self.end(goal, end),
         }
         Ok(())
     }
@@ -149,15 +141,16 @@ impl Work<'_> {
             return Ok(());
         };
         let task = match self.dispatchable(task).await {
-            Ok((mut task, request)) => {
-                task.state = TaskState::Running.into();
+            Ok((mut task, calls)) => {
+                task.state = TaskState::Running;
                 task.started_ms = now_ms();
-                self.update(goal, index, task.clone()).await?; // durable before it is dispatched
+                self.update(goal, index, task.clone());
+                self.progress.write(&inner.parts.store, goal).await?; // before it is dispatched
                 let request = ExecuteRequest {
-                    task: Some(task.clone()),
+                    task: Some(wire::task_to_wire(&goal.id, &task)),
                     goal_text: goal.text.clone(),
                     on_behalf_of: goal.submitted_by.clone(),
-                    ..request
+                    steps: calls.iter().map(wire::tool_call_to_wire).collect(),
                 };
                 let execution = async {
                     tokio::select! {
@@ -169,90 +162,95 @@ impl Work<'_> {
                 let Some(outcome) = self.unless_interrupted(execution).await else {
                     return Ok(());
                 };
-                merged(task, outcome)
+                merged(task, outcome.map(wire::task))
             }
             Err(task) => task,
         };
-        self.update(goal, index, task).await
+        self.update(goal, index, task);
+        Ok(())
     }
 
-    /// The task with its agent, and its steps; or the task as failed.
-    async fn dispatchable(&self, mut task: Task) -> Result<(Task, ExecuteRequest), Task> {
+    /// The task with its agent, and its calls; or the task as failed.
+    async fn dispatchable(&self, mut task: Task) -> Result<(Task, Vec<ToolCall>), Task> {
         let parts = &self.inner.parts;
         let Some(agent) = parts.agents.route(&task.act) else {
             let error = format!("no agent takes {}", task.act);
-            return Err(failed(task, error));
+            return Err(task.failed(error, now_ms()));
         };
         task.agent = agent.to_owned();
-        match parts.planner.steps(&task).await {
-            Ok(steps) => {
-                let request = ExecuteRequest {
-                    steps,
-                    ..ExecuteRequest::default()
-                };
-                Ok((task, request))
-            }
-            Err(error) => Err(failed(task, error)),
+        match parts.planner.calls(&task).await {
+            Ok(calls) => Ok((task, calls)),
+            Err(error) => Err(task.failed(error, now_ms())),
         }
     }
 
-    async fn update(&self, goal: &mut Goal, index: usize, task: Task) -> Result<(), Status> {
-        self.inner.parts.store.put_task(&task).await?;
+    fn update(&mut self, goal: &mut Goal, index: usize, task: Task) {
         if let Some(slot) = goal.tasks.get_mut(index) {
             *slot = task;
         }
-        goal.updated_ms = now_ms();
-        self.live.set(goal);
-        Ok(())
+        self.progress.task(index);
+        self.show(goal);
     }
 
-    async fn save(&self, goal: &mut Goal) -> Result<(), Status> {
-        goal.updated_ms = now_ms();
-        self.inner.parts.store.put_goal(goal).await?;
-        self.live.set(goal);
-        Ok(())
-    }
-
-    /// Writes the goal's end: first the tasks that ended with it, then itself.
-    async fn write_end(&self, goal: &Goal) -> Result<(), Status> {
-        let store = &self.inner.parts.store;
-        let with_it = |task: &&Task| task.finished_ms == goal.finished_ms;
-        for task in goal.tasks.iter().filter(with_it) {
-            store.put_task(task).await?;
+    /// Writes the end of a goal whose progress could not be written, however long that takes.
+    async fn write_end(&mut self, goal: &Goal) {
+        let mut told = false;
+        while let Err(status) = self.progress.write(&self.inner.parts.store, goal).await {
+            tracing::error!(
+                "the end of goal {} cannot be written: {}",
+                goal.id,
+                status.message()
+            );
+            if !retry::is_transient(&status) {
+                return; // the memory refuses it, and would again
+            }
+            if !told {
+                // Whoever waits is told now; should this process end before the end is written,
+                // the goal goes on from its last task, by the same call ids.
+                self.live.set(goal);
+                told = true;
+            }
+            tokio::time::sleep(END_RETRY).await;
         }
-        store.put_goal(goal).await
     }
-}
 
-fn failed(mut task: Task, error: String) -> Task {
-    task.state = TaskState::Failed.into();
-    task.error = error;
-    task.finished_ms = now_ms();
-    task
+    /// Ends the goal, and with it the tasks that are open.
+    fn end(&mut self, goal: &mut Goal, end: End) {
+        let open = goal.tasks.iter().filter(|task| task.is_open());
+        open.for_each(|task| self.progress.task(task.index));
+        finish(goal, end, now_ms());
+        goal.updated_ms = now_ms();
+    }
+
+    /// Tells those who watch.
+    fn show(&self, goal: &mut Goal) {
+        goal.updated_ms = now_ms();
+        self.live.set(goal);
+    }
 }
 
 /// Our record of the task, with what the agent says about how it went.
 fn merged(task: Task, outcome: Result<Task, Status>) -> Task {
     let mut done = match outcome {
         Ok(done) => done,
-        Err(status) => return failed(task, status.message().to_owned()),
+        Err(status) => return task.failed(status.message().to_owned(), now_ms()),
     };
-    let mut executions = std::mem::take(&mut done.executions);
-    for execution in executions
+    for execution in done
+        .executions
         .iter_mut()
         .filter(|one| one.output_json.len() > OUTPUT_MAX)
     {
         execution.output_json.clear(); // the summary stays
     }
-    let state = match done.state() {
+    let state = match done.state {
         TaskState::Succeeded => TaskState::Succeeded,
         _ => TaskState::Failed,
     };
     Task {
-        state: state.into(),
+        state,
         summary: done.summary,
         error: done.error,
-        executions,
+        executions: done.executions,
         finished_ms: now_ms(),
         ..task
     }
@@ -260,9 +258,9 @@ fn merged(task: Task, outcome: Result<Task, Status>) -> Task {
 
 fn decision(goal: &Goal, plan: &Plan) -> Decision {
     let chosen = match &plan.next {
-        crate::plan::Next::Act { name, .. } => name.clone(),
-        crate::plan::Next::Done { .. } => "done".into(),
-        crate::plan::Next::Refuse(_) => "none".into(),
+        Next::Act(act) => act.name().to_owned(),
+        Next::Done { .. } => "done".into(),
+        Next::Refuse(_) => "none".into(),
     };
     let alternative = |(act, confidence): &(String, f64)| Alternative {
         act: act.clone(),
@@ -273,7 +271,7 @@ fn decision(goal: &Goal, plan: &Plan) -> Decision {
         goal_id: goal.id.clone(),
         task_index: u32::try_from(goal.tasks.len()).unwrap_or(u32::MAX),
         time_ms: now_ms(),
-        level: plan.level.into(),
+        level: wire::level_to_wire(plan.level).into(),
         chosen,
         confidence: plan.confidence,
         alternatives: plan.alternatives.iter().map(alternative).collect(),

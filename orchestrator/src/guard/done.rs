@@ -1,21 +1,20 @@
 //! Is all of a goal done? Pure.
 
-use aios_proto::v1::{Execution, Task, TaskState};
+use aios_goals::{Arguments, Execution, Task, TaskState, engine};
 use aios_reader::{Clause, LeftOut, MentionKind, Mood, Used};
-use serde_json::{Map, Value};
 
 use super::{ASKED, Judge, families, look, services};
-use crate::engine;
 use crate::plan::Next;
+use crate::registry::Act;
 
 impl Judge<'_> {
     /// The goal's end, or what is still to be done, or why it is not done.
     pub(super) fn done(&self) -> Next {
         if !self.reading.orders()
             && self.asks_about_acts()
-            && let Some((name, arguments)) = look::next(&self.seen, self.reading)
+            && let Some(look) = look::next(&self.seen, self.reading)
         {
-            return Next::Act { name, arguments };
+            return Next::Act(look);
         }
         let left = self.left_out();
         if let Some(next) = self.the_same_for_another() {
@@ -46,17 +45,13 @@ impl Judge<'_> {
 
     /// The same act on the one thing that was ordered and not done, instead of one that may not be
     /// touched: `delete A but not B` with a plan to delete B.
-    pub(super) fn what_was_ordered(
-        &self,
-        name: &str,
-        arguments: &Map<String, Value>,
-    ) -> Option<Map<String, Value>> {
-        let mut all = arguments.iter();
+    pub(super) fn what_was_ordered(&self, act: &Act) -> Option<Act> {
+        let mut all = act.arguments().iter();
         let (parameter, _) = all.next().filter(|(_, value)| value.is_string())?;
         if all.next().is_some() {
             return None;
         }
-        let kinds = families(name);
+        let kinds = families(act.name());
         let used = self.used();
         let left = self.reading.left_out(&used);
         let mut ordered = left.iter().filter_map(|part| match part {
@@ -71,12 +66,13 @@ impl Judge<'_> {
             .find(|clause| clause.span.contains(&one.span.start))?;
         let fits = clause.mood == Mood::Order
             && clause.families.iter().any(|family| kinds.contains(family));
-        let mut arguments = Map::new();
+        if !fits {
+            return None;
+        }
+        let mut arguments = Arguments::new();
         arguments.insert(parameter.clone(), one.value.clone().into());
-        let allowed = fits
-            && self.seen.catalog.steps(name, &arguments).is_ok()
-            && self.objection(name, &arguments).is_none();
-        allowed.then_some(arguments)
+        let ordered = self.seen.catalog.act(act.name(), arguments).ok()?;
+        self.objection(&ordered).is_none().then_some(ordered)
     }
 
     /// The goal ends without success: what was done, and how to take it back, belongs to it.
@@ -152,17 +148,11 @@ impl Judge<'_> {
     /// Every call that was made for the goal.
     fn used(&self) -> Vec<Used> {
         let made = |execution: &Execution| {
-            let arguments: Value =
-                serde_json::from_str(&execution.arguments_json).unwrap_or_default();
-            let values = arguments
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(_, value)| {
-                    value
-                        .as_str()
-                        .map_or_else(|| value.to_string(), str::to_owned)
-                });
+            let values = execution.arguments.values().map(|value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            });
             Used {
                 changes: self.seen.catalog.changes(&execution.tool),
                 families: families(&execution.tool).to_vec(),
@@ -171,7 +161,7 @@ impl Judge<'_> {
         };
         let tasks = self.seen.goal.tasks.iter();
         tasks
-            .filter(|task| task.state() == TaskState::Succeeded)
+            .filter(|task| task.state == TaskState::Succeeded)
             .flat_map(|task| &task.executions)
             .map(made)
             .collect()
@@ -199,15 +189,11 @@ impl Judge<'_> {
             .rev()
             .find(|task| self.is_of(task, clause))?;
         let (parameter, _) = only_argument(task)?;
-        let mut arguments = Map::new();
-        arguments.insert(parameter, other.value.clone().into());
-        let allowed = self.seen.catalog.steps(&task.act, &arguments).is_ok()
-            && (!self.seen.catalog.changes(&task.act)
-                || self.objection(&task.act, &arguments).is_none());
-        allowed.then(|| Next::Act {
-            name: task.act.clone(),
-            arguments,
-        })
+        let mut arguments = Arguments::new();
+        arguments.insert(parameter.to_owned(), other.value.clone().into());
+        let act = self.seen.catalog.act(&task.act, arguments).ok()?;
+        let allowed = !self.seen.catalog.changes(act.name()) || self.objection(&act).is_none();
+        allowed.then_some(Next::Act(act))
     }
 
     /// Is the task's only argument a path of this clause, and all of the clause's verbs its kind?
@@ -224,17 +210,16 @@ impl Judge<'_> {
             true => clause.families.iter().any(|family| kinds.contains(family)),
             false => clause.families.is_empty(),
         };
-        here && fits && task.state() == TaskState::Succeeded
+        here && fits && task.state == TaskState::Succeeded
     }
 }
 
 /// The task's argument, if it has exactly one, and that is a text.
-fn only_argument(task: &Task) -> Option<(String, String)> {
-    let arguments: Value = serde_json::from_str(&task.arguments_json).ok()?;
-    let mut all = arguments.as_object()?.iter();
+fn only_argument(task: &Task) -> Option<(&str, &str)> {
+    let mut all = task.arguments.iter();
     let (name, value) = all.next()?;
     match all.next() {
-        None => Some((name.clone(), value.as_str()?.to_owned())),
+        None => Some((name, value.as_str()?)),
         Some(_) => None,
     }
 }

@@ -1,9 +1,10 @@
 //! What can be looked at to answer a question about an act. Pure.
 
+use aios_goals::Arguments;
 use aios_reader::{MentionKind, Mood, Reading};
-use serde_json::{Map, Value};
 
 use super::{Seen, services};
+use crate::registry::Act;
 
 /// The look at a file.
 pub(super) const MARK: &str = "fs.stat";
@@ -12,7 +13,7 @@ pub(super) const MARK: &str = "fs.stat";
 const SERVICE: &str = "service.status";
 
 /// The next look that was not taken yet: at each path and service that the goal names.
-pub(super) fn next(seen: &Seen<'_>, reading: &Reading) -> Option<(String, Map<String, Value>)> {
+pub(super) fn next(seen: &Seen<'_>, reading: &Reading) -> Option<Act> {
     let mut looks: Vec<(&str, &str, String)> = Vec::new();
     for clause in reading
         .clauses
@@ -28,16 +29,13 @@ pub(super) fn next(seen: &Seen<'_>, reading: &Reading) -> Option<(String, Map<St
             looks.push((SERVICE, "service", service));
         }
     }
-    let mut looks = looks.into_iter().map(|(tool, parameter, value)| {
-        let mut arguments = Map::new();
+    looks.into_iter().find_map(|(tool, parameter, value)| {
+        let mut arguments = Arguments::new();
         arguments.insert(parameter.to_owned(), value.into());
-        (tool.to_owned(), arguments)
-    });
-    looks.find(|(tool, arguments)| {
-        let taken = seen.goal.tasks.iter().any(|task| {
-            let known: Option<Map<String, Value>> = serde_json::from_str(&task.arguments_json).ok();
-            task.act == *tool && known.as_ref() == Some(arguments)
-        });
-        !taken && seen.catalog.steps(tool, arguments).is_ok()
+        let mut tasks = seen.goal.tasks.iter();
+        if tasks.any(|task| task.act == tool && task.arguments == arguments) {
+            return None; // taken already
+        }
+        seen.catalog.act(tool, arguments).ok()
     })
 }

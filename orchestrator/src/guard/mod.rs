@@ -18,12 +18,11 @@ mod look;
 mod services;
 mod texts;
 
-use aios_proto::v1::{Goal, Level};
+use aios_goals::Goal;
 use aios_reader::{Change, Family, Mood, Objection, Reading, read};
-use serde_json::{Map, Value};
 
 use crate::plan::{Next, Plan};
-use crate::registry::Catalog;
+use crate::registry::{Act, Catalog};
 
 /// A plan that may become a task, or the end of its goal.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +99,7 @@ pub fn clear(seen: Seen<'_>, plan: Plan) -> Cleared {
         reading: &reading,
     };
     let next = match plan.next.clone() {
-        Next::Act { name, arguments } => judge.act(name, arguments),
+        Next::Act(act) => judge.act(act),
         Next::Done { .. } => judge.done(),
         Next::Refuse(reason) => judge.refusal(reason),
     };
@@ -122,7 +121,7 @@ fn settled(plan: Plan, next: Next) -> Plan {
 fn unplanned(next: Next, reason: &str) -> Plan {
     Plan {
         next,
-        level: Level::Unspecified,
+        level: None,
         confidence: 1.0,
         alternatives: Vec::new(),
         reason: reason.to_owned(),
@@ -136,46 +135,56 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn act(&self, name: String, mut arguments: Map<String, Value>) -> Next {
-        if !self.seen.catalog.changes(&name) {
-            return Next::Act { name, arguments };
+    fn act(&self, act: Act) -> Next {
+        if !self.seen.catalog.changes(act.name()) {
+            return Next::Act(act);
         }
-        if let Err(reason) = texts::settle(self.reading, self.seen.goal, &mut arguments) {
-            return self.not_done(&reason);
-        }
-        match self.objection(&name, &arguments) {
-            None => Next::Act { name, arguments },
-            Some(Objection::NoOrder) => self.not_ordered(&name, &arguments),
-            Some(objection) => match self.what_was_ordered(&name, &arguments) {
-                Some(arguments) => Next::Act { name, arguments },
-                None => self.objected(&name, objection),
+        let act = match self.with_its_text(act) {
+            Ok(act) => act,
+            Err(reason) => return self.not_done(&reason),
+        };
+        match self.objection(&act) {
+            None => Next::Act(act),
+            Some(Objection::NoOrder) => self.not_ordered(&act),
+            Some(objection) => match self.what_was_ordered(&act) {
+                Some(ordered) => Next::Act(ordered),
+                None => self.objected(act.name(), objection),
             },
         }
     }
 
+    /// The act with the text that the goal means.
+    fn with_its_text(&self, act: Act) -> Result<Act, String> {
+        let text = texts::settled(self.reading, self.seen.goal, act.arguments())?;
+        let Some(arguments) = text else {
+            return Ok(act);
+        };
+        let settled = self.seen.catalog.act(act.name(), arguments);
+        settled.map_err(|fault| fault.to_string())
+    }
+
     /// What speaks against the act's calls.
-    fn objection(&self, name: &str, arguments: &Map<String, Value>) -> Option<Objection<'_>> {
-        let steps = self.seen.catalog.steps(name, arguments).unwrap_or_default();
-        steps.iter().find_map(|step| {
-            if !self.seen.catalog.changes(&step.tool) {
+    fn objection(&self, act: &Act) -> Option<Objection<'_>> {
+        act.calls().iter().find_map(|call| {
+            if !self.seen.catalog.changes(&call.tool) {
                 return None;
             }
             let change = Change {
-                families: families(&step.tool),
-                changed: &self.seen.catalog.changed(step),
+                families: families(&call.tool),
+                changed: &self.seen.catalog.changed(call),
             };
             self.reading.permits(&change).err()
         })
     }
 
     /// Nothing is ordered: look instead, or say that nothing was done.
-    fn not_ordered(&self, name: &str, arguments: &Map<String, Value>) -> Next {
+    fn not_ordered(&self, act: &Act) -> Next {
         let is =
             |mood: fn(&Mood) -> bool| self.reading.clauses.iter().any(|clause| mood(&clause.mood));
         if is(|mood| matches!(mood, Mood::AskAct(_))) {
             return self.look_or_say();
         }
-        let act = shown(name, arguments);
+        let act = shown(act);
         if is(|mood| *mood == Mood::Unclear) {
             return Next::Refuse(format!(
                 "nothing was done: I cannot tell whether this is an order. Shall I do {act}? Then say it as an order"
@@ -198,8 +207,8 @@ impl Judge<'_> {
 
     /// A look at what the question is about that was not taken yet; else the answer.
     fn look_or_say(&self) -> Next {
-        if let Some((name, arguments)) = look::next(&self.seen, self.reading) {
-            return Next::Act { name, arguments };
+        if let Some(look) = look::next(&self.seen, self.reading) {
+            return Next::Act(look);
         }
         match self.seen.goal.tasks.is_empty() {
             true => Next::Refuse(format!(
@@ -240,7 +249,7 @@ impl Judge<'_> {
         }
         let only_asked = !self.reading.orders() && self.asks_about_acts();
         match look::next(&self.seen, self.reading).filter(|_| only_asked) {
-            Some((name, arguments)) => Next::Act { name, arguments },
+            Some(look) => Next::Act(look),
             None if only_asked && !self.seen.goal.tasks.is_empty() => Next::Done {
                 note: ASKED.to_owned(),
             },
@@ -249,8 +258,9 @@ impl Judge<'_> {
     }
 }
 
-fn shown(name: &str, arguments: &Map<String, Value>) -> String {
-    let values: Vec<String> = arguments
+fn shown(act: &Act) -> String {
+    let values: Vec<String> = act
+        .arguments()
         .values()
         .map(|value| {
             value
@@ -258,7 +268,9 @@ fn shown(name: &str, arguments: &Map<String, Value>) -> String {
                 .map_or_else(|| value.to_string(), str::to_owned)
         })
         .collect();
-    format!("{name} {}", values.join(" ")).trim_end().to_owned()
+    format!("{} {}", act.name(), values.join(" "))
+        .trim_end()
+        .to_owned()
 }
 
 /// What kinds of change a tool may be called.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::registry::{Tool, parameters};
-use aios_proto::v1::{Execution, Level, Task, TaskState};
-use serde_json::json;
+use aios_goals::{Execution, Level, Task, TaskState};
+use serde_json::{Map, Value, json};
 
 fn catalog() -> Catalog {
     let tool = |name: &str, changes, properties: &[&str], capabilities: &[&str]| {
@@ -47,10 +47,8 @@ fn catalog() -> Catalog {
 }
 
 fn act(name: &str, arguments: Value) -> Next {
-    Next::Act {
-        name: name.into(),
-        arguments: arguments.as_object().cloned().unwrap_or_default(),
-    }
+    let arguments = arguments.as_object().cloned().unwrap_or_default();
+    Next::Act(catalog().act(name, arguments).unwrap())
 }
 
 fn done() -> Next {
@@ -62,15 +60,15 @@ fn done() -> Next {
 /// A goal of these words for which these calls were made.
 fn goal(text: &str, calls: &[(&str, Value)]) -> Goal {
     let task = |(index, (tool, arguments)): (usize, &(&str, Value))| Task {
-        index: index as u32,
+        index,
         act: (*tool).into(),
-        arguments_json: arguments.to_string(),
-        state: TaskState::Succeeded.into(),
+        arguments: arguments.as_object().cloned().unwrap(),
+        state: TaskState::Succeeded,
         summary: format!("{tool} was made"),
         executions: vec![Execution {
             id: format!("e{index}"),
             tool: (*tool).into(),
-            arguments_json: arguments.to_string(),
+            arguments: arguments.as_object().cloned().unwrap(),
             reversible: true,
             ..Execution::default()
         }],
@@ -92,7 +90,7 @@ fn cleared(goal: &Goal, next: Next) -> String {
         services: &services,
     };
     match &clear(seen, plan).plan().next {
-        Next::Act { name, arguments } => format!("{name} {}", Value::from(arguments.clone())),
+        Next::Act(act) => format!("{} {}", act.name(), Value::from(act.arguments().clone())),
         Next::Done { note } => format!("done {note}"),
         Next::Refuse(reason) => format!("no: {reason}"),
     }
@@ -307,7 +305,7 @@ fn a_call_that_the_operator_named_is_an_order() {
 fn the_guard_says_that_it_changed_a_plan() {
     let goal = goal("do not delete /srv/a", &[]);
     let plan = Plan {
-        level: Level::Reactive,
+        level: Some(Level::Reactive),
         ..unplanned(act("fs.delete", json!({"path": "/srv/a"})), "known")
     };
     let seen = Seen {
@@ -317,5 +315,5 @@ fn the_guard_says_that_it_changed_a_plan() {
     };
     let cleared = clear(seen, plan);
     assert_eq!(cleared.plan().reason, "known; changed by the guard");
-    assert_eq!(cleared.plan().level, Level::Reactive);
+    assert_eq!(cleared.plan().level, Some(Level::Reactive));
 }

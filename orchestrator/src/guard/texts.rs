@@ -1,8 +1,8 @@
 //! What is written is what was said. Pure.
 
-use aios_proto::v1::Goal;
+use aios_goals::{Arguments, Goal, Task};
 use aios_reader::{MentionKind, Reading};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The argument that holds a text to be written, in every tool and skill that has one.
 const CONTENT: &str = "content";
@@ -10,25 +10,25 @@ const CONTENT: &str = "content";
 /// Words by which a goal asks for an empty file.
 const EMPTY: [&str; 5] = ["empty", "blank", "touch", "truncate", "nothing"];
 
-/// Puts the text that the goal means into the arguments.
+/// The arguments with the text that the goal means; `None` when they have it, or need none.
 ///
 /// # Errors
 /// Why it is not certain, and what to do.
-pub(super) fn settle(
+pub(super) fn settled(
     reading: &Reading,
     goal: &Goal,
-    arguments: &mut Map<String, Value>,
-) -> Result<(), String> {
-    let Some(said) = arguments
-        .get(CONTENT)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-    else {
-        return Ok(());
+    arguments: &Arguments,
+) -> Result<Option<Arguments>, String> {
+    let Some(said) = arguments.get(CONTENT).and_then(Value::as_str) else {
+        return Ok(None);
     };
-    let text = meant(reading, goal, &said)?;
-    arguments.insert(CONTENT.to_owned(), text.into());
-    Ok(())
+    let text = meant(reading, goal, said)?;
+    if text == said {
+        return Ok(None);
+    }
+    let mut settled = arguments.clone();
+    settled.insert(CONTENT.to_owned(), text.into());
+    Ok(Some(settled))
 }
 
 /// A text of the goal that can be written.
@@ -114,11 +114,8 @@ fn overlaps(text: &str, said: &str) -> bool {
 
 /// Was it written by an earlier act of this goal?
 fn is_written(goal: &Goal, text: &str) -> bool {
-    let holds = |json: &str| {
-        let arguments: Value = serde_json::from_str(json).unwrap_or_default();
-        arguments[CONTENT] == *text
-    };
-    goal.tasks.iter().any(|task| holds(&task.arguments_json))
+    let written = |task: &Task| task.arguments.get(CONTENT).and_then(Value::as_str) == Some(text);
+    goal.tasks.iter().any(written)
 }
 
 /// What people call a value that somebody would have to look up first.

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use aios_brain::{Act as Proposed, Proposal};
-use aios_proto::v1::{Goal, Level};
-use serde_json::{Map, Value};
+use aios_goals::{Arguments, Goal, Level};
 
-use super::{Next, Plan, arguments, bind, done};
+use super::{Next, Plan, bind, done};
 use crate::registry::Catalog;
 
 /// An act of less confidence is not near enough to be named.
@@ -46,7 +45,7 @@ pub fn operational(
     let (next, why) = judge(goal, &proposal, &alternatives, catalog, services);
     Plan {
         next,
-        level: Level::Operational,
+        level: Some(Level::Operational),
         confidence: f64::from(proposal.confidence),
         alternatives,
         reason: format!("{why}; reactive: not known; tactical and strategic: not there"),
@@ -112,22 +111,19 @@ fn call(
     if done_before(goal, act, &arguments) {
         return (done(), "the model repeats what is done");
     }
-    match catalog.steps(act, &arguments) {
-        Ok(_) => {
-            let name = act.to_owned();
-            (
-                Next::Act { name, arguments },
-                "the model proposes it, the registry accepts it",
-            )
-        }
+    match catalog.act(act, arguments) {
+        Ok(act) => (
+            Next::Act(act),
+            "the model proposes it, the registry accepts it",
+        ),
         Err(fault) => (Next::Refuse(fault.to_string()), "the registry rejects it"),
     }
 }
 
-fn done_before(goal: &Goal, act: &str, wanted: &Map<String, Value>) -> bool {
-    goal.tasks.iter().any(|task| {
-        task.act == act && arguments(&task.arguments_json).is_ok_and(|done| done == *wanted)
-    })
+fn done_before(goal: &Goal, act: &str, wanted: &Arguments) -> bool {
+    goal.tasks
+        .iter()
+        .any(|task| task.act == act && task.arguments == *wanted)
 }
 
 fn beyond(what: &str, alternatives: &[(String, f64)]) -> String {

@@ -5,6 +5,7 @@
 //! and the reason of each decision says so.
 
 pub mod bind;
+pub mod follow;
 pub mod judge;
 pub mod live;
 pub mod operator;
@@ -14,15 +15,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aios_brain::history_entry;
+use aios_goals::{Arguments, Goal, Level, Task, TaskState, ToolCall};
 use aios_proto::retry;
+use aios_proto::v1::ListServicesRequest;
 use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{Goal, Level, ListServicesRequest, SkillStep, Task, TaskState};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::guard::{self, Cleared, Seen};
-use crate::registry::{Catalog, Registry};
+use crate::registry::{Act, Catalog, Registry};
 use operator::Understand;
 use procedures::{Followed, Procedures};
 
@@ -30,12 +32,7 @@ use procedures::{Followed, Procedures};
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
     /// This act.
-    Act {
-        /// Tool or skill.
-        name: String,
-        /// Its arguments, checked against the registry.
-        arguments: Map<String, Value>,
-    },
+    Act(Act),
     /// Nothing: all that was asked for is done.
     Done {
         /// What to say beside the tasks' values; empty: nothing.
@@ -50,8 +47,8 @@ pub enum Next {
 pub struct Plan {
     /// What to do.
     pub next: Next,
-    /// Who decided.
-    pub level: Level,
+    /// Who decided; `None`: nobody had to, or nobody could.
+    pub level: Option<Level>,
     /// How sure it was, 0 to 1.
     pub confidence: f64,
     /// What else was considered, best first.
@@ -137,16 +134,19 @@ impl Planner {
         Ok((catalog, services))
     }
 
-    /// The tool calls of a task that was planned before.
+    /// The tool calls of a task: those that it was planned with, or for one that an earlier
+    /// process planned, made once more.
     ///
     /// # Errors
     /// Why it cannot be carried out (any more).
-    pub async fn steps(&self, task: &Task) -> Result<Vec<SkillStep>, String> {
+    pub async fn calls(&self, task: &Task) -> Result<Vec<ToolCall>, String> {
+        if !task.calls.is_empty() {
+            return Ok(task.calls.clone());
+        }
         let catalog = self.registry.catalog().await;
         let catalog = catalog.map_err(|status| status.message().to_owned())?;
-        let arguments = arguments(&task.arguments_json)?;
-        catalog
-            .steps(&task.act, &arguments)
+        let act = catalog.act(&task.act, task.arguments.clone());
+        act.map(|act| act.calls().to_vec())
             .map_err(|fault| fault.to_string())
     }
 
@@ -207,21 +207,22 @@ impl Planner {
             Some(name) => self.services().await?.iter().any(|service| service == name),
             None => true,
         };
-        if !there || catalog.steps(&act.name, &act.arguments).is_err() {
-            self.procedures().forget(&goal.text);
-            return Ok(None);
+        match catalog.act(&act.name, act.arguments) {
+            Ok(act) if there => {
+                let why = "the same words succeeded so before";
+                Ok(Some(reactive(Next::Act(act), why)))
+            }
+            _ => {
+                self.procedures().forget(&goal.text);
+                Ok(None)
+            }
         }
-        let next = Next::Act {
-            name: act.name,
-            arguments: act.arguments,
-        };
-        Ok(Some(reactive(next, "the same words succeeded so before")))
     }
 }
 
-fn arguments(json: &str) -> Result<Map<String, Value>, String> {
+fn arguments(json: &str) -> Result<Arguments, String> {
     if json.trim().is_empty() {
-        return Ok(Map::new());
+        return Ok(Arguments::new());
     }
     serde_json::from_str(json).map_err(|error| format!("the arguments are no JSON object: {error}"))
 }
@@ -229,7 +230,7 @@ fn arguments(json: &str) -> Result<Map<String, Value>, String> {
 fn reactive(next: Next, reason: &str) -> Plan {
     Plan {
         next,
-        level: Level::Reactive,
+        level: Some(Level::Reactive),
         confidence: 1.0,
         alternatives: Vec::new(),
         reason: reason.to_owned(),
@@ -247,7 +248,7 @@ fn done() -> Next {
 fn refused(reason: String) -> Plan {
     Plan {
         next: Next::Refuse(reason.clone()),
-        level: Level::Unspecified, // nobody planned
+        level: None,
         confidence: 0.0,
         alternatives: Vec::new(),
         reason,
@@ -261,14 +262,11 @@ fn direct(goal: &Goal, catalog: &Catalog) -> Plan {
         return reactive(done(), "the operator's call is made");
     };
     let checked = arguments(&call.arguments_json).and_then(|arguments| {
-        let steps = catalog.steps(&call.tool, &arguments);
-        steps.map(|_| arguments).map_err(|fault| fault.to_string())
+        let act = catalog.act(&call.tool, arguments);
+        act.map_err(|fault| fault.to_string())
     });
     match checked {
-        Ok(arguments) => {
-            let name = call.tool.clone();
-            reactive(Next::Act { name, arguments }, "the operator named the call")
-        }
+        Ok(act) => reactive(Next::Act(act), "the operator named the call"),
         Err(fault) => reactive(
             Next::Refuse(fault),
             "the operator's call does not fit the registry",
@@ -279,9 +277,8 @@ fn direct(goal: &Goal, catalog: &Catalog) -> Plan {
 /// What was done, as the model was trained to read it.
 fn history(goal: &Goal, model: &dyn Understand) -> Vec<String> {
     let entry = |task: &Task| {
-        let values = arguments(&task.arguments_json).unwrap_or_default();
         let texts = model.parameters(&task.act).iter().filter_map(|name| {
-            let value = values.get(name)?;
+            let value = task.arguments.get(name)?;
             Some(
                 value
                     .as_str()
@@ -290,7 +287,7 @@ fn history(goal: &Goal, model: &dyn Understand) -> Vec<String> {
         });
         let texts: Vec<String> = texts.collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        history_entry(&task.act, &texts, task.state() == TaskState::Succeeded)
+        history_entry(&task.act, &texts, task.state == TaskState::Succeeded)
     };
     goal.tasks.iter().map(entry).collect()
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use aios_proto::v1::{Goal, GoalState};
-use serde_json::{Map, Value};
+use aios_goals::{Arguments, End, Goal, Task};
+use serde_json::Value;
 
 /// Procedures that are kept; when there are more, all are forgotten and learnt anew.
 const KEPT: usize = 1024;
@@ -14,7 +14,7 @@ pub struct Act {
     /// Tool or skill.
     pub name: String,
     /// Its arguments.
-    pub arguments: Map<String, Value>,
+    pub arguments: Arguments,
 }
 
 /// Where a goal is on its way along a procedure.
@@ -36,13 +36,13 @@ impl Procedures {
     /// Learns from a goal, if it succeeded and its words alone determine what to do; if it
     /// failed, what was known for its words is forgotten.
     pub fn learn(&mut self, goal: &Goal) {
-        if goal.state() == GoalState::Failed {
+        if let Some(End::Failed { .. }) = goal.end() {
             self.known.remove(&normalised(&goal.text));
         }
-        if goal.state() != GoalState::Succeeded || goal.call.is_some() || goal.tasks.is_empty() {
+        if !goal.has_succeeded() || goal.call.is_some() || goal.tasks.is_empty() {
             return;
         }
-        let Some(acts) = acts(goal) else { return };
+        let acts = acts(goal);
         if !acts.iter().all(|act| said(act, &goal.text)) {
             return;
         }
@@ -75,12 +75,10 @@ impl Procedures {
     }
 }
 
-fn acts(goal: &Goal) -> Option<Vec<Act>> {
-    let act = |task: &aios_proto::v1::Task| {
-        Some(Act {
-            name: task.act.clone(),
-            arguments: serde_json::from_str(&task.arguments_json).ok()?,
-        })
+fn acts(goal: &Goal) -> Vec<Act> {
+    let act = |task: &Task| Act {
+        name: task.act.clone(),
+        arguments: task.arguments.clone(),
     };
     goal.tasks.iter().map(act).collect()
 }
@@ -107,15 +105,25 @@ fn normalised(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_proto::v1::Task;
+    use aios_goals::State;
+
+    fn ended(end: End) -> State {
+        State::Ended { end, at: 1 }
+    }
+
+    fn failed() -> State {
+        let reason = String::new();
+        ended(End::Failed { reason })
+    }
 
     fn goal(text: &str, act: &str, arguments: &str) -> Goal {
+        let answer = String::new();
         Goal {
             text: text.into(),
-            state: GoalState::Succeeded.into(),
+            state: ended(End::Succeeded { answer }),
             tasks: vec![Task {
                 act: act.into(),
-                arguments_json: arguments.into(),
+                arguments: serde_json::from_str(arguments).unwrap(),
                 ..Task::default()
             }],
             ..Goal::default()
@@ -170,9 +178,8 @@ mod tests {
             ),
             false,
         );
-        check(goal("broken", "fs.list", "not json"), false);
         let failed = Goal {
-            state: GoalState::Failed.into(),
+            state: failed(),
             ..goal("list", "fs.list", "{}")
         };
         check(failed, false);
@@ -183,7 +190,7 @@ mod tests {
         let mut procedures = Procedures::default();
         procedures.learn(&goal("cpu", "monitor.cpu", "{}"));
         procedures.learn(&Goal {
-            state: GoalState::Failed.into(),
+            state: failed(),
             ..goal("CPU?", "monitor.cpu", "{}")
         });
         assert_eq!(procedures.find("cpu"), None);

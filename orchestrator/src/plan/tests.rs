@@ -2,7 +2,7 @@ use super::judge::operational;
 use super::*;
 use crate::registry::{Tool, parameters};
 use aios_brain::{Act as Proposed, Argument, Proposal, Source};
-use aios_proto::v1::ToolCall;
+use aios_goals::Call;
 use serde_json::json;
 
 fn catalog() -> Catalog {
@@ -54,8 +54,8 @@ fn after(act: &str, arguments: Value) -> Goal {
     Goal {
         tasks: vec![Task {
             act: act.into(),
-            arguments_json: arguments.to_string(),
-            state: TaskState::Succeeded.into(),
+            arguments: arguments.as_object().cloned().unwrap(),
+            state: TaskState::Succeeded,
             ..Task::default()
         }],
         ..Goal::default()
@@ -64,7 +64,7 @@ fn after(act: &str, arguments: Value) -> Goal {
 
 fn shown(plan: &Plan) -> String {
     match &plan.next {
-        Next::Act { name, arguments } => format!("{name} {}", Value::from(arguments.clone())),
+        Next::Act(act) => format!("{} {}", act.name(), Value::from(act.arguments().clone())),
         Next::Done { .. } => "done".into(),
         Next::Refuse(reason) => format!("no: {reason}"),
     }
@@ -80,7 +80,7 @@ fn a_proposal_becomes_a_checked_act_or_a_reason() {
             "{} / {expected}",
             shown(&plan)
         );
-        assert_eq!(plan.level, Level::Operational);
+        assert_eq!(plan.level, Some(Level::Operational));
     };
     let new = Goal::default();
     check(
@@ -150,7 +150,7 @@ fn after_a_success_done_and_repetition_end_the_goal_but_doubt_fails_it() {
 fn the_operators_own_call_is_checked_like_any_other_and_made_once() {
     let check = |tool: &str, arguments: &str, expected: &str| {
         let goal = Goal {
-            call: Some(ToolCall {
+            call: Some(Call {
                 tool: tool.into(),
                 arguments_json: arguments.into(),
             }),
@@ -173,7 +173,7 @@ fn the_operators_own_call_is_checked_like_any_other_and_made_once() {
         "no: this appliance has no tool fs.format yet; the nearest are fs.write",
     );
     let made = Goal {
-        call: Some(ToolCall::default()),
+        call: Some(Call::default()),
         ..after("monitor.disk", json!({}))
     };
     assert_eq!(direct(&made, &catalog()).next, done());

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aios_brain::skills::Skill;
+use aios_goals::{Arguments, ToolCall};
+use aios_proto::v1::ListToolsRequest;
 use aios_proto::v1::tools_client::ToolsClient;
-use aios_proto::v1::{ListToolsRequest, SkillStep};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -39,6 +40,32 @@ pub struct Tool {
 pub struct Catalog {
     tools: BTreeMap<String, Tool>,
     skills: BTreeMap<String, Skill>,
+}
+
+/// An act that can be done: its calls were held against their tools' schemas. Only
+/// [`Catalog::act`] makes one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    name: String,
+    arguments: Arguments,
+    calls: Vec<ToolCall>,
+}
+
+impl Act {
+    /// The tool or skill.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its arguments.
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
+    /// The tool calls that it consists of, in order.
+    pub fn calls(&self) -> &[ToolCall] {
+        &self.calls
+    }
 }
 
 /// Why an act cannot be done as proposed.
@@ -87,20 +114,25 @@ impl Catalog {
         }
     }
 
-    /// The tool calls that the act consists of, each checked against its tool's schema.
+    /// The act with the tool calls that it consists of, each checked against its tool's schema.
     ///
     /// # Errors
     /// When there is no such act, or a call's arguments do not fit.
-    pub fn steps(
-        &self,
-        act: &str,
-        arguments: &Map<String, Value>,
-    ) -> Result<Vec<SkillStep>, Fault> {
-        parameters::check(&self.parameters(act)?, arguments).map_err(|fault| wrong(act, fault))?;
-        match self.skills.get(act) {
-            Some(skill) if !self.tools.contains_key(act) => self.expand(skill, arguments),
-            _ => Ok(vec![step(act, arguments)]),
-        }
+    pub fn act(&self, name: &str, arguments: Arguments) -> Result<Act, Fault> {
+        parameters::check(&self.parameters(name)?, &arguments)
+            .map_err(|fault| wrong(name, fault))?;
+        let calls = match self.skills.get(name) {
+            Some(skill) if !self.tools.contains_key(name) => self.expand(skill, &arguments)?,
+            _ => vec![ToolCall {
+                tool: name.to_owned(),
+                arguments: arguments.clone(),
+            }],
+        };
+        Ok(Act {
+            name: name.to_owned(),
+            arguments,
+            calls,
+        })
     }
 
     /// Does the act change anything? One that is not known might.
@@ -114,17 +146,16 @@ impl Catalog {
 
     /// What the call changes: the values of the arguments that its capabilities name, but for
     /// those that are only read.
-    pub fn changed(&self, step: &SkillStep) -> Vec<String> {
-        let Some(tool) = self.tools.get(&step.tool) else {
+    pub fn changed(&self, call: &ToolCall) -> Vec<String> {
+        let Some(tool) = self.tools.get(&call.tool) else {
             return Vec::new();
         };
-        let arguments: Value = serde_json::from_str(&step.arguments_json).unwrap_or_default();
         let names = tool.capabilities.iter().filter_map(|capability| {
             let (what, argument) = capability.split_once(":{")?;
             (!what.ends_with(":read")).then(|| argument.trim_end_matches('}'))
         });
         names
-            .filter_map(|name| match &arguments[name] {
+            .filter_map(|name| match call.arguments.get(name)? {
                 Value::Null => None,
                 Value::String(text) => Some(text.clone()),
                 value => Some(value.to_string()),
@@ -145,11 +176,7 @@ impl Catalog {
         }
     }
 
-    fn expand(
-        &self,
-        skill: &Skill,
-        arguments: &Map<String, Value>,
-    ) -> Result<Vec<SkillStep>, Fault> {
+    fn expand(&self, skill: &Skill, arguments: &Arguments) -> Result<Vec<ToolCall>, Fault> {
         let values = arguments.iter().map(|(name, value)| {
             let text = value
                 .as_str()
@@ -159,7 +186,7 @@ impl Catalog {
         let calls = skill
             .expand(&values.collect())
             .map_err(|error| wrong(&skill.name, error.to_string()))?;
-        let mut steps = Vec::with_capacity(calls.len());
+        let mut checked = Vec::with_capacity(calls.len());
         for call in calls {
             let tool = self
                 .tools
@@ -168,9 +195,12 @@ impl Catalog {
             let arguments = call.arguments.as_object().cloned().unwrap_or_default();
             parameters::check(&tool.parameters, &arguments)
                 .map_err(|fault| wrong(&call.tool, fault))?;
-            steps.push(step(&call.tool, &arguments));
+            checked.push(ToolCall {
+                tool: call.tool,
+                arguments,
+            });
         }
-        Ok(steps)
+        Ok(checked)
     }
 }
 
@@ -178,13 +208,6 @@ fn wrong(act: &str, fault: String) -> Fault {
     Fault::Arguments {
         act: act.to_owned(),
         fault,
-    }
-}
-
-fn step(tool: &str, arguments: &Map<String, Value>) -> SkillStep {
-    SkillStep {
-        tool: tool.to_owned(),
-        arguments_json: Value::Object(arguments.clone()).to_string(),
     }
 }
 
@@ -282,11 +305,11 @@ mod tests {
     #[test]
     fn an_act_becomes_checked_calls_or_a_fault() {
         let check = |act: &str, arguments: Value, expected: &str| {
-            let steps = catalog().steps(act, arguments.as_object().unwrap());
-            let found = match steps {
-                Ok(steps) => steps
-                    .into_iter()
-                    .map(|s| s.tool)
+            let found = match catalog().act(act, arguments.as_object().cloned().unwrap()) {
+                Ok(act) => act
+                    .calls()
+                    .iter()
+                    .map(|call| call.tool.clone())
                     .collect::<Vec<_>>()
                     .join(" "),
                 Err(fault) => fault.to_string(),

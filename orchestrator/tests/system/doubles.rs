@@ -1,7 +1,7 @@
 //! Doubles of the other daemons: they keep what they are told and do what the test says.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ fn absent<T>() -> Answer<T> {
 pub struct MemoryDouble {
     pub goals: Arc<Mutex<Vec<Goal>>>,
     pub decisions: Arc<Mutex<Vec<Decision>>>,
+    /// How often a goal was put: each is a wait for the disk.
+    pub writes: Arc<AtomicUsize>,
     pub away: Arc<AtomicBool>,
 }
 
@@ -54,33 +56,24 @@ impl MemoryDouble {
 
 #[tonic::async_trait]
 impl Memory for MemoryDouble {
-    async fn put_goal(&self, request: Request<Goal>) -> Answer<PutResponse> {
+    async fn put_goal(&self, request: Request<PutGoalRequest>) -> Answer<PutResponse> {
         self.there()?;
-        let goal = request.into_inner();
-        assert!(goal.tasks.is_empty(), "tasks are put one by one");
+        let PutGoalRequest { goal, decisions } = request.into_inner();
+        let goal = goal.ok_or_else(|| Status::invalid_argument("no goal"))?;
+        self.decisions.lock().unwrap().extend(decisions);
+        self.writes.fetch_add(1, Ordering::SeqCst);
         let mut goals = self.goals.lock().unwrap();
         match goals.iter_mut().find(|known| known.id == goal.id) {
             Some(known) => {
-                let tasks = std::mem::take(&mut known.tasks);
+                let mut tasks = std::mem::take(&mut known.tasks);
+                for task in &goal.tasks {
+                    tasks.retain(|known| known.index != task.index);
+                    tasks.push(task.clone());
+                }
+                tasks.sort_by_key(|task| task.index);
                 *known = Goal { tasks, ..goal };
             }
             None => goals.push(goal),
-        }
-        Ok(Response::new(PutResponse {}))
-    }
-    async fn put_task(&self, request: Request<Task>) -> Answer<PutResponse> {
-        self.there()?;
-        let task = request.into_inner();
-        let mut goals = self.goals.lock().unwrap();
-        let goal = goals.iter_mut().find(|goal| goal.id == task.goal_id);
-        let goal = goal.ok_or_else(|| Status::failed_precondition("no such goal"))?;
-        match goal
-            .tasks
-            .iter_mut()
-            .find(|known| known.index == task.index)
-        {
-            Some(known) => *known = task,
-            None => goal.tasks.push(task),
         }
         Ok(Response::new(PutResponse {}))
     }
@@ -98,11 +91,6 @@ impl Memory for MemoryDouble {
         let goals = self.goals.lock().unwrap();
         let goals = goals.iter().rev().filter(wanted).cloned().collect();
         Ok(Response::new(ListGoalsResponse { goals }))
-    }
-    async fn append_decision(&self, request: Request<Decision>) -> Answer<PutResponse> {
-        self.there()?;
-        self.decisions.lock().unwrap().push(request.into_inner());
-        Ok(Response::new(PutResponse {}))
     }
     async fn list_decisions(
         &self,

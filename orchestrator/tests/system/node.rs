@@ -9,6 +9,7 @@ use aios_agents::work::Worker;
 use aios_orchestrator::boot::Orchestrator;
 use aios_orchestrator::config::{Config, Limits};
 use aios_orchestrator::goals::{Goals, Wish};
+use aios_orchestrator::wire;
 use aios_proto::identity::Principal;
 use aios_proto::v1::emergency_server::EmergencyServer;
 use aios_proto::v1::init_server::InitServer;
@@ -209,7 +210,12 @@ impl Process {
             by: "CN=alice".into(),
             ..Wish::default()
         };
-        self.goals.submit(wish).await.unwrap()
+        wire::goal_to_wire(&self.goals.submit(wish).await.unwrap())
+    }
+
+    /// The goal as an operator sees it now.
+    pub async fn goal(&self, id: &str) -> Goal {
+        wire::goal_to_wire(&self.goals.get(id).await.unwrap())
     }
 
     /// The goal once it has ended.
@@ -217,9 +223,9 @@ impl Process {
         for _ in 0..1000 {
             let goal = self.goals.get(id).await;
             if let Ok(goal) = goal
-                && aios_orchestrator::engine::is_finished(&goal)
+                && goal.is_finished()
             {
-                return goal;
+                return wire::goal_to_wire(&goal);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

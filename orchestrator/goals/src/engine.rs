@@ -1,11 +1,6 @@
-//! What the goal engine does next: a pure function of the goal's record and of what
-//! interrupts it. [`crate::goals`] has the effects.
+//! What is done about a goal next: a pure function of its record and of what interrupts it.
 
-use aios_proto::v1::{Goal, GoalState, Task, TaskState};
-
-use crate::guard::Cleared;
-use crate::plan::Next;
-use crate::time::now_ms;
+use crate::{Goal, State, Task, TaskState, UnixMillis};
 
 /// A goal that needs more acts than this is not understood.
 pub const ACTS_MAX: usize = 8;
@@ -63,10 +58,10 @@ pub enum Step {
 
 /// What to do about the goal now.
 pub fn next(goal: &Goal, interruption: Option<&Interruption>) -> Step {
-    if is_finished(goal) {
+    if goal.is_finished() {
         return Step::Rest;
     }
-    let with = |state: TaskState| goal.tasks.iter().find(move |task| task.state() == state);
+    let with = |state: TaskState| goal.tasks.iter().find(move |task| task.state == state);
     if let Some(task) = with(TaskState::Failed) {
         return Step::Finish(End::Failed {
             reason: failure(goal, task),
@@ -89,86 +84,40 @@ pub fn next(goal: &Goal, interruption: Option<&Interruption>) -> Step {
         let reason = format!("one of its tasks was cancelled{}", so_far(goal));
         return Step::Finish(End::Cancelled { reason });
     }
-    let unfinished = |task: &Task| task.state() != TaskState::Succeeded;
+    let unfinished = |task: &Task| task.state != TaskState::Succeeded;
     match goal.tasks.iter().position(unfinished) {
         Some(index) => Step::Execute(index),
         None => Step::Plan,
     }
 }
 
-/// What follows from a plan that the guard cleared, when all tasks so far succeeded: a further
-/// task, or the end.
-pub fn planned(goal: &Goal, cleared: &Cleared) -> Result<Task, End> {
-    let plan = cleared.plan();
-    match &plan.next {
-        Next::Done { note } if goal.tasks.is_empty() && note.is_empty() => Err(End::Failed {
-            reason: "nothing was done for it".into(),
-        }),
-        Next::Done { note } => Err(End::Succeeded {
-            answer: answer(goal, note),
-        }),
-        Next::Refuse(reason) => Err(End::Failed {
-            reason: format!("{reason}{}", so_far(goal)),
-        }),
-        Next::Act { .. } if goal.tasks.len() >= ACTS_MAX => Err(End::Failed {
-            reason: format!("it needs more than {ACTS_MAX} acts{}", so_far(goal)),
-        }),
-        Next::Act { name, arguments } => Ok(Task {
-            goal_id: goal.id.clone(),
-            index: u32::try_from(goal.tasks.len()).unwrap_or(u32::MAX),
-            act: name.clone(),
-            arguments_json: serde_json::Value::Object(arguments.clone()).to_string(),
-            state: TaskState::Pending.into(),
-            confidence: plan.confidence,
-            level: plan.level.into(),
-            ..Task::default()
-        }),
-    }
-}
-
 /// The goal after its end; tasks that had not ended end with it.
-pub fn finish(goal: &mut Goal, end: End) {
-    let (state, task_state) = match end {
+pub fn finish(goal: &mut Goal, end: End, at: UnixMillis) {
+    let (end, task_state) = match end {
         End::Succeeded { answer } => {
-            debug_assert!(goal.tasks.iter().all(|t| t.state() == TaskState::Succeeded));
-            goal.answer = shortened(answer);
-            (GoalState::Succeeded, TaskState::Succeeded)
+            debug_assert!(goal.tasks.iter().all(|t| t.state == TaskState::Succeeded));
+            let answer = shortened(answer);
+            (End::Succeeded { answer }, TaskState::Succeeded)
         }
         End::Failed { reason } => {
-            goal.reason = shortened(reason);
-            (GoalState::Failed, TaskState::Failed)
+            let reason = shortened(reason);
+            (End::Failed { reason }, TaskState::Failed)
         }
         End::Cancelled { reason } => {
-            goal.reason = shortened(reason);
-            (GoalState::Cancelled, TaskState::Cancelled)
+            let reason = shortened(reason);
+            (End::Cancelled { reason }, TaskState::Cancelled)
         }
     };
-    goal.state = state.into();
-    goal.finished_ms = now_ms();
-    for task in goal.tasks.iter_mut().filter(|task| is_open(task)) {
-        task.state = task_state.into();
+    goal.state = State::Ended { end, at };
+    for task in goal.tasks.iter_mut().filter(|task| task.is_open()) {
+        task.state = task_state;
         task.error = "ended with its goal; what it did until then is in the audit log".into();
-        task.finished_ms = goal.finished_ms;
+        task.finished_ms = at;
     }
 }
 
-/// Has it ended?
-pub fn is_finished(goal: &Goal) -> bool {
-    matches!(
-        goal.state(),
-        GoalState::Succeeded | GoalState::Failed | GoalState::Cancelled
-    )
-}
-
-/// Is the task still to be done or under way?
-pub fn is_open(task: &Task) -> bool {
-    matches!(
-        task.state(),
-        TaskState::Unspecified | TaskState::Pending | TaskState::Running
-    )
-}
-
-fn answer(goal: &Goal, note: &str) -> String {
+/// What the goal's tasks returned, after a note; a line each.
+pub fn answer(goal: &Goal, note: &str) -> String {
     let summaries = goal.tasks.iter().map(|task| task.summary.as_str());
     std::iter::once(note)
         .chain(summaries)
@@ -196,8 +145,9 @@ fn failure(goal: &Goal, task: &Task) -> String {
     }
 }
 
-/// What was done before it ended badly: it stays done, and can be undone.
-fn so_far(goal: &Goal) -> String {
+/// What was done before it ended badly, in brackets; empty when nothing was. It stays done, and
+/// can be undone.
+pub fn so_far(goal: &Goal) -> String {
     match done_so_far(goal).as_slice() {
         [] => String::new(),
         done => format!(" (done before: {})", done.join("; ")),
@@ -209,7 +159,7 @@ pub fn done_so_far(goal: &Goal) -> Vec<String> {
     let done = goal
         .tasks
         .iter()
-        .filter(|task| task.state() == TaskState::Succeeded);
+        .filter(|task| task.state == TaskState::Succeeded);
     done.map(told).collect()
 }
 
@@ -227,5 +177,5 @@ fn told(task: &Task) -> String {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+#[path = "engine_tests.rs"]
 mod tests;
