@@ -3,7 +3,7 @@
 //! 1. **PID 1 never crashes, blocks or grows.** Other systems' inits parse, log
 //!    and serve networks in PID 1 and have panicked the kernel by it; here PID 1
 //!    is one thread with one event loop ([`pid1`]) around a pure state machine
-//!    ([`supervise`]). Everything else is a role in a process of its own, which
+//!    (`aios_service::supervise`). Everything else is a role in a process of its own, which
 //!    PID 1 starts again when it dies.
 //! 2. **PID 1's executable holds PID 1** ([`init`]) and what it runs of itself:
 //!    `unlock` ([`unlock`]) makes or opens an encrypted data partition, before all others;
@@ -13,35 +13,26 @@
 //!    ends the machine. No gRPC, no async runtime.
 //! 3. The other roles ([`role`]) are programs of the executable `aios`, as all daemons are:
 //!    `control` ([`control`]) speaks gRPC on `/run/aios/init.sock` and asks PID 1
-//!    in small bounded packets ([`wire`]);
+//!    in small bounded packets (`aios_service::wire`);
 //!    `logger` ([`logger`]) reads what services write, into bounded files;
 //!    `provision` ([`provision`]) installs the node's name and certificates;
 //!    `console` ([`console`]) shows a status page to who sits before the machine;
 //!    `keeper` ([`keeper`]) does the machine's slow chores: what a crash left, the
 //!    boot counter, growing the data partition, saving time and entropy.
 //!
-//! What a service is, is said by its manifest ([`manifest`]; keys in README.md).
+//! What a service is, is said by its manifest (`aios_service::manifest`; keys in README.md).
 //! What must not live here: anything that understands goals, tools or models.
 
-mod accounts;
-mod boots;
-mod conditions;
 mod console;
 mod control;
-mod installer;
 mod keeper;
 mod logger;
-mod manifest;
-mod network;
 mod pid1;
-mod places;
 mod provision;
 mod readahead;
 mod shutdown;
-mod supervise;
 mod units;
 mod unlock;
-mod wire;
 
 use std::process::ExitCode;
 

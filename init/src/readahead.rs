@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use rustix::fs::{Advice, fadvise};
 
-use crate::installer;
+use aios_service::installer;
 
 /// What is read.
 const FOLDER: &str = "/usr/lib/aios/models";

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::asked::Asked;
-use crate::places;
+use aios_service::places;
 
 /// What is on the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

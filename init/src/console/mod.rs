@@ -34,7 +34,7 @@ const TERMINALS: [&str; 2] = ["/dev/ttyS0", "/dev/tty1"];
 /// # Errors
 /// When there is no terminal at all: it is then not needed.
 pub fn run() -> io::Result<()> {
-    let config = std::fs::read_to_string(crate::places::etc_dir().join("config.toml"));
+    let config = std::fs::read_to_string(aios_service::places::etc_dir().join("config.toml"));
     let config = aios_config::parse(&config.unwrap_or_default()).unwrap_or_default();
     if !config.console.status_page {
         return Ok(());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::UnixDatagram;
 use tokio::sync::Mutex;
 
-use crate::wire::{PACKET_MAX, Reply, Request, decode_reply, encode_request};
+use aios_service::wire::{PACKET_MAX, Reply, Request, decode_reply, encode_request};
 
 /// PID 1 answers in microseconds; longer than this means that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -3,10 +3,10 @@
 use tonic::Status;
 
 use super::service::{InitService, state};
-use crate::manifest::{Restart, TIMEOUT_MAX_MS};
-use crate::supervise::State;
 use crate::units::{self, KillMode, Kind, Missing, Unit};
-use crate::wire::{self, Reply, UnitRecord};
+use aios_service::manifest::{Restart, TIMEOUT_MAX_MS};
+use aios_service::supervise::State;
+use aios_service::wire::{self, Reply, UnitRecord};
 
 /// Services that are started because others need them, one through the other.
 const DEPTH_MAX: usize = 8;

@@ -13,9 +13,9 @@ use tonic::{Request, Response, Status};
 use super::access::{Access, Deed};
 use super::link::Link;
 use super::logs;
-use crate::supervise::State;
-use crate::wire::{self, Reply, STATES, ServiceRecord};
-use crate::{conditions, places};
+use aios_service::supervise::State;
+use aios_service::wire::{self, Reply, STATES, ServiceRecord};
+use aios_service::{conditions, places};
 
 /// How often a service is looked at while its new state is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -194,7 +194,7 @@ impl Init for InitService {
         };
         let phase = |(place, &(started_ms, finished_ms)): (usize, &(u64, u64))| v1::BootPhase {
             number: place as u32 + 1,
-            name: crate::pid1::PHASES
+            name: aios_service::names::PHASES
                 .get(place)
                 .copied()
                 .unwrap_or_default()

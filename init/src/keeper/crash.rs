@@ -5,14 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aios_proto::durable;
+use aios_files::durable;
 
-use crate::{conditions, places};
+use aios_service::{conditions, places, running};
 
 const PSTORE: &str = "/sys/fs/pstore";
-/// There while the machine runs, with that boot's id: found at the next boot, the last
-/// run did not end orderly.
-const RUNNING: &str = "/var/lib/aios/running";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Crash files kept, the newest: 16 of 64 KiB are a megabyte.
 const KEPT: usize = 16;
@@ -20,18 +17,10 @@ const KEPT: usize = 16;
 const RECORD_MAX: u64 = 256 * 1024;
 const PREFIX: &str = "crash-";
 
-/// The machine goes down orderly.
-///
-/// # Errors
-/// When the disk does not take it.
-pub fn end_of_run() -> io::Result<()> {
-    fs::remove_file(RUNNING)
-}
-
 /// Moves the records and publishes how the last run ended, if not well.
 pub(super) fn collect() -> io::Result<()> {
     let this_boot = fs::read_to_string(BOOT_ID)?;
-    let former = fs::read_to_string(RUNNING);
+    let former = fs::read_to_string(running::MARK);
     if former.as_ref().is_ok_and(|boot| *boot == this_boot) {
         return Ok(()); // done before, by a keeper that ended
     }
@@ -42,7 +31,7 @@ pub(super) fn collect() -> io::Result<()> {
         super::tell(2, &format!("last crash: {reason}"));
         conditions::publish_last_crash(&reason)?;
     }
-    durable::replace(Path::new(RUNNING), this_boot.as_bytes())?;
+    durable::replace(Path::new(running::MARK), this_boot.as_bytes())?;
     moved.map(drop)
 }
 

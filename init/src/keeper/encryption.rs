@@ -4,7 +4,8 @@
 use std::io;
 use std::path::Path;
 
-use crate::{conditions, places, unlock};
+use crate::unlock;
+use aios_service::{conditions, places};
 
 /// linux/magic.h: ext2, ext3 and ext4.
 const EXT4: u64 = 0xEF53;

@@ -16,13 +16,12 @@ mod encryption;
 mod grow;
 mod table;
 
-pub use crash::end_of_run;
 pub use grow::grow_partition;
 
 use std::time::{Duration, Instant};
 
-use crate::pid1::{host, pause, seed};
-use crate::{boots, conditions};
+use aios_service::time::pause;
+use aios_service::{boots, conditions, host, seed};
 
 /// How often it looks whether something is to be done.
 const LOOK_EVERY_MS: u64 = 1_000;

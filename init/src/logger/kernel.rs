@@ -39,7 +39,7 @@ impl KernelLog {
 
     /// Tells the kernel of a service's error.
     pub fn tell(&self, service: &str, text: &str) {
-        let cut = crate::wire::cut(text, 800); // the kernel's line limit is 976
+        let cut = aios_service::wire::cut(text, 800); // the kernel's line limit is 976
         // Err: the kernel limits how much; the file has it all.
         let _ = rustix::io::write(&self.file, format!("<3>{OWN}{service}: {cut}\n").as_bytes());
     }

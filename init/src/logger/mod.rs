@@ -22,7 +22,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
-use crate::places;
+use aios_service::places;
 use file::LogFile;
 use kernel::KernelLog;
 pub use line::{LINE_MAX, Level, parse_stored};

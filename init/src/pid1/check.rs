@@ -75,7 +75,7 @@ fn run(device: &Path) -> Result<Option<i32>, String> {
         if let Some(status) = check.try_wait().map_err(failed)? {
             return Ok(status.code());
         }
-        super::pause(POLL_MS);
+        aios_service::time::pause(POLL_MS);
     }
     // Err: it has ended just now.
     let _ = check.kill();

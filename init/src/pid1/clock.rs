@@ -1,9 +1,7 @@
 //! Time since the kernel's start; in a container, since PID 1's.
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
-
-use crate::manifest::Way;
-use crate::supervise::Millis;
+use aios_service::manifest::Way;
+use aios_service::time::{Millis, boottime};
 
 /// `CLOCK_BOOTTIME` with a zero of its own.
 pub struct Clock {
@@ -29,15 +27,4 @@ impl Clock {
     pub fn as_boottime(&self, time: Millis) -> Millis {
         self.zero + time
     }
-}
-
-/// Since the kernel's start, whoever asks.
-pub fn boottime() -> Millis {
-    millis(clock_gettime(ClockId::Boottime))
-}
-
-fn millis(time: Timespec) -> Millis {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
-    seconds * 1000 + nanoseconds / 1_000_000
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use crate::manifest::Way;
+use aios_service::manifest::Way;
 
 /// Where the last words go: the kernel's log (container: stdout).
 static LOG: AtomicI32 = AtomicI32::new(1);

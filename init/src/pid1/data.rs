@@ -91,7 +91,7 @@ fn wait_for(source: &Source) -> Result<PathBuf, String> {
         if let Some(device) = found {
             return Ok(device);
         }
-        super::pause(DEVICE_POLL_MS);
+        aios_service::time::pause(DEVICE_POLL_MS);
     }
     Err(format!(
         "{source:?} did not appear within {DEVICE_PATIENCE_MS} ms"

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::services::{self, Process};
 use super::supervisor::Supervisor;
-use crate::manifest::{Manifest, Ready, Restart, Start, TIMEOUT_MAX_MS};
 use crate::units::Name;
-use crate::wire::{Reply, UnitRecord};
+use aios_service::manifest::{Manifest, Ready, Restart, Start, TIMEOUT_MAX_MS};
+use aios_service::wire::{Reply, UnitRecord};
 
 /// More services than this are not taken on.
 const SERVICES_MAX: usize = 256;

@@ -8,8 +8,8 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::power_button;
 use super::watchdog::Watchdog;
-use crate::manifest::Way;
-use crate::supervise::Millis;
+use aios_service::manifest::Way;
+use aios_service::supervise::Millis;
 
 /// The buttons' numbers as epoll sources begin here, far beyond the services'.
 pub const BUTTONS: u64 = 1 << 32;

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use crate::wire::PACKET_MAX;
+use aios_service::wire::PACKET_MAX;
 
 /// Both ends of a new conversation: PID 1's, which never blocks, and the role's.
 ///

@@ -8,16 +8,13 @@
 mod cgroup;
 mod check;
 mod clock;
-pub mod console;
 mod crash;
 pub mod data;
 mod define;
 mod hardware;
-pub mod host;
 mod link;
 mod memory;
 pub mod mounts;
-pub mod notify;
 mod partuuid;
 mod power_button;
 mod prepare;
@@ -25,7 +22,6 @@ mod requests;
 mod reset;
 mod rights;
 mod sandbox;
-pub mod seed;
 mod services;
 mod spawn;
 mod store;
@@ -36,41 +32,18 @@ mod trial;
 mod unlock;
 mod watchdog;
 
-pub use clock::boottime;
-pub use sandbox::is_deniable;
-pub use timeline::NAMES as PHASES;
-
-use crate::conditions::{self, Condition};
-use crate::manifest::{self, Way};
-use crate::{boots, installer, places, readahead};
+use crate::readahead;
+use aios_service::conditions::{self, Condition};
+use aios_service::console::{Console, Severity};
+use aios_service::manifest::{self, Way};
+use aios_service::time::pause;
+use aios_service::{boots, installer, places};
 use clock::Clock;
-use console::{Console, Severity};
 use supervisor::Supervisor;
-
-/// Waits without the disallowed `std::thread::sleep`; before the loop and in
-/// other roles only.
-pub fn pause(milliseconds: u64) {
-    let span = std::time::Duration::from_millis(milliseconds);
-    let span = rustix::thread::Timespec {
-        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(span.subsec_nanos()),
-    };
-    // An interruption makes the pause shorter, which every caller bears.
-    let _ = rustix::thread::nanosleep(&span);
-}
-
-/// How this system runs: in a container when `container` is set (as runc,
-/// crun, podman and systemd-nspawn do or can be told to).
-pub fn way() -> Way {
-    match std::env::var_os("container") {
-        Some(kind) if !kind.is_empty() => Way::Container,
-        _ => Way::Machine,
-    }
-}
 
 /// Boots, supervises, and ends only by ending the system.
 pub fn run() -> std::process::ExitCode {
-    let way = way();
+    let way = Way::here();
     let clock = Clock::new(way);
     let begun = clock.now();
     crash::prepare(way);

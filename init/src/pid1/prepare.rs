@@ -1,11 +1,11 @@
 //! Boot phase 1 before its services: disks, the writable root, this host's own
 //! things. Nothing here is fatal; what is lacking becomes a condition.
 
-use super::console::{Console, Severity};
-use super::{data, host, reset, seed, sysctl, trial};
-use crate::conditions::{Condition, INSTALLER};
-use crate::manifest::Way;
-use crate::{boots, installer, places};
+use super::{data, reset, sysctl, trial};
+use aios_service::conditions::{Condition, INSTALLER};
+use aios_service::console::{Console, Severity};
+use aios_service::manifest::Way;
+use aios_service::{boots, host, installer, places, seed};
 
 /// Prepares the system. Returns what it lacks.
 pub fn system(way: Way, console: &Console) -> Vec<Condition> {

@@ -1,10 +1,11 @@
 //! What control may ask of PID 1, and the answers.
 
-use super::supervisor::{CONTROL, LOGGER, Supervisor};
-use crate::manifest::Way;
+use super::supervisor::Supervisor;
 use crate::shutdown::End;
-use crate::supervise::{Event, Id};
-use crate::wire::{self, BootRecord, Reply, Request, ServiceRecord};
+use aios_service::manifest::Way;
+use aios_service::names::{CONTROL, LOGGER};
+use aios_service::supervise::{Event, Id};
+use aios_service::wire::{self, BootRecord, Reply, Request, ServiceRecord};
 
 impl Supervisor {
     /// The packet that answers this one; none when it is no request.

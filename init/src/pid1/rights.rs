@@ -8,8 +8,8 @@ use caps::{CapSet, Capability};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{Gid, Uid};
 
-use crate::accounts::Account;
-use crate::manifest::Manifest;
+use aios_service::accounts::Account;
+use aios_service::manifest::Manifest;
 
 /// Open files a service may have, unless its manifest says otherwise.
 const FILES_MAX: u64 = 4096;

@@ -8,9 +8,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::store::Store;
-use crate::accounts::{self, Account};
-use crate::manifest::{Manifest, Output, Start};
-use crate::supervise::{Id, Unit, break_cycles};
+use aios_service::accounts::{self, Account};
+use aios_service::manifest::{Manifest, Output, Start};
+use aios_service::names::{CONTROL, LOGGER};
+use aios_service::supervise::{Id, Unit, break_cycles};
 
 /// One service.
 pub struct Process {
@@ -180,8 +181,7 @@ pub fn unit(process: &Process, all: &[Process], mistakes: &mut Vec<String>) -> U
         start_timeout: manifest.start_timeout_ms,
         stop_timeout: manifest.stop_timeout_ms,
         watchdog: manifest.watchdog_ms,
-        tireless: [super::supervisor::CONTROL, super::supervisor::LOGGER]
-            .contains(&manifest.name.as_str()),
-        stops_last: manifest.name == super::supervisor::LOGGER,
+        tireless: [CONTROL, LOGGER].contains(&manifest.name.as_str()),
+        stops_last: manifest.name == LOGGER,
     }
 }

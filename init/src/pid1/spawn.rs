@@ -9,11 +9,12 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::{ForkResult, Pid};
 
-use super::console::Severity;
-use super::{cgroup, host, rights, sandbox};
-use crate::accounts::Account;
-use crate::manifest::{Manifest, Output, Way};
-use crate::places;
+use super::{cgroup, rights, sandbox};
+use aios_service::accounts::Account;
+use aios_service::console::Severity;
+use aios_service::host;
+use aios_service::manifest::{Manifest, Output, Way};
+use aios_service::places;
 
 /// What a new process gets.
 pub struct Plan<'a> {
@@ -265,7 +266,7 @@ fn prepare(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
     sandbox::enter(plan.manifest)?;
     rights::limit(plan.manifest)?;
     let lacking = rights::drop_to(plan.account, plan.manifest)?;
-    if let Some(text) = without(plan.manifest, &lacking, super::way()) {
+    if let Some(text) = without(plan.manifest, &lacking, aios_service::manifest::Way::here()) {
         let _ = rustix::io::write(std::io::stderr(), text.as_bytes());
     }
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));

@@ -4,6 +4,7 @@
 
 use std::os::fd::OwnedFd;
 
+use aios_service::notify::let_go;
 use rustix::net::sockopt;
 
 /// Sockets kept for one service.
@@ -60,14 +61,6 @@ impl Store {
     pub fn entries(&self) -> &[(String, OwnedFd)] {
         &self.0
     }
-}
-
-/// Closes a descriptor that came from outside. A connection whose owner has
-/// asked for lingering would hold its last closer, PID 1, until all was sent.
-pub fn let_go(descriptor: OwnedFd) {
-    // Err: no socket, or one that knows no lingering.
-    let _ = sockopt::set_socket_linger(&descriptor, None);
-    drop(descriptor);
 }
 
 fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {

@@ -4,16 +4,8 @@
 //! ready, whatever the phase. **No phase hangs the boot**: each ends when its
 //! services are ready or were given up.
 
-use crate::supervise::Millis;
-
-/// In order, 1 to 5.
-pub const NAMES: [&str; 5] = [
-    "hardware and mounts",
-    "model runtime",
-    "core services",
-    "agents",
-    "autonomy loop",
-];
+use aios_service::names::PHASES;
+use aios_service::supervise::Millis;
 
 /// After phase 3 the orchestrator has this long to bring up its agents and say
 /// that it goes by itself. 120 s: it waits 90 s for them before it goes without some.
@@ -47,7 +39,7 @@ pub enum Line {
 
 impl std::fmt::Display for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = |phase: &usize| NAMES.get(phase - 1).unwrap_or(&"?");
+        let name = |phase: &usize| PHASES.get(phase - 1).unwrap_or(&"?");
         match self {
             Self::Started(phase, at) => {
                 write!(f, "phase {phase} {} started at {at} ms", name(phase))
@@ -79,7 +71,7 @@ impl Timeline {
         if self.ready.is_some() {
             return lines;
         }
-        for place in 0..NAMES.len() {
+        for place in 0..PHASES.len() {
             let after = place == 0 || self.phases[place - 1].1.is_some();
             let begun = facts.started.get(place).copied().unwrap_or(false);
             if self.phases[place].0.is_none() && (after || begun) {

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aios_proto::unrecorded::{self, Happened};
+use aios_files::unrecorded::{self, Happened};
 
 /// What `aios-config` calls the configuration that it keeps during a trial.
 const KEPT: &str = "config.toml.before-trial";

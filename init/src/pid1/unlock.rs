@@ -60,7 +60,7 @@ fn run(verb: &str, device: &Path) -> Result<(), String> {
                 false => Err(why(&status.to_string())),
             };
         }
-        super::pause(POLL_MS);
+        aios_service::time::pause(POLL_MS);
         waited = match asking().exists() {
             true => 0,
             false => waited + POLL_MS,

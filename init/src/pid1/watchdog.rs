@@ -11,7 +11,7 @@ use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use crate::supervise::Millis;
+use aios_service::supervise::Millis;
 
 /// Silence of PID 1 that resets the machine, in seconds. 60: an emulated machine
 /// on a busy host may stand still for some; a person would wait longer.

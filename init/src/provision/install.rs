@@ -9,8 +9,8 @@ use nix::unistd::{Gid, Uid, fchown};
 
 use aios_config::node::Node;
 
-use crate::accounts::{self, Account};
-use crate::places;
+use aios_service::accounts::{self, Account};
+use aios_service::places;
 
 /// Where a node's files go, and whose the key is.
 pub struct Places {

@@ -10,9 +10,9 @@ mod offered;
 pub mod sources;
 mod usb;
 
-use crate::pid1::host;
 use aios_config::node;
-use aios_proto::unrecorded::{self, Happened};
+use aios_files::unrecorded::{self, Happened};
+use aios_service::host;
 
 /// No issue date after the year 2200 is believed, in Unix seconds.
 const ISSUED_MAX: u64 = 7_258_118_400;
@@ -65,7 +65,7 @@ pub fn run() -> std::process::ExitCode {
 /// changed since is not undone by a stick that is still there.
 fn configure(given: &Option<(&'static str, String)>) {
     let Some((source, text)) = given else { return };
-    let config = crate::places::etc_dir().join("config.toml");
+    let config = aios_service::places::etc_dir().join("config.toml");
     let known = config.with_file_name("config.toml.provided");
     if std::fs::read_to_string(&known).is_ok_and(|known| known == *text) {
         return;
@@ -96,7 +96,7 @@ fn given_by(source: &str) -> String {
 /// Keeps it for the audit log, before it has an effect; that opens later in the boot.
 fn record(kind: &str, subject: &str, detail: &str) {
     let happened = Happened::now("init", kind, subject, detail);
-    if let Err(error) = unrecorded::keep(&crate::places::state_dir(), &happened) {
+    if let Err(error) = unrecorded::keep(&aios_service::places::state_dir(), &happened) {
         say(&format!(
             "not on record: {kind} {subject} {detail}: {error}"
         ));
@@ -105,7 +105,7 @@ fn record(kind: &str, subject: &str, detail: &str) {
 
 /// The host name: the one that the configuration says, else the certificate's.
 fn set_name() -> nix::Result<()> {
-    let config = crate::places::etc_dir().join("config.toml");
+    let config = aios_service::places::etc_dir().join("config.toml");
     let text = std::fs::read_to_string(config).unwrap_or_default();
     match aios_config::parse(&text)
         .ok()

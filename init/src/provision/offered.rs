@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 fn folder() -> PathBuf {
-    crate::places::state_dir().join("maintenance")
+    aios_service::places::state_dir().join("maintenance")
 }
 
 /// The `node.toml`.

@@ -13,7 +13,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::{pid1, places};
+use aios_service::manifest::Way;
+use aios_service::places;
+use aios_service::time::{boottime, pause};
 
 const DEVICES: &str = "/sys/bus/usb/devices";
 
@@ -74,7 +76,7 @@ pub fn is_possible() -> bool {
             .iter()
             .any(|name| is_root_hub(name))
     };
-    pid1::way() == crate::manifest::Way::Machine && has_bus()
+    Way::here() == Way::Machine && has_bus()
 }
 
 /// Waits until what is looked for has appeared or USB has settled; not when somebody has waited
@@ -83,7 +85,7 @@ pub fn settle(has_appeared: impl FnMut() -> bool) {
     if is_possible() {
         once(&places::run_dir().join("init/usb-settled"), || {
             let look = || look(Path::new(DEVICES));
-            wait(look, has_appeared, pid1::boottime, pid1::pause);
+            wait(look, has_appeared, boottime, pause);
         });
     }
 }

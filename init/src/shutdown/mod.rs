@@ -23,10 +23,11 @@ use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::manifest::Way;
-use crate::pid1::console::{Console, Severity};
-use crate::pid1::{host, mounts, pause, seed};
-use crate::{boots, keeper};
+use crate::pid1::mounts;
+use aios_service::console::{Console, Severity};
+use aios_service::manifest::Way;
+use aios_service::time::pause;
+use aios_service::{boots, host, running, seed};
 
 /// How the system ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub fn begin(end: End, way: Way, mut unclean: Vec<String>, watchdog: Option<Owne
     for (what, saved) in [
         ("save an entropy seed", seed::save()),
         ("clear the boot counter", boots::clear()),
-        ("note the end of this run", keeper::end_of_run()),
+        ("note the end of this run", running::end()),
     ] {
         if let Err(error) = saved {
             console.log(Severity::Warning, &format!("cannot {what}: {error}"));

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use crate::pid1::{mounts, pause};
+use crate::pid1::mounts;
+use aios_service::time::pause;
 
 /// How often what was busy is tried again, and how long between.
 const ROUNDS: u32 = 20;

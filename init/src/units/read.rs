@@ -8,7 +8,7 @@ use super::values::{
     ambient, below, command, environment, files, kill_mode, kind, limit, octal, restart, span, yes,
 };
 use super::words::{self, Name};
-use crate::manifest::Restart;
+use aios_service::manifest::Restart;
 
 const BASES: [(&str, &str, &str, bool); 5] = [
     ("RuntimeDirectory", "/run", "RUNTIME_DIRECTORY", true),

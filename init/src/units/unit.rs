@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::words::Name;
-use crate::manifest::Restart;
-use crate::supervise::Millis;
+use aios_service::manifest::Restart;
+use aios_service::supervise::Millis;
 
 /// When it counts as started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::unit::{Command, KillMode, Kind};
 use super::words;
-use crate::manifest::Restart;
-use crate::supervise::Millis;
+use aios_service::manifest::Restart;
+use aios_service::supervise::Millis;
 
 /// A path below a folder of the system.
 pub fn below(base: &str, path: &str) -> PathBuf {

@@ -149,7 +149,7 @@ fn wait_for_tpm() {
         if Path::new(tpm::DEVICE).exists() {
             return;
         }
-        crate::pid1::pause(POLL_MS);
+        aios_service::time::pause(POLL_MS);
     }
 }
 

@@ -70,6 +70,6 @@ fn by_recovery_key(device: &Path, refused: &str, terminals: &Terminals) -> Resul
 }
 
 fn again(terminals: &Terminals) {
-    crate::pid1::pause(PAUSE_MS);
+    aios_service::time::pause(PAUSE_MS);
     terminals.say("that does not open it");
 }

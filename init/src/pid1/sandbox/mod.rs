@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::manifest::Manifest;
-
-pub use syscalls::is_deniable;
+use aios_service::manifest::Manifest;
 
 type Failed = (&'static str, String);
 
@@ -38,7 +36,8 @@ fn step<E: ToString>(what: &'static str) -> impl Fn(E) -> Failed {
 pub fn enter(manifest: &Manifest) -> Result<(), Failed> {
     if manifest.sandbox.private_network {
         unshare(CloneFlags::CLONE_NEWNET).map_err(step("get a network of its own"))?;
-        crate::network::set_up(crate::network::LOOPBACK).map_err(step("bring its loopback up"))?;
+        aios_service::network::set_up(aios_service::network::LOOPBACK)
+            .map_err(step("bring its loopback up"))?;
     }
     if manifest.sandbox.private_files {
         private_files(&manifest.state_dirs)?;
@@ -90,7 +89,7 @@ fn open_all(state_dirs: &[PathBuf]) -> Result<Vec<(&PathBuf, File)>, Failed> {
 /// The daemons' sockets can be connected to, which a read-only mount allows, and
 /// not replaced; only the agents' folder stays writable, for their own.
 fn guard_sockets() -> Result<(), Failed> {
-    let run = crate::places::run_dir();
+    let run = aios_service::places::run_dir();
     let agents = run.join("agents");
     if !agents.is_dir() {
         return Ok(());

@@ -7,7 +7,7 @@ use landlock::{
     RulesetStatus, path_beneath_rules,
 };
 
-use crate::manifest::{Manifest, Paths};
+use aios_service::manifest::{Manifest, Paths};
 
 /// The Landlock interface that is asked for; an older kernel enforces what it knows.
 const LANDLOCK: ABI = ABI::V3;

@@ -1,10 +1,11 @@
 //! What the boot timeline has to know of the services.
 
-use super::super::console::Severity;
 use super::super::services::Process;
 use super::super::timeline::{Facts, Line};
-use super::{ORCHESTRATOR, Supervisor};
-use crate::supervise::{Millis, State};
+use super::Supervisor;
+use aios_service::console::Severity;
+use aios_service::names::ORCHESTRATOR;
+use aios_service::supervise::{Millis, State};
 
 impl Supervisor {
     pub(super) fn update_timeline(&mut self) {
@@ -22,7 +23,7 @@ impl Supervisor {
             }
         }
         if self.timeline.ready.is_some() {
-            if let Err(error) = crate::conditions::publish_ready() {
+            if let Err(error) = aios_service::conditions::publish_ready() {
                 let text = format!("the keeper does not hear of READY: {error}");
                 self.log(Severity::Warning, &text);
             }
@@ -58,7 +59,8 @@ impl Supervisor {
             !ready && self.machine.is_settled(now, id)
         });
         facts.autonomous = self.autonomous;
-        let is_install = |process: &Process| process.manifest.name == crate::installer::SERVICE;
+        let is_install =
+            |process: &Process| process.manifest.name == aios_service::installer::SERVICE;
         let installer = self.processes.iter().any(is_install);
         let lacks = match (installer, facts.autonomous) {
             (true, _) => None, // it is no node, and none of this is to come
@@ -72,5 +74,7 @@ impl Supervisor {
 
 /// Has the node a certificate, so that somebody can manage it? Asked when all else is there.
 fn is_provisioned() -> bool {
-    crate::places::etc_dir().join("pki/node.crt").exists()
+    aios_service::places::etc_dir()
+        .join("pki/node.crt")
+        .exists()
 }

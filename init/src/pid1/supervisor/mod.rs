@@ -17,21 +17,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::cgroup::Cgroups;
 use super::clock::Clock;
-use super::console::{Console, Severity};
 use super::hardware::{self, Hardware};
-use super::notify;
 use super::services::{self, Process};
 use super::timeline::Timeline;
-use crate::manifest::{Manifest, Way};
-use crate::places;
 use crate::shutdown::End;
-use crate::supervise::{Action, Event, Exit, Id, Machine, Millis, State};
-
-/// The service that talks gRPC for PID 1.
-pub const CONTROL: &str = "control";
-/// The service that reads the others' output.
-pub const LOGGER: &str = "logger";
-const ORCHESTRATOR: &str = "orchestrator";
+use aios_service::console::{Console, Severity};
+use aios_service::manifest::{Manifest, Way};
+use aios_service::notify;
+use aios_service::places;
+use aios_service::supervise::{Action, Event, Exit, Id, Machine, Millis, State};
 
 /// Kept of what happened, for `aiosctl boot`.
 const HAPPENINGS_MAX: usize = 64;
@@ -168,7 +162,7 @@ impl Supervisor {
                 Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => {
                     self.log(Severity::Error, &format!("epoll: {error}"));
-                    super::pause(100);
+                    aios_service::time::pause(100);
                 }
             }
             if self.unreaped {

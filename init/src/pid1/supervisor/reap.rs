@@ -4,9 +4,10 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use rustix::process::WaitOptions;
 
-use super::super::console::Severity;
-use super::{CONTROL, LOGGER, Supervisor, in_turn};
-use crate::supervise::{Event, Exit, Id, State};
+use super::{Supervisor, in_turn};
+use aios_service::console::Severity;
+use aios_service::names::{CONTROL, LOGGER};
+use aios_service::supervise::{Event, Exit, Id, State};
 
 impl Supervisor {
     /// Takes the exit status of children that ended, services and orphans: so many as one turn may.
@@ -121,7 +122,7 @@ mod tests {
             output.read_line(&mut String::new()).unwrap();
             let pid = Pid::from_raw(i32::try_from(shell.id()).unwrap());
             while next_ended() != Some(pid) {
-                crate::pid1::pause(1);
+                aios_service::time::pause(1);
             }
             assert_eq!(next_ended(), Some(pid), "it is still there");
             nix::sys::signal::killpg(pid, Signal::SIGKILL).unwrap();

@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::signal::Signal;
 
-use super::super::console::Severity;
 use super::super::link;
 use super::super::services::Process;
 use super::super::spawn::{self, Plan};
-use super::{CONTROL, EXECUTED, LINK, LOGGER, Supervisor};
-use crate::supervise::{Event, Id, State};
+use super::{EXECUTED, LINK, Supervisor};
+use aios_service::console::Severity;
+use aios_service::names::{CONTROL, LOGGER};
+use aios_service::supervise::{Event, Id, State};
 
 impl Supervisor {
     /// Starts a service. What the machine must hear when it has no process then.

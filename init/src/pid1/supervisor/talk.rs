@@ -2,11 +2,12 @@
 
 use nix::unistd::Pid;
 
-use super::super::console::Severity;
 use super::super::link::{self, Received};
-use super::super::notify::{self, Message, Said};
-use super::{ORCHESTRATOR, Supervisor, TURN_MAX};
-use crate::supervise::Event;
+use super::{Supervisor, TURN_MAX};
+use aios_service::console::Severity;
+use aios_service::names::ORCHESTRATOR;
+use aios_service::notify::{self, Message, Said};
+use aios_service::supervise::Event;
 
 impl Supervisor {
     pub(super) fn take_notifications(&mut self) {

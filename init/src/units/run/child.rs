@@ -10,9 +10,9 @@ use caps::CapSet;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid};
 
-use crate::accounts::{self, Account};
 use crate::units::unit::{Command, Kind, Unit};
 use crate::units::{text, words};
+use aios_service::accounts::{self, Account};
 
 /// As whom a command runs.
 #[derive(Clone)]

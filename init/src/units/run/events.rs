@@ -12,9 +12,9 @@ use rustix::process::WaitOptions;
 use sd_notify::NotifyState;
 
 use super::ends::{End, Ends};
-use crate::pid1::notify::{self, Message, Said};
-use crate::places;
 use crate::units::Unit;
+use aios_service::notify::{self, Message, Said};
+use aios_service::places;
 
 /// A main process whose parent is another one is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::places;
+use aios_service::places;
 
 /// All processes below this one, without zombies; nearest first.
 pub fn descendants() -> Vec<i32> {

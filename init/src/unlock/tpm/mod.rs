@@ -223,7 +223,7 @@ impl<T: Transport> Tpm<T> {
             let (code, rest) = wire::answer(&answer).ok_or_else(|| Error::Nonsense(name()))?;
             match code {
                 0 => return Ok(rest.0.to_vec()),
-                code if AGAIN.contains(&code) => crate::pid1::pause(PAUSE_MS),
+                code if AGAIN.contains(&code) => aios_service::time::pause(PAUSE_MS),
                 code => {
                     let command = name();
                     return Err(Error::Refused { command, code });

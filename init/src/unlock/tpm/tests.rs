@@ -28,7 +28,7 @@ impl Emulator {
             if let Ok(stream) = UnixStream::connect(&self.1) {
                 return stream;
             }
-            crate::pid1::pause(20);
+            aios_service::time::pause(20);
         }
         panic!("swtpm does not listen");
     }

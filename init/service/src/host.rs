@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use aios_proto::identity::AIOS_GID;
+use aios_files::AIOS_GID;
 use nix::unistd::{Gid, Uid, chown};
 
 use crate::{accounts, network, places};

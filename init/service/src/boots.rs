@@ -12,7 +12,7 @@
 use std::io;
 use std::path::Path;
 
-use aios_proto::durable;
+use aios_files::durable;
 
 /// Where the counter is kept.
 const PATH: &str = "/var/lib/aios/boots";

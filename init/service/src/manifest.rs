@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use crate::pid1::is_deniable;
+use crate::syscalls::is_deniable;
 
 /// One service. The keys are documented in `init/README.md`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -177,6 +177,17 @@ pub enum Way {
     Machine,
     /// In namespaces of another system's kernel.
     Container,
+}
+
+impl Way {
+    /// How this system runs: in a container when the environment variable `container` is set (as
+    /// runc, crun, podman and systemd-nspawn do or can be told to).
+    pub fn here() -> Self {
+        match std::env::var_os("container") {
+            Some(kind) if !kind.is_empty() => Self::Container,
+            _ => Self::Machine,
+        }
+    }
 }
 
 /// What a service may use.

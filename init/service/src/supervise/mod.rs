@@ -21,8 +21,7 @@ use std::fmt;
 use crate::manifest::{Ready, Restart};
 use service::Service;
 
-/// A moment or a span, in milliseconds of the driver's clock.
-pub type Millis = u64;
+pub use crate::time::Millis;
 
 /// A service was ready at least this long: its next failure is the first of a
 /// new row and it is restarted at once. 2 s: longer than any daemon takes to

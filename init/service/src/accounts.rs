@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aios_proto::identity::AIOS_GID;
+use aios_files::AIOS_GID;
 
 /// As whom a service runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use aios_proto::durable;
+use aios_files::durable;
 
 /// Where it is kept (mode 0600).
 const PATH: &str = "/var/lib/aios/seed";

@@ -10,9 +10,7 @@ use std::path::Path;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt::PassCred,
 };
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-
-use super::store::let_go;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt};
 
 /// The longest message that is read; the rest is cut off.
 const MESSAGE_MAX: usize = 2048;
@@ -61,6 +59,14 @@ impl Message {
     pub fn refuse(self) {
         self.descriptors.into_iter().for_each(let_go);
     }
+}
+
+/// Closes a descriptor that came from outside. A connection whose owner has
+/// asked for lingering would hold its last closer, PID 1, until all was sent.
+pub fn let_go(descriptor: OwnedFd) {
+    // Err: no socket, or one that knows no lingering.
+    let _ = sockopt::set_socket_linger(&descriptor, None);
+    drop(descriptor);
 }
 
 /// Makes the socket in place of what is there.

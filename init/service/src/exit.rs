@@ -1,0 +1,8 @@
+//! Exit statuses of PID 1 and of the processes around it.
+
+/// Called in a way that makes no sense (`EX_USAGE` of sysexits.h).
+pub const USAGE: u8 = 64;
+/// The program of a service could not be executed; the same status as of a shell that finds no program.
+pub const NOT_STARTED: i32 = 127;
+/// PID 1 broke in a container, where it can only end: 128 and the number of SIGABRT.
+pub const BROKEN: i32 = 134;
