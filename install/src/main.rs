@@ -1,7 +1,7 @@
 //! `aios-install`: from the medium that the machine was started from onto one of its disks.
 //!
 //! 1. It runs only when the boot loader says so (`aios.install=1`); then PID 1 starts nothing else
-//!    but the logger and control, and mounts no disk at all (`init/src/installer.rs`).
+//!    but the logger and control, and mounts no disk at all (`init/service/src/installer.rs`).
 //! 2. **Nothing is erased that was not named twice**, or named in an `install.toml` that came with
 //!    the medium or from the hypervisor and allows it in so many words. What is shown to who types
 //!    is what the disk is at that moment, or nothing happens.

@@ -41,7 +41,7 @@ pub fn config() -> PathBuf {
 
 /// Where dropbear reads who may log in.
 pub const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
-/// The keys of node.toml (`init/src/provision/install.rs`).
+/// The keys of node.toml (`init/roles/src/provision/install.rs`).
 pub const NODE_KEYS: &str = "/etc/aios/pki/ssh_keys";
 
 /// The configuration that holds: the one there, the last right one while that is wrong, or the

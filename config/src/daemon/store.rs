@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// What the kept file is called, beside `config.toml`. PID 1 knows it too
-/// (`init/src/pid1/trial.rs`).
+/// (`init/pid1/src/boot/trial.rs`).
 pub const KEPT: &str = "config.toml.before-trial";
 
 /// How a trial ended on the disk.

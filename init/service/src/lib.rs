@@ -11,6 +11,9 @@
 //! What must not live here: gRPC, an async runtime, structured logging (a test of PID 1's crate asks
 //! `cargo tree`), and whatever only one process needs.
 
+// PID 1 must not panic: no index, no assertion that can fail at run time.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::disallowed_macros))]
+
 pub mod accounts;
 pub mod boots;
 pub mod conditions;

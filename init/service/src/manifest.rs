@@ -563,7 +563,7 @@ mod tests {
 
     #[test]
     fn the_shipped_manifests_are_all_right() {
-        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image/etc/aios");
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios");
         let (good, bad) = load(&etc, Way::Machine);
         assert!(bad.is_empty(), "{bad:?}");
         let names: Vec<&str> = good.iter().map(|manifest| manifest.name.as_str()).collect();

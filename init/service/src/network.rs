@@ -40,8 +40,9 @@ pub fn set_up(index: u32) -> io::Result<()> {
     let mut answer = [0; 256];
     let length = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     // nlmsgerr: after the header, a negative errno or 0.
-    let code = answer[..length]
-        .get(16..20)
+    let code = answer
+        .get(..length)
+        .and_then(|answer| answer.get(16..20))
         .and_then(|bytes| bytes.try_into().ok());
     match code.map_or(0, i32::from_ne_bytes) {
         0 => Ok(()),

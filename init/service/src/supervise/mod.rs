@@ -71,9 +71,10 @@ pub struct Unit {
 }
 
 /// What a service is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
     /// Not wanted, not running.
+    #[default]
     Inactive,
     /// Wanted, waiting for those that it comes after.
     Waiting,
@@ -256,14 +257,16 @@ impl Machine {
             .min()
     }
 
-    /// What the service is doing.
+    /// What the service is doing; inactive where there is none.
     pub fn state(&self, id: Id) -> State {
-        self.services[id].state
+        self.status(id).state
     }
 
-    /// Its state, times and history.
+    /// Its state, times and history; those of a service that never ran where there is none.
     pub fn status(&self, id: Id) -> Status {
-        let service = &self.services[id];
+        let Some(service) = self.services.get(id) else {
+            return Status::default();
+        };
         Status {
             state: service.state,
             since: service.since,
@@ -276,7 +279,8 @@ impl Machine {
     /// Is the service as far as it will get without a change from outside or a
     /// restart: ready, done, given up, not wanted, or past its start timeout?
     pub fn is_settled(&self, now: Millis, id: Id) -> bool {
-        !self.services[id].is_awaited(now)
+        let service = self.services.get(id);
+        service.is_none_or(|service| !service.is_awaited(now))
     }
 
     /// Was [`Event::Shutdown`] seen?
@@ -344,11 +348,14 @@ impl Machine {
 
     /// Deadlines that have come.
     fn expire(&mut self, now: Millis, actions: &mut Vec<Action>) {
-        for id in 0..self.services.len() {
-            let lost = self.services[id].expire(now, id, actions);
-            if lost {
-                self.ended(now, id, Exit::Lost);
+        let mut lost = Vec::new(); // allocates for a process that outlives SIGKILL only
+        for (id, service) in self.services.iter_mut().enumerate() {
+            if service.expire(now, id, actions) {
+                lost.push(id);
             }
+        }
+        for id in lost {
+            self.ended(now, id, Exit::Lost);
         }
     }
 
@@ -358,20 +365,26 @@ impl Machine {
             return;
         }
         for id in 0..self.services.len() {
-            let service = &self.services[id];
-            let free = || {
-                service
-                    .unit
-                    .after
-                    .iter()
-                    .all(|&other| self.is_settled(now, other))
-            };
-            if service.state == State::Waiting && free() {
-                assert!(!service.running, "a waiting service has no process");
-                self.services[id].spawned(now);
+            if self.may_start(now, id)
+                && let Some(service) = self.services.get_mut(id)
+            {
+                service.spawned(now);
                 actions.push(Action::Spawn(id));
             }
         }
+    }
+
+    /// Does it wait, and for nobody any more? A waiting service has no process: its state is entered
+    /// only from states without one (the property test asserts that).
+    fn may_start(&self, now: Millis, id: Id) -> bool {
+        let is_free = |service: &Service| {
+            let mut others = service.unit.after.iter();
+            others.all(|&other| self.is_settled(now, other))
+        };
+        let service = self.services.get(id);
+        service.is_some_and(|service| {
+            service.state == State::Waiting && !service.running && is_free(service)
+        })
     }
 
     /// In shutdown: stops each service once those that need it are gone.
@@ -381,10 +394,11 @@ impl Machine {
         };
         let hurry = now >= shutdown.limit;
         for id in 0..self.services.len() {
-            if hurry {
-                self.services[id].kill(now, id, actions);
-            } else if self.may_stop(id) {
-                self.services[id].begin_stop(now, id, actions);
+            let may_stop = hurry || self.may_stop(id);
+            match self.services.get_mut(id) {
+                Some(service) if hurry => service.kill(now, id, actions),
+                Some(service) if may_stop => service.begin_stop(now, id, actions),
+                _ => {}
             }
         }
         if self.services.iter().all(|service| !service.running)
@@ -398,7 +412,8 @@ impl Machine {
 
     /// Is everything gone that needs it? What stops last needs only its like.
     fn may_stop(&self, id: Id) -> bool {
-        let last = self.services[id].unit.stops_last;
+        let stops_last = |service: &Service| service.unit.stops_last;
+        let last = self.services.get(id).is_some_and(stops_last);
         let needs = |service: &Service| match (last, service.unit.stops_last) {
             (true, false) => true,
             (false, true) => false,
@@ -419,7 +434,7 @@ impl Machine {
 }
 
 /// What is known of a service.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Status {
     /// What it is doing.
     pub state: State,
@@ -438,12 +453,15 @@ pub struct Status {
 pub fn break_cycles(units: &mut [Unit]) -> Vec<(Id, Id)> {
     let mut removed = Vec::new();
     for id in 0..units.len() {
-        for other in std::mem::take(&mut units[id].after) {
+        let wanted = units
+            .get_mut(id)
+            .map(|unit| std::mem::take(&mut unit.after));
+        for other in wanted.unwrap_or_default() {
             let all: Vec<&Unit> = units.iter().collect();
-            if other >= all.len() || reaches(&all, other, id) {
-                removed.push((id, other));
-            } else {
-                units[id].after.push(other);
+            let closes = other >= all.len() || reaches(&all, other, id);
+            match units.get_mut(id) {
+                Some(unit) if !closes => unit.after.push(other),
+                _ => removed.push((id, other)),
             }
         }
     }

@@ -236,6 +236,8 @@ impl FakeKernel {
                 State::Inactive => assert!(!status.wanted, "{id} is wanted and forgotten"),
                 State::Backoff => assert!(next.is_some(), "{id} waits for nothing"),
                 State::Waiting => {
+                    let running = self.machine.services[id].running;
+                    assert!(!running, "{id} waits and has a process");
                     let holds = |&other: &Id| !self.machine.is_settled(self.now, other);
                     assert!(
                         self.units[id].after.iter().any(holds),

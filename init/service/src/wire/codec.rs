@@ -5,6 +5,25 @@ use super::{
     TEXT_MAX, UnitRecord, cut,
 };
 
+/// A text at its longest, with its length.
+const TEXT: usize = size_of::<u16>() + TEXT_MAX;
+/// Tag and kind.
+const HEAD: usize = size_of::<u32>() + 1;
+/// The longest request: a unit (`encode_unit`).
+const UNIT: usize = HEAD
+    + 2 * TEXT
+    + 1
+    + AFTER_MAX * (size_of::<u16>() + AFTER_TEXT_MAX)
+    + 3
+    + 4 * size_of::<u64>();
+/// The longest reply: a service (`encode_service`).
+const SERVICE: usize = HEAD + 5 * TEXT + 3 + 2 * size_of::<u32>() + 2 * size_of::<u64>();
+#[allow(
+    clippy::disallowed_macros,
+    reason = "the compiler evaluates it: all parts of a packet are bounded, so that none is too long"
+)]
+const _: () = assert!(UNIT <= PACKET_MAX && SERVICE <= PACKET_MAX);
+
 struct Writer(Vec<u8>);
 
 impl Writer {
@@ -118,7 +137,6 @@ fn encode_unit(tag: u32, unit: &UnitRecord) -> Writer {
     writer.u64(unit.start_timeout);
     writer.u64(unit.stop_timeout);
     writer.u64(unit.files_max);
-    assert!(writer.0.len() <= PACKET_MAX, "all parts are bounded");
     writer
 }
 
@@ -183,10 +201,6 @@ pub fn encode_reply(tag: u32, reply: &Reply) -> Vec<u8> {
             writer
         }
     };
-    assert!(
-        writer.0.len() <= PACKET_MAX,
-        "all parts of a packet are bounded"
-    );
     writer.0
 }
 
@@ -345,7 +359,7 @@ mod tests {
             ..Default::default()
         };
         let packet = encode_reply(1, &Reply::Service(service));
-        assert!(packet.len() <= PACKET_MAX);
+        assert_eq!(packet.len(), SERVICE);
         assert!(decode_reply(&packet).is_some());
         let unit = UnitRecord {
             name: long(),
@@ -354,6 +368,7 @@ mod tests {
             ..Default::default()
         };
         let packet = encode_request(1, &Request::Define(unit));
+        assert_eq!(packet.len(), UNIT);
         assert!(decode_request(&packet).is_some());
     }
 

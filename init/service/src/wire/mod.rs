@@ -159,9 +159,6 @@ pub fn state_number(state: State) -> u8 {
 
 /// The beginning of a text, at most so many bytes, whole characters.
 pub fn cut(text: &str, bytes: usize) -> &str {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    text.get(..text.floor_char_boundary(bytes))
+        .unwrap_or_default()
 }
