@@ -15,7 +15,6 @@ mod answers;
 mod contents;
 mod dialog;
 mod disks;
-mod gpt;
 mod plan;
 mod talk;
 mod write;
@@ -24,6 +23,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use aios_disk::layout::{CONFIG, SECTOR};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -183,12 +183,9 @@ impl Session {
             .medium
             .table
             .iter()
-            .find(|entry| entry.name == plan::CONFIG)?;
+            .find(|entry| entry.name == CONFIG)?;
         let file = self.medium.file.try_clone().ok()?;
-        let (at, length) = (
-            config.first * disks::SECTOR,
-            config.sectors() * disks::SECTOR,
-        );
+        let (at, length) = (config.first * SECTOR, config.sectors() * SECTOR);
         let text = contents::read_file(file, at, length, FILE)?;
         Some(("install.toml of this medium", text))
     }

@@ -12,7 +12,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::table::{self, SECTOR};
+use crate::gpt;
+use crate::layout::{SECTOR, SECTOR_LENGTH};
 
 const DATA: &str = "/data";
 
@@ -104,7 +105,7 @@ fn number(path: &Path) -> io::Result<u64> {
 }
 
 fn grow_table(device: &Path, number_: usize, disk: &Path) -> io::Result<()> {
-    if number(&disk.join("queue/logical_block_size"))? != SECTOR as u64 {
+    if number(&disk.join("queue/logical_block_size"))? != SECTOR {
         return Ok(());
     }
     let name = disk.file_name().unwrap_or_default();
@@ -112,20 +113,20 @@ fn grow_table(device: &Path, number_: usize, disk: &Path) -> io::Result<()> {
         .read(true)
         .write(true)
         .open(Path::new("/dev").join(name))?;
-    let mut header = vec![0; SECTOR];
-    file.read_exact_at(&mut header, SECTOR as u64)?;
-    let mut entries = vec![0; 128 * 128];
-    let at = table::entries_at(&header).unwrap_or(2);
-    file.read_exact_at(&mut entries, at * SECTOR as u64)?;
-    let change = table::grow(&header, &entries, number_, sectors(disk)?);
+    let mut header = vec![0; SECTOR_LENGTH];
+    file.read_exact_at(&mut header, SECTOR)?;
+    let mut entries = vec![0; gpt::ENTRIES_LENGTH];
+    let at = gpt::entries_at(&header).map_err(io::Error::other)?;
+    file.read_exact_at(&mut entries, at * SECTOR)?;
+    let change = gpt::grow(&header, &entries, number_, sectors(disk)?);
     let Some(change) = change.map_err(io::Error::other)? else {
         return Ok(());
     };
     for (sector, bytes) in &change.writes {
-        file.write_all_at(bytes, sector * SECTOR as u64)?;
+        file.write_all_at(bytes, sector * SECTOR)?;
         file.sync_all()?;
     }
-    let bytes = |sectors: u64| i64::try_from(sectors * SECTOR as u64).map_err(io::Error::other);
+    let bytes = |sectors: u64| i64::try_from(sectors * SECTOR).map_err(io::Error::other);
     let mut partition = call::Partition {
         start: bytes(number(&device.join("start"))?)?,
         length: bytes(change.length)?,
@@ -152,7 +153,7 @@ fn size_of_file_system() -> io::Result<u64> {
 
 fn grow_file_system(sectors: u64) -> io::Result<()> {
     let block = rustix::fs::statvfs(DATA)?.f_bsize;
-    let blocks = sectors * SECTOR as u64 / block.max(1);
+    let blocks = sectors * SECTOR / block.max(1);
     let data = File::open(DATA)?;
     // SAFETY: the kernel reads the one number that is passed. Needed: ext4 grows
     // in use by this call alone; it does nothing when there is nothing to grow.

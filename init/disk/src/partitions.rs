@@ -2,26 +2,40 @@
 //! kernel knows the GUID but does not say it in sysfs, so it is read from the partition table.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A GPT header's first bytes.
-const SIGNATURE: &[u8; 8] = b"EFI PART";
-/// Larger entries than this are no partition table of ours.
-const ENTRY_SIZE_MAX: u32 = 4096;
+use crate::gpt;
+use crate::layout::{SECTOR, SECTOR_LENGTH};
+
+/// What a line of `uevent` begins with that says a partition's label.
+const LABEL: &str = "PARTNAME=";
 
 /// The device of the partition with this name, by what the kernel says of it.
 pub fn by_label(block_devices: &Path, label: &str) -> Option<PathBuf> {
     for entry in std::fs::read_dir(block_devices).ok()?.flatten() {
-        let Ok(text) = std::fs::read_to_string(entry.path().join("uevent")) else {
+        let Ok(text) = fs::read_to_string(entry.path().join("uevent")) else {
             continue;
         };
-        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
-        if value("PARTNAME=") == Some(label) {
-            return value("DEVNAME=").map(|name| Path::new("/dev").join(name));
+        if value(&text, LABEL) == Some(label) {
+            return value(&text, "DEVNAME=").map(|name| Path::new("/dev").join(name));
         }
     }
     None
+}
+
+/// The label of the partition that has this folder of sysfs; empty without one.
+///
+/// # Errors
+/// There is no such folder, or it is no device's.
+pub fn label(folder: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(folder.join("uevent"))?;
+    Ok(value(&text, LABEL).unwrap_or_default().to_owned())
+}
+
+fn value<'a>(uevent: &'a str, key: &str) -> Option<&'a str> {
+    uevent.lines().find_map(|line| line.strip_prefix(key))
 }
 
 /// The device of the partition with this GUID, of all that the kernel has found.
@@ -37,9 +51,9 @@ pub fn by_guid(block_devices: &Path, devices: &Path, uuid: &str) -> Option<PathB
         let own = block_devices.join(&name).canonicalize().ok()?;
         let number: u32 = number(&own.join("partition"))?;
         let disk = own.parent()?;
-        let block = number_or(&disk.join("queue/logical_block_size"), 512);
+        let block = self::number(&disk.join("queue/logical_block_size"));
         let table = File::open(devices.join(disk.file_name()?)).ok()?;
-        let found = guid(&table, u64::from(block), number)?;
+        let found = guid(&table, block.map_or(SECTOR, u64::from), number)?;
         found
             .eq_ignore_ascii_case(uuid)
             .then(|| devices.join(&name))
@@ -50,51 +64,14 @@ fn number(path: &Path) -> Option<u32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-fn number_or(path: &Path, default: u32) -> u32 {
-    number(path).unwrap_or(default)
-}
-
 /// The GUID of partition `number` (from 1), as text.
 fn guid(disk: &File, block: u64, number: u32) -> Option<String> {
-    let mut header = [0; 92];
+    let mut header = [0; SECTOR_LENGTH];
     disk.read_exact_at(&mut header, block).ok()?;
-    let word = |at: usize| {
-        header
-            .get(at..at + 4)?
-            .try_into()
-            .ok()
-            .map(u32::from_le_bytes)
-    };
-    let entries = u64::from_le_bytes(header.get(72..80)?.try_into().ok()?);
-    let (count, size) = (word(80)?, word(84)?);
-    if !header.starts_with(SIGNATURE) || number == 0 || number > count || size > ENTRY_SIZE_MAX {
-        return None;
-    }
-    let at = entries
-        .checked_mul(block)?
-        .checked_add(u64::from(number - 1) * u64::from(size) + 16)?;
+    let at = gpt::place_of_guid(&header, block, number)?;
     let mut guid = [0; 16];
     disk.read_exact_at(&mut guid, at).ok()?;
-    Some(text(guid))
-}
-
-/// The first three fields are little-endian.
-fn text(guid: [u8; 16]) -> String {
-    const ORDER: [&[usize]; 5] = [
-        &[3, 2, 1, 0],
-        &[5, 4],
-        &[7, 6],
-        &[8, 9],
-        &[10, 11, 12, 13, 14, 15],
-    ];
-    let group = |places: &&[usize]| -> String {
-        places
-            .iter()
-            .filter_map(|&place| guid.get(place))
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    };
-    ORDER.iter().map(group).collect::<Vec<_>>().join("-")
+    Some(gpt::guid_text(guid))
 }
 
 #[cfg(test)]
@@ -106,7 +83,7 @@ mod tests {
     /// A disk with one used entry, the second, and a `/sys` that shows it as sda2.
     fn machine(folder: &Path, block: usize) -> (PathBuf, PathBuf) {
         let mut disk = vec![0; 40 * block];
-        disk[block..block + 8].copy_from_slice(SIGNATURE);
+        disk[block..block + 8].copy_from_slice(b"EFI PART");
         disk[block + 72] = 2;
         disk[block + 80] = 128;
         disk[block + 84] = 128;

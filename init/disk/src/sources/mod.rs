@@ -12,6 +12,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 pub mod offered;
 mod usb;
 
+use crate::layout;
 use crate::partitions;
 
 /// More than any node.toml.
@@ -19,7 +20,6 @@ const SIZE_MAX: u64 = 256 * 1024;
 
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.aios/node.toml/raw";
 const CONTAINER: &str = "/run/provision/node.toml";
-const LABEL: &str = "AIOS-CONFIG";
 
 const FW_CFG_CONFIG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.aios/config.toml/raw";
 const CONTAINER_CONFIG: &str = "/run/provision/config.toml";
@@ -93,7 +93,7 @@ pub fn may_configure() -> bool {
 }
 
 fn partition() -> Option<PathBuf> {
-    partitions::by_label(Path::new("/sys/class/block"), LABEL)
+    partitions::by_label(Path::new("/sys/class/block"), layout::CONFIG)
 }
 
 impl Found {

@@ -8,13 +8,14 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::volume::{MAPPED, NAME};
+use super::volume::MAPPED;
+use crate::layout::{DATA, DATA_OPTIONS, SECTOR};
 
 /// Where keys and a new header are while they are needed; what PID 1 is told lies there too.
 pub const WORK: &str = "/run/aios-unlock";
 
 /// Where the encrypted file system begins, in sectors: what LUKS2's headers and key slots need.
-const OFFSET_SECTORS: u64 = HEADER_LENGTH / 512;
+const OFFSET_SECTORS: u64 = HEADER_LENGTH / SECTOR;
 /// The same in bytes.
 pub const HEADER_LENGTH: u64 = 16 << 20;
 
@@ -71,7 +72,7 @@ pub fn prepare() -> Result<(), String> {
 pub fn format(header: &Path, device: &Path, key: Key<'_>) -> Result<(), String> {
     let mut command = cryptsetup("luksFormat");
     command.args(["--type", "luks2", "--cipher", "aes-xts-plain64"]);
-    command.args(["--key-size", "512", "--label", NAME, "--key-slot", "0"]);
+    command.args(["--key-size", "512", "--label", DATA, "--key-slot", "0"]);
     let sector = match length(device)? % 4096 {
         0 => "4096",
         _ => "512",
@@ -145,7 +146,7 @@ pub fn open(device: &Path, header: Option<&Path>, key: &[u8]) -> Result<bool, St
     if let Some(header) = header {
         command.arg("--header").arg(header);
     }
-    command.args(["--key-file", "-"]).arg(device).arg(NAME);
+    command.args(["--key-file", "-"]).arg(device).arg(DATA);
     let output = output(command, key)?;
     match output.status.code() {
         Some(0) => Ok(true),
@@ -163,7 +164,7 @@ pub fn close() -> Result<(), String> {
         return Ok(());
     }
     let mut command = cryptsetup("close");
-    command.arg(NAME);
+    command.arg(DATA);
     run(command, b"").map(drop)
 }
 
@@ -173,7 +174,7 @@ pub fn close() -> Result<(), String> {
 /// What mke2fs said.
 pub fn make_file_system(device: &Path) -> Result<(), String> {
     let mut command = Command::new("/sbin/mke2fs");
-    command.args(["-q", "-F", "-t", "ext4", "-m", "1", "-L", NAME]);
+    command.args(["-q", "-F"]).args(DATA_OPTIONS);
     command.arg(device);
     run(command, b"").map(drop)
 }

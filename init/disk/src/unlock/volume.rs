@@ -11,24 +11,21 @@ use std::path::Path;
 
 use aios_config::Encryption;
 
+use crate::layout::{DATA, SECTOR_LENGTH as SECTOR};
+
 /// The opened, decrypted device. Made by libdevmapper without udev.
 pub const MAPPED: &str = "/dev/mapper/aios-data";
-/// Its name.
-pub const NAME: &str = "aios-data";
-
 /// LUKS2's primary header begins with this, its secondary with the other (LUKS2 on-disk
 /// format specification, 2.1), at byte 16384 in headers that are ours.
 const PRIMARY: &[u8] = b"LUKS\xba\xbe";
 const SECONDARY: (usize, &[u8]) = (0x4000, b"SKUL\xba\xbe");
 /// So much is looked at: up to the secondary header's magic.
-const LENGTH: usize = SECONDARY.0 + 512;
+const LENGTH: usize = SECONDARY.0 + SECTOR;
 /// ext4's superblock (linux/fs/ext4/ext4.h).
 const SUPERBLOCK: usize = 1024;
 
 /// What [`mark`] begins with.
 const MARK: &str = "aiOS: this data partition is being made: ";
-/// A disk's smallest sector: written whole or not at all.
-pub const SECTOR: usize = 512;
 
 /// What is on a data partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +98,7 @@ fn is_pristine(superblock: &[u8]) -> bool {
     let last_place = number(superblock, 0x88, 1);
     // Reserved ones and lost+found: `first` of them.
     let is_empty = inodes.checked_sub(free) == Some(first);
-    let is_ours = label.starts_with(NAME.as_bytes()) && number(label, NAME.len(), 1) == 0;
+    let is_ours = label.starts_with(DATA.as_bytes()) && number(label, DATA.len(), 1) == 0;
     is_ours && is_empty && !mounted && last_place == 0
 }
 

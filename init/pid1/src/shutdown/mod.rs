@@ -38,8 +38,6 @@ pub enum End {
     Reboot,
 }
 
-/// Exit status for a reboot in a container.
-const REBOOT_STATUS: u8 = 133;
 /// The memory that PID 1 moves into.
 const REFUGE: &str = "/run/shutdown";
 /// Where the old root is, seen from there.
@@ -64,7 +62,7 @@ pub fn begin(end: End, way: Way, mut unclean: Vec<String>, watchdog: Option<Owne
         return ExitCode::from(match (unclean.is_empty(), end) {
             (false, _) => 1,
             (true, End::Off) => 0,
-            (true, End::Reboot) => REBOOT_STATUS,
+            (true, End::Reboot) => exit::REBOOT,
         });
     }
     kill_all();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aios_proto::identity::{Principal, caller};
+use aios_proto::identity::{Principal, peer};
 use tonic::{Request, Status};
 
 type Resolve = dyn Fn(&tonic::Extensions) -> Result<Principal, Status> + Send + Sync;
@@ -49,11 +49,7 @@ pub struct Access {
 impl Access {
     /// Who calls is what the kernel says.
     pub fn by_peer_credentials() -> Self {
-        Self::by(|extensions| {
-            let mut request = Request::new(());
-            *request.extensions_mut() = extensions.clone();
-            caller(&request)
-        })
+        Self::by(peer)
     }
 
     /// With another way to know the caller (tests play roles).
