@@ -11,7 +11,7 @@ pub mod sources;
 mod usb;
 
 use crate::pid1::host;
-use aios_config::node;
+use aios_config::{InForce, in_force, node, reader};
 use aios_proto::unrecorded::{self, Happened};
 
 /// No issue date after the year 2200 is believed, in Unix seconds.
@@ -52,6 +52,11 @@ pub fn run() -> std::process::ExitCode {
         }
     }
     configure(&found.config);
+    if let Err(error) = in_force::remember(&crate::places::etc_dir()) {
+        say(&format!(
+            "services have no configuration to fall back to, should this one be made wrong: {error}"
+        ));
+    }
     match set_name() {
         // A container's runtime may forbid it; the file is there.
         Ok(()) | Err(nix::errno::Errno::EPERM) => {}
@@ -105,12 +110,8 @@ fn record(kind: &str, subject: &str, detail: &str) {
 
 /// The host name: the one that the configuration says, else the certificate's.
 fn set_name() -> nix::Result<()> {
-    let config = crate::places::etc_dir().join("config.toml");
-    let text = std::fs::read_to_string(config).unwrap_or_default();
-    match aios_config::parse(&text)
-        .ok()
-        .and_then(|config| config.node.name)
-    {
+    let config = InForce::<reader::Provision>::read(&crate::places::etc_dir());
+    match &config.table::<aios_config::Node>().name {
         Some(name) => nix::unistd::sethostname(name),
         None => host::set_name(),
     }

@@ -4,17 +4,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::Change;
+use aios_config::Change;
 use aios_proto::identity::Principal;
 use aios_proto::v1::config_server::Config as _;
 use aios_proto::v1::{ApplyConfigRequest, ConfirmConfigRequest};
 use tonic::Request;
 
-use super::applier::Applier;
-use super::order::{By, Refusal};
-use super::service::Service;
-use super::services::Services;
-use super::store::{KEPT, Store};
+use crate::applier::Applier;
+use crate::order::{By, Refusal};
+use crate::service::Service;
+use crate::services::Services;
+use crate::store::{KEPT, Store};
 
 const OLD: &str = "[tools]\ncalls_per_caller_max = 16\n";
 const NEW: &str = "[tools]\ncalls_per_caller_max = 8\n[management]\nlisten = \"0.0.0.0:9191\"\n";

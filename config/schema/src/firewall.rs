@@ -5,37 +5,33 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use crate::form::{Boolean, list, optional, parsed, tables, word};
 use crate::read::{Choice, Table};
+use crate::table::table;
 
-/// `[firewall]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Firewall {
-    /// Who may reach the management API; `None`: everyone.
-    pub management_from: Option<Vec<IpNet>>,
-    /// Who may reach SSH; `None`: everyone.
-    pub ssh_from: Option<Vec<IpNet>>,
+table! {
+    /// `[firewall]`: who may connect where.
+    Firewall = "firewall", in firewall, read by [Network];
+
+    /// Who may reach the management API.
+    management_from: Option<Vec<IpNet>> = None, optional(list(parsed(NETWORK))),
+        default "everyone";
+    /// Who may reach SSH.
+    ssh_from: Option<Vec<IpNet>> = None, optional(list(parsed(NETWORK))), default "everyone";
     /// Answers pings.
-    pub ping: bool,
-    /// What the node may do without a rule in `output`.
-    pub outbound: Verdict,
-    /// Rules for connections to this node.
-    pub input: Vec<Rule>,
+    ping: bool = true, Boolean;
+    /// What the node may do without a rule in `output`. With "deny" still DNS, NTP, DHCP and what
+    /// IP itself needs.
+    outbound: Verdict = Verdict::Allow, word();
+    /// Rules for connections to this node; "deny" goes before every "allow".
+    input: Vec<Rule> = Vec::new(),
+        tables("action, protocol, port or ports, from", |table, key| table.tables(key, |table| rule(table, "from")));
     /// Rules for connections from this node.
-    pub output: Vec<Rule>,
+    output: Vec<Rule> = Vec::new(),
+        tables("action, protocol, port or ports, to", |table, key| table.tables(key, |table| rule(table, "to")));
 }
 
-impl Default for Firewall {
-    fn default() -> Self {
-        Self {
-            management_from: None,
-            ssh_from: None,
-            ping: true,
-            outbound: Verdict::Allow,
-            input: Vec::new(),
-            output: Vec::new(),
-        }
-    }
-}
+const NETWORK: &str = "a network, such as 192.0.2.0/24, 192.0.2.7/32 or 2001:db8::/32";
 
 /// What happens to a packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,21 +112,6 @@ pub struct Rule {
     pub peers: Vec<IpNet>,
 }
 
-impl Firewall {
-    pub(crate) fn read(table: &Table<'_>) -> Self {
-        Self {
-            management_from: table.parsed_list("management_from", NETWORK),
-            ssh_from: table.parsed_list("ssh_from", NETWORK),
-            ping: table.boolean("ping").unwrap_or(true),
-            outbound: table.choice("outbound").unwrap_or_default(),
-            input: table.tables("input", |table| rule(table, "from")),
-            output: table.tables("output", |table| rule(table, "to")),
-        }
-    }
-}
-
-const NETWORK: &str = "a network, such as 192.0.2.0/24, 192.0.2.7/32 or 2001:db8::/32";
-
 fn rule(table: &Table<'_>, peers: &'static str) -> Rule {
     let mut ports: Vec<Ports> = Vec::new();
     if let Some(port) = table.number("port", 1..=u16::MAX) {
@@ -139,8 +120,11 @@ fn rule(table: &Table<'_>, peers: &'static str) -> Rule {
             last: port,
         });
     }
-    let ranges =
-        table.parsed_list::<Ports>("ports", "a port or a range of ports, such as \"8000-8010\"");
+    let ranges = table.parsed_list(
+        "ports",
+        "a port or a range of ports, such as \"8000-8010\"",
+        |text| text.parse::<Ports>().ok(),
+    );
     ports.extend(ranges.unwrap_or_default());
     let protocol = table.choice("protocol").unwrap_or_default();
     if protocol == Protocol::Any && !ports.is_empty() {
@@ -153,6 +137,8 @@ fn rule(table: &Table<'_>, peers: &'static str) -> Rule {
         action: table.choice("action").unwrap_or_default(),
         protocol,
         ports,
-        peers: table.parsed_list(peers, NETWORK).unwrap_or_default(),
+        peers: table
+            .parsed_list(peers, NETWORK, |text| text.parse().ok())
+            .unwrap_or_default(),
     }
 }

@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use crate::form::{Boolean, list, number, only, optional, parsed, tables, text};
 use crate::read::{Choice, Table};
 use crate::services::is_host_name;
+use crate::table::table;
 
 /// Stands for the first Ethernet interface with hardware behind it, whatever its name.
 pub const FIRST: &str = "first";
@@ -17,15 +19,31 @@ const NAME_MAX: usize = 15;
 /// The smallest frame that IPv4 must pass, and the largest that any card sends.
 const MTU: std::ops::RangeInclusive<u32> = 576..=65_536;
 
-/// `[network]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Network {
-    /// Empty: the first Ethernet interface, all by itself ([`Network::interfaces`]).
-    pub interface: Vec<Interface>,
-    /// Name servers; empty: those that DHCP or router advertisements name.
-    pub dns: Vec<IpAddr>,
+table! {
+    /// `[network]`: interfaces, addresses, names.
+    Network = "network", in network, read by [Network];
+
+    /// Interfaces, each with its addresses and routes.
+    interface: Vec<Interface> = Vec::new(), tables("an interface", interfaces),
+        default "the first Ethernet interface gets everything by itself";
+    /// Name servers, at most 3.
+    dns: Vec<IpAddr> = Vec::new(), list(parsed(ADDRESS)),
+        default "those that DHCP or router advertisements name";
     /// Domains that short names are looked up in.
-    pub search: Vec<String>,
+    search: Vec<String> = Vec::new(), list(text("a domain, such as example.org", domain)),
+        default "none";
+    /// Name servers.
+    dns_servers: Option<Vec<IpAddr>> = None, optional(list(parsed(ADDRESS))),
+        same as "network.dns";
+    /// The port of the management API.
+    management_port: Option<u16> = None, optional(number(1..=65_535)),
+        same as "management.listen";
+    /// The management API asks both sides for a certificate.
+    management_tls: Option<bool> = None,
+        optional(only(true, "who an operator is, is what a certificate says")),
+        default "true", always "who an operator is, is what a certificate says";
+    /// What the node may do without a rule: `false` is "deny".
+    allow_outbound: Option<bool> = None, optional(Boolean), same as "firewall.outbound";
 }
 
 /// `[[network.interface]]`.
@@ -154,40 +172,31 @@ impl Network {
         }
         self.interface.clone()
     }
+}
 
-    pub(crate) fn read(table: &Table<'_>) -> Self {
-        let mut interface = table.tables("interface", interface);
-        // A member of a bond has no addresses of its own unless it is given some.
-        let members: Vec<String> = interface
-            .iter()
-            .filter_map(|(interface, _)| match &interface.kind {
-                Kind::Bond { members, .. } => Some(members.clone()),
-                _ => None,
-            })
-            .flatten()
-            .collect();
-        for (interface, said) in &mut interface {
-            if members.contains(&interface.name) {
-                interface.dhcp4 &= said.dhcp4;
-                if !said.ipv6 {
-                    interface.ipv6 = Ipv6::Off;
-                }
+fn interfaces(table: &Table<'_>, key: &'static str) -> Vec<Interface> {
+    let mut interface = table.tables(key, interface);
+    // A member of a bond has no addresses of its own unless it is given some.
+    let members: Vec<String> = interface
+        .iter()
+        .filter_map(|(interface, _)| match &interface.kind {
+            Kind::Bond { members, .. } => Some(members.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    for (interface, said) in &mut interface {
+        if members.contains(&interface.name) {
+            interface.dhcp4 &= said.dhcp4;
+            if !said.ipv6 {
+                interface.ipv6 = Ipv6::Off;
             }
         }
-        Self {
-            interface: interface
-                .into_iter()
-                .map(|(interface, _)| interface)
-                .collect(),
-            dns: table.parsed_list("dns", ADDRESS).unwrap_or_default(),
-            search: table
-                .parsed_list::<Domain>("search", "a domain, such as example.org")
-                .unwrap_or_default()
-                .into_iter()
-                .map(|domain| domain.0)
-                .collect(),
-        }
     }
+    interface
+        .into_iter()
+        .map(|(interface, _)| interface)
+        .collect()
 }
 
 const ADDRESS: &str = "an address, such as 192.0.2.1 or 2001:db8::1";
@@ -206,7 +215,7 @@ fn interface(table: &Table<'_>) -> (Interface, Said) {
         table.refuse("name", message);
     }
     let addresses: Vec<IpNet> = table
-        .parsed_list("addresses", WITH_PREFIX)
+        .parsed_list("addresses", WITH_PREFIX, parse)
         .unwrap_or_default();
     let has = |v4: bool| addresses.iter().any(|net| net.addr().is_ipv4() == v4);
     let said = Said {
@@ -219,8 +228,8 @@ fn interface(table: &Table<'_>) -> (Interface, Said) {
         mtu: table.number("mtu", MTU),
         dhcp4: table.boolean("dhcp4").unwrap_or(!has(true)),
         ipv6: table.choice("ipv6").unwrap_or(ipv6),
-        gateway4: table.parsed("gateway4", ADDRESS),
-        gateway6: table.parsed("gateway6", ADDRESS),
+        gateway4: table.parsed("gateway4", ADDRESS, parse),
+        gateway6: table.parsed("gateway6", ADDRESS, parse),
         routes: table
             .tables("routes", route)
             .into_iter()
@@ -233,7 +242,7 @@ fn interface(table: &Table<'_>) -> (Interface, Said) {
 }
 
 fn kind(table: &Table<'_>) -> Kind {
-    let mac: Option<Mac> = table.parsed("mac", "a MAC address, such as 52:54:00:12:34:56");
+    let mac: Option<Mac> = table.parsed("mac", "a MAC address, such as 52:54:00:12:34:56", parse);
     let vlan = table.optional_table("vlan", |vlan| Kind::Vlan {
         parent: required(vlan, "parent", vlan.string("parent")),
         id: required(vlan, "id", vlan.number("id", 1..=4094)),
@@ -254,8 +263,8 @@ fn kind(table: &Table<'_>) -> Kind {
 
 fn route(table: &Table<'_>) -> Option<Route> {
     let metric = table.number("metric", 1..=u32::MAX);
-    let to = table.parsed("to", WITH_PREFIX);
-    let via = table.parsed("via", ADDRESS);
+    let to = table.parsed("to", WITH_PREFIX, parse);
+    let via = table.parsed("via", ADDRESS, parse);
     for key in ["to", "via"] {
         if !table.has(key) {
             table.refuse(key, "is missing");
@@ -295,13 +304,11 @@ impl FromStr for Mac {
     }
 }
 
-struct Domain(String);
+fn domain(text: &str) -> Option<String> {
+    let whole = text.len() <= 253 && text.split('.').all(is_host_name);
+    whole.then(|| text.to_owned())
+}
 
-impl FromStr for Domain {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let whole = text.len() <= 253 && text.split('.').all(is_host_name);
-        whole.then(|| Self(text.to_owned())).ok_or(())
-    }
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
 }

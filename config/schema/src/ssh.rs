@@ -4,38 +4,22 @@ use std::str::FromStr;
 
 use base64::Engine;
 
-use crate::read::Table;
+use crate::form::{list, number, optional, text};
+use crate::table::table;
 
-/// `[ssh]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ssh {
+table! {
+    /// `[ssh]`: recovery by SSH.
+    Ssh = "ssh", in ssh, read by [Network, Ssh];
+
     /// Port of the SSH server, which only listens when there is a key.
-    pub port: u16,
-    /// Who may log in. `None`: those of `node.toml`. An empty list: nobody.
-    pub authorized_keys: Option<Vec<String>>,
+    port: u16 = 22, number(1..=65_535);
+    /// Who may log in. An empty list: nobody.
+    authorized_keys: Option<Vec<String>> = None,
+        optional(list(text(KEY, |text| text.parse().ok().map(|key: Key| key.0)))),
+        default "the keys of node.toml";
 }
 
-impl Default for Ssh {
-    fn default() -> Self {
-        Self {
-            port: 22,
-            authorized_keys: None,
-        }
-    }
-}
-
-impl Ssh {
-    pub(crate) fn read(table: &Table<'_>) -> Self {
-        let keys: Option<Vec<Key>> = table.parsed_list(
-            "authorized_keys",
-            "a whole public key, such as \"ssh-ed25519 AAAA… name\" (one line, no options)",
-        );
-        Self {
-            port: table.number("port", 1..=65_535).unwrap_or(22),
-            authorized_keys: keys.map(|keys| keys.into_iter().map(|key| key.0).collect()),
-        }
-    }
-}
+const KEY: &str = "a whole public key, such as \"ssh-ed25519 AAAA… name\" (one line, no options)";
 
 /// A public key in one line, as OpenSSH writes it.
 struct Key(String);

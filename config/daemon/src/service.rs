@@ -1,15 +1,15 @@
 //! The wire: messages in, messages out.
 
-use crate::{Change, Problem};
+use aios_config::{Change, Problem};
 use aios_proto::identity::Principal;
 use aios_proto::v1::config_server::Config;
 use aios_proto::v1::*;
 use tonic::{Request, Response, Status};
 
-use super::access::{self, Identify};
-use super::applier::Applier;
-use super::order::{By, Effect, Refusal, digest};
-use super::trial::{self, Trial};
+use crate::access::{self, Identify};
+use crate::applier::Applier;
+use crate::order::{By, Effect, Refusal, digest};
+use crate::trial::{self, Trial};
 
 /// The service.
 pub struct Service {

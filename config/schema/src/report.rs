@@ -68,6 +68,11 @@ impl<'t> Report<'t> {
         self.places.borrow_mut().insert(path.to_owned(), byte);
     }
 
+    /// Is this key in the text?
+    pub(crate) fn is_set(&self, path: &str) -> bool {
+        self.places.borrow().contains_key(path)
+    }
+
     /// Where this key is, or what it would be in.
     pub(crate) fn place(&self, path: &str) -> usize {
         let places = self.places.borrow();

@@ -6,13 +6,13 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::Change;
+use aios_config::Change;
 use tokio::task::JoinSet;
 
-use super::applier::Applier;
-use super::note;
-use super::store::Ended;
-use super::trial::{self, Trial};
+use crate::applier::Applier;
+use crate::note;
+use crate::store::Ended;
+use crate::trial::{self, Trial};
 
 /// The answer leaves through the orchestrator, which may be restarted: it gets this long.
 const ANSWER: Duration = Duration::from_millis(300);
@@ -160,7 +160,7 @@ impl Applier {
         let text = format!("what {} tried went back", trial.by);
         tracing::warn!("{text}; the services are told now");
         self.state().last_change = text;
-        let all = Change::ALL.into_iter();
+        let all = Change::all();
         let all = all.filter(|change| went_back.contains(change) || owed.contains(change));
         let (this, all) = (self.clone(), all.collect());
         self.spawn(async move { this.follow(all).await });
@@ -169,12 +169,12 @@ impl Applier {
     /// What differs now from what was tried. What cannot be read is, like what does not parse, as if it
     /// were empty: services are told in any case.
     fn since(&self, trial: &Trial) -> Vec<Change> {
-        let tried = crate::parse(&trial.tried).unwrap_or_default();
+        let tried = aios_config::parse(&trial.tried).unwrap_or_default();
         let now = self.0.store.current().unwrap_or_else(|error| {
             tracing::error!("cannot read the configuration: {error}");
             String::new()
         });
-        crate::changes(&tried, &crate::parse(&now).unwrap_or_default())
+        aios_config::changes(&tried, &aios_config::parse(&now).unwrap_or_default())
     }
 
     /// Has the services follow what went back; then nothing is left of the trial. In order, but

@@ -1,9 +1,9 @@
 //! An order: who gives it, what it means, and why it is refused.
 
-use crate::{Change, Problem};
+use aios_config::{Change, Problem};
 use sha2::{Digest, Sha256};
 
-use super::trial;
+use crate::trial;
 
 /// Why something is not done.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -71,11 +71,11 @@ pub struct By {
 /// # Errors
 /// All that is wrong with `new`.
 pub fn effect(old: &str, new: &str) -> Result<Effect, Refusal> {
-    let new = crate::parse(new).map_err(Refusal::Invalid)?;
+    let new = aios_config::parse(new).map_err(Refusal::Invalid)?;
     // What is there may have been written by hand; then it is as if it were empty.
-    let old = crate::parse(old).unwrap_or_default();
+    let old = aios_config::parse(old).unwrap_or_default();
     Ok(Effect {
-        changes: crate::changes(&old, &new),
+        changes: aios_config::changes(&old, &new),
     })
 }
 

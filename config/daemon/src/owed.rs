@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::note;
-use crate::Change;
+use crate::note;
+use aios_config::Change;
 
 /// The changes that are owed, each with the number of the order that asked for it last.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Owed {
     pub fn take_over(&mut self) -> Vec<Change> {
         let noted: Option<Noted> = note::read(&self.note);
         let services = noted.map(|noted| noted.services).unwrap_or_default();
-        let known = Change::ALL.into_iter();
+        let known = Change::all();
         let owed: Vec<_> = known
             .filter(|change| services.iter().any(|name| name == change.service()))
             .collect();

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::read::Table;
+use crate::form::{Boolean, list, parsed};
 use crate::services::is_host_name;
+use crate::table::table;
 
 /// A time server: its name or address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,34 +41,15 @@ impl std::fmt::Display for TimeServer {
     }
 }
 
-/// `[time]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Time {
-    /// Whom the clock follows; with none, whom DHCP names.
-    pub servers: Vec<TimeServer>,
+table! {
+    /// `[time]`: whom the clock follows.
+    Time = "time", in time, read by [Time, Network];
+
+    /// Time servers; without any, and without one named by DHCP, the clock is left alone.
+    servers: Vec<TimeServer> = Vec::new(), list(parsed("a host name or an address")),
+        default "the servers that DHCP names";
     /// The servers speak Network Time Security (RFC 8915).
-    pub nts: bool,
+    nts: bool = false, Boolean, read by [Time];
     /// Servers that DHCP names are asked when none is configured.
-    pub dhcp: bool,
-}
-
-impl Default for Time {
-    fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            nts: false,
-            dhcp: true,
-        }
-    }
-}
-
-impl Time {
-    pub(crate) fn read(table: &Table<'_>) -> Self {
-        let servers = table.parsed_list("servers", "a host name or an address");
-        Self {
-            servers: servers.unwrap_or_default(),
-            nts: table.boolean("nts").unwrap_or(false),
-            dhcp: table.boolean("dhcp").unwrap_or(true),
-        }
-    }
+    dhcp: bool = true, Boolean, read by [Time];
 }

@@ -22,7 +22,7 @@ fn an_empty_text_is_the_appliance_as_it_comes() {
 
 #[test]
 fn the_image_s_own_configuration_is_the_default_one() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../image/etc/aios/config.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios/config.toml");
     let text = std::fs::read_to_string(path).unwrap();
     assert_eq!(problems(&text), Vec::<String>::new());
     assert_eq!(parse(&text).unwrap(), Config::default());
@@ -52,28 +52,12 @@ fn the_reference_names_every_key() {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("reference.toml"));
     let text = text.unwrap();
-    for table in [
-        "node",
-        "management",
-        "approval",
-        "tools",
-        "runtime",
-        "network",
-        "firewall",
-        "time",
-        "ssh",
-        "update",
-        "console",
-        "data",
-    ] {
-        let report = problems(&format!("[{table}]\nzzzzzzzz = 1\n"));
-        let known = report[0].split("there are ").nth(1).unwrap();
-        for key in known.split(", ") {
-            assert!(
-                text.contains(&format!("{key} = ")) || text.contains(&format!("{table}.{key}")),
-                "{table}.{key}"
-            );
-        }
+    for key in Config::keys() {
+        assert!(
+            text.contains(&format!("{} = ", key.name)) || text.contains(&key.path()),
+            "{}",
+            key.path()
+        );
     }
     let interface = problems("[[network.interface]]\nname = \"x\"\nzzzzzzzz = 1\n");
     let rule = problems("[[firewall.input]]\nport = 1\nzzzzzzzz = 1\n");
@@ -82,6 +66,185 @@ fn the_reference_names_every_key() {
             assert!(text.contains(&format!("\n{key} = ")), "{key}");
         }
     }
+}
+
+#[test]
+fn every_key_says_what_it_is_for_and_what_becomes_of_it() {
+    let keys = Config::keys();
+    for key in &keys {
+        let path = key.path();
+        assert!(key.meaning.ends_with(['.', '"']), "{path}: {}", key.meaning);
+        assert!(!key.values.is_empty() && !key.default.is_empty(), "{path}");
+        match &key.force {
+            Force::Read(readers) => assert!(!readers.is_empty(), "{path} is read by nobody"),
+            Force::SameAs(other) => assert!(keys.iter().any(|key| key.path() == *other), "{path}"),
+            Force::Always(text) | Force::Pending(text) => assert!(!text.is_empty(), "{path}"),
+        }
+    }
+}
+
+#[test]
+fn the_documentation_is_what_the_tables_declare() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let hint = "cargo run -p aios-config --example documentation > docs/configuration.md";
+    assert!(
+        text == documentation(),
+        "docs/configuration.md is old: {hint}"
+    );
+}
+
+fn not_in_force(text: &str) -> Vec<String> {
+    let config = parse(text).unwrap();
+    let keys = config.not_in_force();
+    keys.into_iter().map(|key| key.path).collect()
+}
+
+/// Each key of the design page is live, is another name of a live key, holds on every node, or is told.
+#[test]
+fn the_design_page_is_accepted_as_it_stands() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("design-page.toml");
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(problems(&text), Vec::<String>::new());
+    let config = parse(&text).unwrap();
+    assert_eq!(config.node.name.as_deref(), Some("aios-node-01"));
+    assert_eq!(config.management.listen.port(), 9090);
+    assert_eq!(config.firewall.outbound, Verdict::Allow);
+    let dns: Vec<String> = config.network.dns.iter().map(ToString::to_string).collect();
+    assert_eq!(dns, ["1.1.1.1", "8.8.8.8"]);
+    assert_eq!(
+        not_in_force(&text),
+        [
+            "models.operational.name",
+            "models.operational.max_tokens",
+            "models.operational.temperature",
+            "models.tactical.name",
+            "models.tactical.load_on_demand",
+            "models.tactical.max_tokens",
+            "models.tactical.temperature",
+            "models.tactical.unload_after_idle",
+            "api.claude.model",
+            "api.claude.max_tokens",
+            "api.claude.monthly_budget_usd",
+            "api.claude.rate_limit_rpm",
+            "api.openai.model",
+            "api.openai.max_tokens",
+            "api.openai.monthly_budget_usd",
+            "api.openai.fallback_only",
+            "memory.operational_max_entries",
+            "memory.vector_db",
+            "security.sandbox_untrusted",
+            "security.auto_patch",
+        ]
+    );
+    let tells: Vec<Change> = changes(&Config::default(), &config);
+    let expected = ["provision", "network"];
+    assert!(
+        tells.iter().map(|change| change.service()).eq(expected),
+        "{tells:?}"
+    );
+}
+
+#[test]
+fn what_is_set_is_told_while_nothing_reads_it() {
+    assert_eq!(not_in_force(""), [""; 0]);
+    assert_eq!(
+        not_in_force("[system]\nautonomy_level = \"full\"\n"),
+        [""; 0]
+    );
+    let manual = "[system]\nautonomy_level = \"manual\"\n";
+    assert_eq!(not_in_force(manual), ["system.autonomy_level"]);
+    let told = parse(manual).unwrap().not_in_force();
+    let line = "system.autonomy_level: not in force yet, it needs approval by a person";
+    assert_eq!(told[0].to_string(), line);
+}
+
+#[test]
+fn two_names_of_one_setting_agree_or_are_a_mistake() {
+    let cases = [
+        ("[system]\nhostname = \"a\"\n[node]\nname = \"a\"", ""),
+        ("[network]\nmanagement_port = 9191", ""),
+        (
+            "[network]\nmanagement_port = 1\n[management]\nlisten = \"[::]:1\"",
+            "",
+        ),
+        (
+            "[network]\nallow_outbound = true\n[firewall]\noutbound = \"allow\"",
+            "",
+        ),
+        (
+            "[network]\ndns = [\"1.1.1.1\"]\ndns_servers = [\"1.1.1.1\"]",
+            "",
+        ),
+        (
+            "[system]\nhostname = \"a\"\n[node]\nname = \"b\"",
+            "line 2, column 1: system.hostname: \"a\" contradicts node.name, which says \"b\"; both are \
+             the same setting: leave system.hostname or node.name out",
+        ),
+        (
+            "[network]\nmanagement_port = 2\n[management]\nlisten = \"[::]:1\"",
+            "port 2 contradicts management.listen, which says port 1",
+        ),
+        (
+            "[network]\nallow_outbound = true\n[firewall]\noutbound = \"deny\"",
+            "what goes out is allowed contradicts firewall.outbound, which says what goes out is denied",
+        ),
+        (
+            "[network]\ndns = [\"1.1.1.1\"]\ndns_servers = [\"1.1.1.2\"]",
+            "[1.1.1.2] contradicts network.dns, which says [1.1.1.1]",
+        ),
+        (
+            "[network]\nmanagement_port = 22",
+            "22 is already the port of the management API",
+        ),
+        (
+            "[network]\nmanagement_tls = false",
+            "cannot be false: who an operator is",
+        ),
+        (
+            "[security]\naudit_all_tool_calls = false",
+            "cannot be false",
+        ),
+        ("[security]\ncapability_mode = \"lax\"", "is none of strict"),
+        ("[models]\nruntime = \"vllm\"", "is none of llama-cpp"),
+        (
+            "[models.tactical]\nunload_after_idle = \"5 minutes\"",
+            "not a time, such as",
+        ),
+        (
+            "[models.tactical]\ntemperature = 3",
+            "must be a number from 0 to 2, not 3",
+        ),
+        (
+            "[models.tactical]\ntemprature = 1.0",
+            "did you mean \"temperature\"?",
+        ),
+        ("[api.claude]\nmax_tokens = -1", "from 1 to 1000000, not -1"),
+        ("[memory]\nworking_db = \"../x\"", "not an absolute path"),
+        (
+            "[system]\nlog_level = \"warning\"",
+            "did you mean \"warn\"?",
+        ),
+    ];
+    for (text, says) in cases {
+        let found = problems(text);
+        if says.is_empty() {
+            assert_eq!(found, Vec::<String>::new(), "{text}");
+        } else {
+            assert!(
+                found.iter().any(|problem| problem.contains(says)),
+                "{text}\n{found:#?}"
+            );
+        }
+    }
+    let config = parse("[network]\nmanagement_port = 9191").unwrap();
+    assert_eq!(config.management.listen.to_string(), "0.0.0.0:9191");
+    let names = |key: &str| parse(&format!("[network]\n{key} = [\"1.1.1.1\"]")).unwrap();
+    let told = changes(&names("dns"), &names("dns_servers"));
+    assert!(
+        told.is_empty(),
+        "the same by another name changes nothing: {told:?}"
+    );
 }
 
 /// One mistake each; the words must be in the message.
@@ -332,6 +495,13 @@ fn a_change_touches_only_who_reads_it() {
         ("[time]\ndhcp = false", &[Restart("time")]),
         ("[ssh]\nport = 2222", &[Reload("network"), Restart("ssh")]),
         ("[console]\nstatus_page = false", &[Restart("console")]),
+        ("[update]\nhealthy_s = 30", &[Restart("orchestrator")]),
+        ("[tools]\ncalls_per_caller_max = 1", &[Restart("tools")]),
+        (
+            "[time]\nservers = [\"192.0.2.1\"]",
+            &[Reload("network"), Restart("time")],
+        ),
+        ("[data]\nencryption = \"tpm2\"", &[]), // counts when the data partition is made
     ];
     for (text, expected) in cases {
         let new = parse(text).unwrap();

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::Change;
+use aios_config::Change;
 use aios_proto::socket;
 use aios_proto::unrecorded::{self, Happened};
 use aios_proto::v1::init_client::InitClient;

@@ -1,4 +1,4 @@
-//! The daemon on `config.sock`.
+//! `aios-config`, the daemon on `config.sock`: shows, checks, tries and changes the configuration.
 //!
 //! 1. **The file is exactly the old or exactly the new one at any instant** ([`store`]), and a change
 //!    is on the disk before a service hears of it.
@@ -12,6 +12,8 @@
 //!    and of root are kept on the disk before they have an effect, until `aios-tools` has taken them
 //!    into the ledger. What cannot be kept is refused. That a trial went back is kept in the same way,
 //!    but the way back is open in any case: then only the log says it.
+
+#![forbid(unsafe_code)]
 
 mod access;
 mod applier;
@@ -29,6 +31,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::pin::pin;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,11 +54,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// When it leaves, so long for the answers that are on their way.
 const ANSWERS: Duration = Duration::from_millis(300);
 
+/// `aios-config`: shows, checks and changes the node's configuration. Started when it is needed;
+/// leaves when nobody has asked for a while.
+pub fn main() -> ExitCode {
+    aios_proto::daemon::run(run())
+}
+
 /// Runs until SIGTERM, or until nobody needs it.
 ///
 /// # Errors
 /// When it cannot listen.
-pub async fn run() -> anyhow::Result<()> {
+async fn run() -> anyhow::Result<()> {
     let folder = |variable: &str, default: &str| {
         std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
     };

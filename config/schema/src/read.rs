@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -98,36 +97,74 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn choice<T: Choice>(&self, key: &'static str) -> Option<T> {
+        let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
+        let found = self.one_of(key, &words)?;
+        let known = T::ALL.iter().find(|(word, _)| *word == found);
+        known.map(|(_, choice)| *choice)
+    }
+
+    pub(crate) fn one_of(&self, key: &'static str, words: &[&str]) -> Option<&'a str> {
         let value = self.get(key)?;
         let path = self.path_of(key);
         let text = self.text(&path, value)?;
-        if let Some((_, choice)) = T::ALL.iter().find(|(word, _)| *word == text) {
-            return Some(*choice);
+        if words.contains(&text) {
+            return Some(text);
         }
-        let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
         let message = format!("{text:?} is none of {}", words.join(", "));
-        let help = suggestion(text, &words);
+        let help = suggestion(text, words);
         self.report.at(value.span().start, &path, message, help);
         None
     }
 
-    /// A text of a form; `what` is the form, in words.
-    pub(crate) fn parsed<T: FromStr>(&self, key: &'static str, what: &str) -> Option<T> {
+    /// A number with or without a fraction.
+    pub(crate) fn decimal(&self, key: &'static str, range: &RangeInclusive<f64>) -> Option<f64> {
         let value = self.get(key)?;
-        self.parse(&self.path_of(key), value, what)
+        let path = self.path_of(key);
+        let between = || format!("a number from {} to {}", range.start(), range.end());
+        let digits = match value.get_ref() {
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            _ => {
+                self.wrong_type(&path, value, &between());
+                return None;
+            }
+        };
+        let found = digits.replace('_', "").parse().ok();
+        let found = found.filter(|number| range.contains(number));
+        if found.is_none() {
+            let message = format!("must be {}, not {digits}", between());
+            self.report.at(value.span().start, &path, message, None);
+        }
+        found
     }
 
-    pub(crate) fn parsed_list<T: FromStr>(&self, key: &'static str, what: &str) -> Option<Vec<T>> {
+    /// A text that `parse` understands; `what` says in words which texts those are.
+    pub(crate) fn parsed<T>(
+        &self,
+        key: &'static str,
+        what: &str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.get(key)?;
+        self.parse(&self.path_of(key), value, what, parse)
+    }
+
+    pub(crate) fn parsed_list<T>(
+        &self,
+        key: &'static str,
+        what: &str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let items = self.items(key)?;
         let each = items.into_iter();
         Some(
-            each.filter_map(|(path, value)| self.parse(&path, value, what))
+            each.filter_map(|(path, value)| self.parse(&path, value, what, parse))
                 .collect(),
         )
     }
 
     pub(crate) fn strings(&self, key: &'static str) -> Option<Vec<String>> {
-        self.parsed_list(key, "a text")
+        self.parsed_list(key, "a text", |text| Some(text.to_owned()))
     }
 
     /// Every key that was not asked for is a mistake.
@@ -210,9 +247,15 @@ impl<'a> Table<'a> {
         text
     }
 
-    fn parse<T: FromStr>(&self, path: &str, value: &'a Value<'a>, what: &str) -> Option<T> {
+    fn parse<T>(
+        &self,
+        path: &str,
+        value: &'a Value<'a>,
+        what: &str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let text = self.text(path, value)?;
-        let parsed = text.parse().ok();
+        let parsed = parse(text);
         if parsed.is_none() {
             let message = format!("{text:?} is not {what}");
             self.report.at(value.span().start, path, message, None);

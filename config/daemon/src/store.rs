@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use aios_config::in_force;
+
 /// What the kept file is called, beside `config.toml`. PID 1 knows it too
 /// (`init/src/pid1/trial.rs`).
 pub const KEPT: &str = "config.toml.before-trial";
@@ -61,7 +63,17 @@ impl Store {
     /// When the disk refuses; then the old one stands.
     pub fn replace(&self, text: &str) -> io::Result<()> {
         self.keep()?; // left by a trial that failed: at the next start it would undo this one
-        write(&self.file, text.as_bytes())
+        write(&self.file, text.as_bytes())?;
+        self.remember();
+        Ok(())
+    }
+
+    /// Has the services fall back to what is there now, should it be made wrong by hand later.
+    pub fn remember(&self) {
+        let folder = self.file.parent().unwrap_or(Path::new("/"));
+        if let Err(error) = in_force::remember(folder) {
+            tracing::warn!("an older configuration holds should this one be made wrong: {error}");
+        }
     }
 
     /// The same, until [`Store::keep`] or [`Store::go_back`].
@@ -112,6 +124,7 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ended::None),
             done => done?,
         }
+        self.remember();
         let synced = sync_folder(&self.file);
         Ok(synced.map_or_else(Ended::Unsynced, |()| Ended::Whole))
     }
@@ -191,5 +204,9 @@ mod tests {
         assert!(matches!(store.go_back().unwrap(), Ended::None));
         assert!(matches!(store.keep().unwrap(), Ended::None));
         check("tried", false);
+        let right = "[tools]\ncalls_per_caller_max = 4\n";
+        store.replace(right).unwrap();
+        let last_right = folder.path().join(in_force::LAST_RIGHT);
+        assert_eq!(std::fs::read_to_string(last_right).unwrap(), right);
     }
 }

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::back;
-use super::note;
-use super::order::{self, By, Effect, Refusal, digest};
-use super::owed::Owed;
-use super::services::Services;
-use super::store::{Ended, Store};
-use super::trial::{self, Trial};
+use crate::back;
+use crate::note;
+use crate::order::{self, By, Effect, Refusal, digest};
+use crate::owed::Owed;
+use crate::services::Services;
+use crate::store::{Ended, Store};
+use crate::trial::{self, Trial};
 
 /// The configuration and who lives by it; cloning is cheap.
 #[derive(Clone)]
