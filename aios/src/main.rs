@@ -17,7 +17,7 @@ type Program = (&'static str, fn() -> ExitCode);
 const PROGRAMS: [Program; 14] = [
     ("/usr/bin/aiosctl", aiosctl::main),
     ("/usr/lib/aios/aios-agent", aios_agents::main),
-    ("/usr/lib/aios/aios-config", aios_config::main),
+    ("/usr/lib/aios/aios-config", aios_configd::main),
     ("/usr/lib/aios/aios-console", || {
         aios_roles::role("aios-console")
     }),

@@ -1,6 +1,6 @@
 //! A configuration that was being tried when the machine went down has not been confirmed: before
 //! any service reads it, the one before it is there again. One rename; `aios-config` keeps the file
-//! (`config/src/daemon/store.rs`).
+//! (`config/daemon/src/store.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};

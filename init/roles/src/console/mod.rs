@@ -17,6 +17,7 @@ mod terminal;
 use std::io;
 use std::time::Duration;
 
+use aios_config::{InForce, reader};
 use facts::Facts;
 use terminal::{Key, Terminal};
 
@@ -34,9 +35,8 @@ const TERMINALS: [&str; 2] = ["/dev/ttyS0", "/dev/tty1"];
 /// # Errors
 /// When there is no terminal at all: it is then not needed.
 pub fn run() -> io::Result<()> {
-    let config = std::fs::read_to_string(aios_service::places::etc_dir().join("config.toml"));
-    let config = aios_config::parse(&config.unwrap_or_default()).unwrap_or_default();
-    if !config.console.status_page {
+    let config = InForce::<reader::Console>::read(&aios_service::places::etc_dir());
+    if !config.table::<aios_config::Console>().status_page {
         return Ok(());
     }
     let mut terminals: Vec<Terminal> = TERMINALS

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::Path;
 
+use aios_config::{Data, InForce, reader};
 use aios_disk::unlock;
 use aios_service::{conditions, places};
 
@@ -24,10 +25,8 @@ impl Watch {
         if self.seen.as_ref() == Some(&text) || !is_disk(Path::new("/data")) {
             return Ok(());
         }
-        let wanted = aios_config::parse(&text)
-            .unwrap_or_default()
-            .data
-            .encryption;
+        let config = InForce::<reader::Keeper>::read(&places::etc_dir());
+        let wanted = config.table::<Data>().encryption;
         let difference = unlock::wanted::difference(wanted, unlock::is());
         conditions::publish_encryption(&difference.unwrap_or_default())?;
         self.seen = Some(text);

@@ -7,7 +7,7 @@
 
 mod install;
 
-use aios_config::node;
+use aios_config::{InForce, in_force, node, reader};
 use aios_disk::sources::{self, offered};
 use aios_files::unrecorded::{self, Happened};
 use aios_service::host;
@@ -50,6 +50,11 @@ pub fn run() -> std::process::ExitCode {
         }
     }
     configure(&found.config);
+    if let Err(error) = in_force::remember(&aios_service::places::etc_dir()) {
+        say(&format!(
+            "services have no configuration to fall back to, should this one be made wrong: {error}"
+        ));
+    }
     match set_name() {
         // A container's runtime may forbid it; the file is there.
         Ok(()) | Err(nix::errno::Errno::EPERM) => {}
@@ -103,12 +108,8 @@ fn record(kind: &str, subject: &str, detail: &str) {
 
 /// The host name: the one that the configuration says, else the certificate's.
 fn set_name() -> nix::Result<()> {
-    let config = aios_service::places::etc_dir().join("config.toml");
-    let text = std::fs::read_to_string(config).unwrap_or_default();
-    match aios_config::parse(&text)
-        .ok()
-        .and_then(|config| config.node.name)
-    {
+    let config = InForce::<reader::Provision>::read(&aios_service::places::etc_dir());
+    match &config.table::<aios_config::Node>().name {
         Some(name) => nix::unistd::sethostname(name),
         None => host::set_name(),
     }
