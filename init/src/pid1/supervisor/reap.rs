@@ -53,6 +53,7 @@ impl Supervisor {
             self.forget(&executed);
         }
         let process = &mut self.processes[id];
+        process.end_line();
         process.pid = None;
         process.pidfd = None;
         process.status.clear();
