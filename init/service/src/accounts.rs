@@ -35,7 +35,25 @@ pub fn find(name: &str) -> Option<Account> {
         return Some(Account::root());
     }
     let table = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
-    table.lines().find_map(|line| parse(line, name))
+    let mut all = table.lines().filter_map(parse);
+    all.find(|(own, _)| *own == name)
+        .map(|(_, account)| account)
+}
+
+/// The account of this name or, as systemd.exec(5) has it for `User=`, of this number; with its
+/// name.
+pub fn find_by_name_or_number(wanted: &str) -> Option<(String, Account)> {
+    if let Some(account) = find(wanted) {
+        return Some((wanted.to_owned(), account));
+    }
+    let uid: u32 = wanted.parse().ok()?;
+    if uid == 0 {
+        return Some(("root".to_owned(), Account::root()));
+    }
+    let table = std::fs::read_to_string(Path::new("/etc/passwd")).ok()?;
+    let mut all = table.lines().filter_map(parse);
+    let (name, account) = all.find(|(_, account)| account.uid == uid)?;
+    Some((name.to_owned(), account))
 }
 
 /// The groups that list this account, beside its own (`/etc/group`).
@@ -60,12 +78,9 @@ fn parse_group(line: &str) -> Option<(&str, u32, &str)> {
     Some((name, gid.parse().ok()?, fields.next().unwrap_or_default()))
 }
 
-fn parse(line: &str, wanted: &str) -> Option<Account> {
+fn parse(line: &str) -> Option<(&str, Account)> {
     let mut fields = line.split(':');
     let name = fields.next()?;
-    if name != wanted {
-        return None;
-    }
     let uid = fields.nth(1)?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
     let home = fields
@@ -78,12 +93,13 @@ fn parse(line: &str, wanted: &str) -> Option<Account> {
     } else {
         Vec::new()
     };
-    Some(Account {
+    let account = Account {
         uid,
         gid,
         groups,
         home,
-    })
+    };
+    Some((name, account))
 }
 
 #[cfg(test)]
@@ -97,18 +113,32 @@ mod tests {
     }
 
     #[test]
-    fn only_the_exact_name_is_found() {
+    fn accounts_are_read_line_by_line() {
         let line = "aios-memory:x:903:900:memory:/var/lib/aios/memory:/bin/false";
-        let account = parse(line, "aios-memory").unwrap();
+        let (name, account) = parse(line).unwrap();
+        assert_eq!(name, "aios-memory");
         assert_eq!((account.uid, account.gid), (903, 900));
         assert_eq!(account.groups, vec![900]);
-        assert_eq!(parse(line, "aios-mem"), None);
-        assert_eq!(parse("aios-memory:x:many:900:::", "aios-memory"), None);
-        assert_eq!(
-            parse("www:x:33:33::/var/www:/bin/sh", "www")
-                .unwrap()
-                .groups,
-            Vec::<u32>::new()
-        );
+        assert_eq!(parse("aios-memory:x:many:900:::"), None);
+        let (_, www) = parse("www:x:33:33::/var/www:/bin/sh").unwrap();
+        assert_eq!(www.groups, Vec::<u32>::new());
+    }
+
+    #[test]
+    fn only_the_exact_name_or_number_is_found() {
+        assert_eq!(find("roo"), None);
+        assert_eq!(find("0"), None, "a manifest names its account");
+        let check = |wanted: &str, expected: Option<(&str, u32)>| {
+            let found = find_by_name_or_number(wanted);
+            let found = found
+                .as_ref()
+                .map(|(name, account)| (name.as_str(), account.uid));
+            assert_eq!(found, expected, "{wanted}");
+        };
+        check("nobody", Some(("nobody", 65_534)));
+        check("65534", Some(("nobody", 65_534)));
+        check("0", Some(("root", 0)));
+        check("4000000000", None);
+        check("nobody ", None);
     }
 }

@@ -39,6 +39,8 @@ pub enum Said {
     Store(String),
     /// `FDSTOREREMOVE=1`, of this `FDNAME=`.
     Forget(String),
+    /// `AIOS_RESTART=no`: not to be started again after this process.
+    Final,
     /// `AIOS_PHASE=5`
     Phase5,
 }
@@ -145,6 +147,7 @@ fn parse_line(line: &str) -> Option<Said> {
         ("WATCHDOG", "1") => Some(Said::Alive),
         ("EXTEND_TIMEOUT_USEC", value) => Some(Said::Extend(value.parse::<u64>().ok()? / 1000)),
         ("MAINPID", value) => Some(Said::MainPid(value.parse().ok()?)),
+        ("AIOS_RESTART", "no") => Some(Said::Final),
         ("AIOS_PHASE", "5") => Some(Said::Phase5),
         ("STATUS", text) => {
             let safe = text.chars().filter(|c| !c.is_control()).take(200);
@@ -171,6 +174,7 @@ mod tests {
             vec![Said::Phase5, Said::Alive, Said::Stopping],
         );
         check("MAINPID=17\nMAINPID=-1", vec![Said::MainPid(17)]);
+        check("AIOS_RESTART=no\nAIOS_RESTART=yes", vec![Said::Final]);
         check("FDNAME=a b\nFDSTORE=1", vec![Said::Store("a b".to_owned())]);
         check(
             "FDSTOREREMOVE=1\nFDNAME=a:b",

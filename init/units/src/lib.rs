@@ -7,7 +7,7 @@
 //!    controls `control` can start installed units, and nothing else.
 //! 3. **What is not supported is not passed over in silence**: what a program
 //!    could not do without is refused with the reason, the rest is named in the
-//!    service's log.
+//!    service's log. A line that cannot be read costs only itself, as with systemd.
 //!
 //! Which directives are known: `init/README.md`.
 
@@ -20,5 +20,5 @@ mod values;
 mod words;
 
 pub use files::{Missing, find};
-pub use unit::{KillMode, Kind, Unit};
+pub use unit::{KillMode, Kind, Restart, Unit, unmet};
 pub use words::Name;

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use super::text::Assignment;
-use super::unit::{Condition, Folder, KillMode, Kind, Unit};
+use super::unit::{Condition, Folder, KillMode, Kind, Restart, Statuses, Unit};
 use super::values::{
-    ambient, below, command, environment, files, kill_mode, kind, limit, octal, restart, span, yes,
+    ambient, asked, below, commands, environment, files, kill_mode, kind, limit, octal, restart,
+    span, statuses, yes,
 };
-use super::words::{self, Name};
-use aios_service::manifest::Restart;
+use super::words::{self, Escapes, Name};
+use aios_service::supervise::Millis;
 
 const BASES: [(&str, &str, &str, bool); 5] = [
     ("RuntimeDirectory", "/run", "RUNTIME_DIRECTORY", true),
@@ -67,26 +68,40 @@ const MEANINGLESS: [&str; 12] = [
     "TimeoutAbortSec",
 ];
 
+/// How long a step of a start is waited for when the unit does not say it. Not for
+/// [`Kind::Oneshot`], which may take as long as it likes.
+const START_TIMEOUT: Millis = 90_000;
+
+/// A line that cannot be followed.
+enum Fault {
+    /// The service would not be what its author meant: the unit is refused.
+    Fatal(String),
+    /// The line is passed over, as systemd does it, and this is said.
+    Line(String),
+}
+
 /// The meaning of all assignments of a unit and its drop-ins, in their order.
+/// `warnings`: what was strange about the files already.
 ///
 /// # Errors
 /// Why the service cannot be run as the unit asks.
-pub fn read(name: Name, lines: &[Assignment]) -> Result<Unit, String> {
+pub fn read(name: Name, lines: &[Assignment], warnings: Vec<String>) -> Result<Unit, String> {
     let mut reader = Reader {
         unit: empty(name),
         modes: Vec::new(),
         kind: None,
         pid_guess: true,
+        start_timeout: None,
     };
+    reader.unit.warnings = warnings;
     for line in lines {
-        let value = reader.unit.name.specify(&line.value)?;
-        let known = match line.section.as_str() {
-            "Unit" => reader.about(&line.key, &value)?,
-            "Service" => reader.service(&line.key, &value)?,
-            _ => true, // [Install] is for systemctl, [X-…] for others
-        };
-        if !known {
-            reader.ignore(&line.key, &value)?;
+        match reader.take(line) {
+            Ok(()) => {}
+            Err(Fault::Fatal(why)) => return Err(format!("{}={}: {why}", line.key, line.value)),
+            Err(Fault::Line(why)) => reader
+                .unit
+                .warnings
+                .push(format!("{}={} is passed over: {why}", line.key, line.value)),
         }
     }
     reader.finish()
@@ -117,9 +132,12 @@ fn empty(name: Name) -> Unit {
         pid_file: None,
         remains: false,
         all_may_notify: false,
-        restart: Restart::Never,
+        restart: Restart::No,
+        success: Statuses::default(),
+        restart_prevented: Statuses::default(),
+        restart_forced: Statuses::default(),
         restart_after: None,
-        start_timeout: Some(90_000),
+        start_timeout: None,
         stop_timeout: Some(90_000),
         watchdog: None,
         kill_mode: KillMode::ControlGroup,
@@ -129,6 +147,7 @@ fn empty(name: Name) -> Unit {
         wants: Vec::new(),
         conditions: Vec::new(),
         ignored: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -137,11 +156,55 @@ struct Reader {
     modes: Vec<(String, u32)>,
     kind: Option<Kind>,
     pid_guess: bool,
+    /// As the unit says it.
+    start_timeout: Option<Option<Millis>>,
 }
 
 impl Reader {
+    fn take(&mut self, line: &Assignment) -> Result<(), Fault> {
+        let key = line.key.as_str();
+        let is_service = match line.section.as_str() {
+            "Unit" => false,
+            "Service" => true,
+            _ => return Ok(()), // [Install] is for systemctl, [X-…] for others
+        };
+        let mut odd = Vec::new();
+        // What is not known has no specifiers: CPUQuota=50% is a share.
+        let known = match self.unit.name.specify(&line.value) {
+            Ok(value) if is_service => self.service(key, &value, &mut odd)?,
+            Ok(value) => self.about(key, &value),
+            Err(_) if !MEANINGLESS.contains(&key) && !self.is_known(is_service, key) => false,
+            Err(why) if key.starts_with("Exec") => return Err(Fault::Fatal(why)),
+            Err(why) => return Err(Fault::Line(why)),
+        };
+        if !known {
+            self.ignore(key, &line.value).map_err(Fault::Fatal)?;
+        }
+        let odd = odd
+            .into_iter()
+            .map(|odd| format!("{key}={}: {odd}", line.value));
+        self.unit.warnings.extend(odd);
+        Ok(())
+    }
+
+    /// Is there such a directive here? It is tried out on a unit that is thrown away.
+    fn is_known(&self, is_service: bool, key: &str) -> bool {
+        let mut other = Self {
+            unit: empty(self.unit.name.clone()),
+            modes: Vec::new(),
+            kind: None,
+            pid_guess: true,
+            start_timeout: None,
+        };
+        if is_service {
+            other.service(key, "", &mut Vec::new()).unwrap_or(true)
+        } else {
+            other.about(key, "")
+        }
+    }
+
     /// Takes a directive of `[Unit]`. False: it is not known.
-    fn about(&mut self, key: &str, value: &str) -> Result<bool, String> {
+    fn about(&mut self, key: &str, value: &str) -> bool {
         let names = |list: &mut Vec<String>| {
             if value.is_empty() {
                 list.clear();
@@ -153,54 +216,76 @@ impl Reader {
             "After" => names(&mut self.unit.after),
             "Requires" | "BindsTo" | "Requisite" => names(&mut self.unit.requires),
             "Wants" | "Upholds" => names(&mut self.unit.wants),
-            "ConditionPathExists" | "AssertPathExists" => self.condition(key, value, false),
-            "ConditionFileIsExecutable" | "AssertFileIsExecutable" => {
-                self.condition(key, value, true);
-            }
-            _ => return Ok(false),
+            _ => return self.condition(key, value),
         }
-        Ok(true)
+        true
     }
 
-    fn condition(&mut self, key: &str, value: &str, executable: bool) {
+    fn condition(&mut self, key: &str, value: &str) -> bool {
+        let (assertion, what) = match key.strip_prefix("Assert") {
+            Some(what) => (true, what),
+            None => (false, key.strip_prefix("Condition").unwrap_or_default()),
+        };
+        let Some(asked) = asked(what) else {
+            return false;
+        };
+        let conditions = &mut self.unit.conditions;
         if value.is_empty() {
-            return self.unit.conditions.clear();
+            conditions.retain(|condition| condition.assertion != assertion);
+            return true;
         }
-        let bare = value.trim_start_matches('|'); // one of several: here each must hold
-        let path = bare.strip_prefix('!');
-        self.unit.conditions.push(Condition {
+        let (alternative, rest) = match value.strip_prefix('|') {
+            Some(rest) => (true, rest.trim_start()),
+            None => (false, value),
+        };
+        let (negated, path) = match rest.strip_prefix('!') {
+            Some(path) => (true, path.trim_start()),
+            None => (false, rest),
+        };
+        conditions.push(Condition {
             text: format!("{key}={value}"),
-            negated: path.is_some(),
-            path: PathBuf::from(path.unwrap_or(bare)),
-            executable,
+            assertion,
+            alternative,
+            negated,
+            path: PathBuf::from(path),
+            asked,
         });
+        true
     }
 
     /// Takes a directive of `[Service]`. False: it is not known.
-    fn service(&mut self, key: &str, value: &str) -> Result<bool, String> {
+    fn service(&mut self, key: &str, value: &str, odd: &mut Vec<String>) -> Result<bool, Fault> {
         let unit = &mut self.unit;
-        let wrong = |why: String| format!("{key}={value}: {why}");
+        let (fatal, wrong) = (Fault::Fatal, Fault::Line);
         let text = || Some(value.to_owned()).filter(|value| !value.is_empty());
         match key {
-            "Type" => self.kind = Some(kind(value).map_err(wrong)?),
-            "ExecStartPre" => command(&mut unit.start_pre, value).map_err(wrong)?,
-            "ExecStart" => command(&mut unit.start, value).map_err(wrong)?,
-            "ExecStartPost" => command(&mut unit.start_post, value).map_err(wrong)?,
-            "ExecReload" => command(&mut unit.reload, value).map_err(wrong)?,
-            "ExecStop" => command(&mut unit.stop, value).map_err(wrong)?,
-            "ExecStopPost" => command(&mut unit.stop_post, value).map_err(wrong)?,
-            "Environment" => environment(&mut unit.environment, value).map_err(wrong)?,
-            "EnvironmentFile" => match value.strip_prefix('-') {
-                _ if value.is_empty() => unit.environment_files.clear(),
-                Some(path) => unit.environment_files.push((path.into(), true)),
-                None => unit.environment_files.push((value.into(), false)),
-            },
+            "Type" => self.kind = Some(kind(value).map_err(fatal)?),
+            "ExecStartPre" => commands(&mut unit.start_pre, value, odd).map_err(fatal)?,
+            "ExecStart" => commands(&mut unit.start, value, odd).map_err(fatal)?,
+            "ExecStartPost" => commands(&mut unit.start_post, value, odd).map_err(fatal)?,
+            "ExecReload" => commands(&mut unit.reload, value, odd).map_err(fatal)?,
+            "ExecStop" => commands(&mut unit.stop, value, odd).map_err(fatal)?,
+            "ExecStopPost" => commands(&mut unit.stop_post, value, odd).map_err(fatal)?,
+            "Environment" => environment(&mut unit.environment, value, odd).map_err(wrong)?,
+            "EnvironmentFile" => {
+                let (path, may_miss) = match value.strip_prefix('-') {
+                    Some(path) => (path, true),
+                    None => (value, false),
+                };
+                match path {
+                    "" => unit.environment_files.clear(),
+                    _ if path.starts_with('/') => {
+                        unit.environment_files.push((path.into(), may_miss));
+                    }
+                    _ => return Err(wrong("no absolute path".to_owned())),
+                }
+            }
             "User" => unit.user = text(),
             "Group" => unit.group = text(),
             "SupplementaryGroups" => unit
                 .groups
                 .extend(value.split_whitespace().map(str::to_owned)),
-            "AmbientCapabilities" => ambient(&mut unit.ambient, value).map_err(wrong)?,
+            "AmbientCapabilities" => ambient(&mut unit.ambient, value).map_err(fatal)?,
             "WorkingDirectory" => unit.working_directory = text().map(PathBuf::from),
             "NoNewPrivileges" => unit.no_new_privileges = yes(value),
             "UMask" => unit.umask = octal(value).map_err(wrong)?,
@@ -209,12 +294,19 @@ impl Reader {
             "RemainAfterExit" => unit.remains = yes(value),
             "NotifyAccess" => unit.all_may_notify = matches!(value, "all" | "exec"),
             "Restart" => unit.restart = restart(value).map_err(wrong)?,
+            "SuccessExitStatus" => statuses(&mut unit.success, value).map_err(wrong)?,
+            "RestartPreventExitStatus" => {
+                statuses(&mut unit.restart_prevented, value).map_err(wrong)?;
+            }
+            "RestartForceExitStatus" => {
+                statuses(&mut unit.restart_forced, value).map_err(wrong)?;
+            }
             "RestartSec" => unit.restart_after = span(value).map_err(wrong)?,
-            "TimeoutStartSec" => unit.start_timeout = limit(value).map_err(wrong)?,
+            "TimeoutStartSec" => self.start_timeout = Some(limit(value).map_err(wrong)?),
             "TimeoutStopSec" => unit.stop_timeout = limit(value).map_err(wrong)?,
             "TimeoutSec" => {
-                unit.start_timeout = limit(value).map_err(wrong)?;
-                unit.stop_timeout = unit.start_timeout;
+                unit.stop_timeout = limit(value).map_err(wrong)?;
+                self.start_timeout = Some(unit.stop_timeout);
             }
             "WatchdogSec" => unit.watchdog = limit(value).map_err(wrong)?,
             "KillMode" => unit.kill_mode = kill_mode(value).map_err(wrong)?,
@@ -222,18 +314,14 @@ impl Reader {
                 unit.kill_signal = value.parse().map_err(|_| wrong("no signal".to_owned()))?
             }
             "StandardInput" if matches!(value, "" | "null") => {}
-            "StandardInput" => return Err(wrong("services have no input here".to_owned())),
+            "StandardInput" => return Err(fatal("services have no input here".to_owned())),
             "GuessMainPID" => self.pid_guess = yes(value),
-            _ => {
-                return self
-                    .folder(key, value)
-                    .map_err(|why| format!("{key}={value}: {why}"));
-            }
+            _ => return self.folder(key, value, odd).map_err(fatal),
         }
         Ok(true)
     }
 
-    fn folder(&mut self, key: &str, value: &str) -> Result<bool, String> {
+    fn folder(&mut self, key: &str, value: &str, odd: &mut Vec<String>) -> Result<bool, String> {
         let (stem, is_mode) = match key.strip_suffix("Mode") {
             Some(stem) => (stem, true),
             None => (key, false),
@@ -247,7 +335,7 @@ impl Reader {
             return Ok(true);
         }
         assert!(!stem.is_empty(), "it is one of the table");
-        for name in words::split(value)? {
+        for name in words::split(value, Escapes::C, odd)? {
             let name = name.split(':').next().unwrap_or_default(); // links are not made
             if name.is_empty() || name.starts_with('/') || name.split('/').any(|part| part == "..")
             {
@@ -268,7 +356,7 @@ impl Reader {
         if let Some((_, why)) =
             needed.filter(|_| !value.is_empty() && value != "no" && value != "false")
         {
-            return Err(format!("{key}={value}: {why}"));
+            return Err((*why).to_owned());
         }
         let ignored = &mut self.unit.ignored;
         if !MEANINGLESS.contains(&key) && !ignored.iter().any(|known| known == key) {
@@ -293,14 +381,18 @@ impl Reader {
             Kind::Exec
         };
         unit.kind = self.kind.unwrap_or(simple);
+        let timeout = (unit.kind != Kind::Oneshot).then_some(START_TIMEOUT);
+        unit.start_timeout = self.start_timeout.unwrap_or(timeout);
+        lacks_nothing(&unit)?;
         if unit.kind != Kind::Oneshot && unit.start.len() != 1 {
             return Err(format!(
                 "{} times ExecStart=, which only Type=oneshot may have",
                 unit.start.len()
             ));
         }
-        if unit.kind == Kind::Oneshot && unit.restart == Restart::Always {
-            return Err("Restart=always with Type=oneshot has no end".to_owned());
+        let is_endless = matches!(unit.restart, Restart::Always | Restart::OnSuccess);
+        if unit.kind == Kind::Oneshot && is_endless {
+            return Err("Restart=always or on-success with Type=oneshot has no end".to_owned());
         }
         if let Some(socket) = unit.requires.iter().find(|name| name.ends_with(".socket")) {
             return Err(format!(
@@ -314,13 +406,31 @@ impl Reader {
     }
 }
 
+/// Has it something to run? Only what is there to stop something may lack `ExecStart=`.
+fn lacks_nothing(unit: &Unit) -> Result<(), String> {
+    let why = match (unit.start.is_empty(), unit.kind) {
+        (false, _) => return Ok(()),
+        (true, Kind::Oneshot) if unit.stop.is_empty() => "lacks ExecStart= and ExecStop=",
+        (true, Kind::Oneshot) if unit.remains => return Ok(()),
+        (true, Kind::Oneshot) => "lacks ExecStart=, which only RemainAfterExit=yes may lack",
+        (true, _) => "lacks ExecStart=, which only Type=oneshot may lack",
+    };
+    let strange = match unit.ignored.join(", ") {
+        none if none.is_empty() => none,
+        names => format!("; without effect here: {names}"),
+    };
+    Err(format!("{why}{strange}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::text;
 
     fn unit(name: &str, service: &str) -> Result<Unit, String> {
-        read(Name::new(name).unwrap(), &text::parse(service)?)
+        let mut odd = Vec::new();
+        let lines = text::parse(service.as_bytes(), &mut odd)?;
+        read(Name::new(name).unwrap(), &lines, odd)
     }
 
     #[test]
@@ -388,16 +498,128 @@ mod tests {
         check("Type=dbus", "no D-Bus");
         check("DynamicUser=yes", "accounts");
         check("ExecStart=/bin/y", "2 times ExecStart=");
-        check("ExecStartPre=y", "absolute path");
+        check("ExecStart=", "lacks ExecStart= and ExecStop=");
+        check("ExecStartPre=./y", "absolute path");
+        check("ExecStartPre=/bin/y %!", "%! is not known");
         check("RuntimeDirectory=../etc", "no folder below");
         check("StandardInput=tty", "no input");
         check("Type=oneshot\nRestart=always", "no end");
-        check("TimeoutStopSec=soon", "no time span");
+        check("Type=oneshot\nRestart=on-success", "no end");
         check("[Unit]\nRequires=x.socket", "socket activation");
         let fine = unit(
             "x",
             "[Service]\nExecStart=/bin/x\nDynamicUser=no\nProtectHome=yes\n",
         );
         assert_eq!(fine.unwrap().ignored, ["DynamicUser", "ProtectHome"]);
+    }
+
+    #[test]
+    fn a_unit_that_runs_nothing_is_refused() {
+        let check = |text: &str, reason: Option<&str>| match (unit("x", text), reason) {
+            (Ok(_), None) => {}
+            (Err(why), Some(reason)) => assert!(why.contains(reason), "{text}: {why}"),
+            (result, _) => panic!("{text}: {result:?}"),
+        };
+        check("", Some("lacks ExecStart= and ExecStop="));
+        check("[Unit]\nDescription=x\n", Some("lacks ExecStart="));
+        check(
+            "[Service]\nType=oneshot\nExecStrat=/bin/x\n",
+            Some("lacks ExecStart= and ExecStop=; without effect here: ExecStrat"),
+        );
+        check("[Service]\nType=simple\n", Some("lacks ExecStart="));
+        check("[Service]\nExecStartPre=/bin/x\n", Some("lacks ExecStart="));
+        check("[Service]\nExecStop=/bin/x\n", Some("RemainAfterExit=yes"));
+        check("[Service]\nRemainAfterExit=yes\nExecStop=/bin/x\n", None);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_costs_its_line_and_is_named() {
+        let check = |line: &str, named: &[&str]| {
+            let text = format!("[Service]\nExecStart=/bin/x\n{line}\n");
+            let unit = unit("x", &text).unwrap_or_else(|why| panic!("{line}: {why}"));
+            let warnings = unit.warnings.join("\n");
+            assert_eq!(unit.warnings.len(), named.len(), "{line}: {warnings}");
+            for named in named {
+                assert!(warnings.contains(named), "{line}: {warnings}");
+            }
+        };
+        check("CPUQuota=50%\nMemoryHigh=80%", &[]); // named among what has no effect
+        let url = "Documentation=https://example.org/a%20b";
+        check(&format!("[Unit]\n{url}"), &[url]);
+        check(
+            "[Unit]\nDescription=100% good",
+            &["Description=100% good is passed over"],
+        );
+        check(
+            "PIDFile=/run/%!.pid",
+            &["PIDFile=/run/%!.pid is passed over"],
+        );
+        check("TimeoutStopSec=soon", &["no time span"]);
+        check(
+            "UMask=rw\nKillMode=all\nRestart=often",
+            &["UMask", "KillMode", "Restart"],
+        );
+        check("SuccessExitStatus=1 many", &["many is no status"]);
+        check("EnvironmentFile=etc/x", &["no absolute path"]);
+        check("Environment=A=1 B", &["B, which is no NAME=value"]);
+        check(r"ExecStartPre=/bin/x '^\d+$'", &[r"\d is no escape"]);
+        check("nonsense", &["neither [section] nor key=value"]);
+    }
+
+    #[test]
+    fn how_long_a_start_may_take_depends_on_its_kind() {
+        let check = |lines: &str, expected| {
+            let unit = unit("x", &format!("[Service]\nExecStart=/bin/x\n{lines}\n"));
+            assert_eq!(unit.unwrap().start_timeout, expected, "{lines}");
+        };
+        check("", Some(START_TIMEOUT));
+        check("Type=oneshot", None);
+        check("Type=oneshot\nTimeoutStartSec=5", Some(5_000));
+        check("TimeoutSec=infinity", None);
+    }
+
+    #[test]
+    fn of_alternative_conditions_one_must_hold() {
+        use crate::unit::unmet;
+        let check = |lines: &str, expected: Option<&str>| {
+            let text = format!("[Unit]\n{lines}\n[Service]\nExecStart=/bin/x\n");
+            let unit = unit("x", &text).unwrap();
+            assert_eq!(unmet(&unit.conditions).as_deref(), expected, "{lines}");
+        };
+        let (yes, no) = (
+            "ConditionPathExists=|/etc/passwd",
+            "ConditionPathExists=|/nothere",
+        );
+        check(&format!("{no}\n{yes}"), None);
+        check(no, Some(no));
+        check("ConditionPathExists=|!/nothere", None);
+        check("ConditionPathExists=!/nothere", None);
+        check(
+            "ConditionPathExists=/nothere",
+            Some("ConditionPathExists=/nothere"),
+        );
+        // A list of its own, and one that must hold besides.
+        let assertion = "AssertPathIsDirectory=|/etc/passwd";
+        check(&format!("{yes}\n{assertion}"), Some(assertion));
+        check(
+            &format!("{yes}\nConditionPathExists=!/etc"),
+            Some("ConditionPathExists=!/etc"),
+        );
+        check(
+            &format!("{no}\n{assertion}\nConditionPathExists="),
+            Some(assertion),
+        );
+        check(
+            "ConditionFileNotEmpty=|/etc\nConditionPathIsSymbolicLink=|/etc",
+            Some("ConditionFileNotEmpty=|/etc or ConditionPathIsSymbolicLink=|/etc"),
+        );
+        check(
+            "ConditionDirectoryNotEmpty=/etc\nConditionPathExistsGlob=/etc/pass*",
+            None,
+        );
+        check(
+            "ConditionFileIsExecutable=/etc/passwd",
+            Some("ConditionFileIsExecutable=/etc/passwd"),
+        );
     }
 }

@@ -1,44 +1,123 @@
 //! Values into words: quotes and escapes, specifiers (`%i`), variables (`$NAME`);
-//! systemd.service(5) and systemd.unit(5).
+//! systemd.service(5), systemd.syntax(7) and systemd.unit(5).
 
-/// Splits at blanks; quotes keep together, backslashes escape as in C.
+/// What a backslash does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escapes {
+    /// It escapes as in C. Before anything else it stays, which is said.
+    C,
+    /// It takes its meaning from whatever follows. What is not closed ends with
+    /// the text.
+    Plain,
+}
+
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Splits at blanks; quotes keep together. What was strange goes to `odd`.
 ///
 /// # Errors
-/// A quote that is not closed, or an escape that is none.
-pub fn split(text: &str) -> Result<Vec<String>, String> {
+/// A quote that is not closed, or bytes by escapes that are no text.
+pub fn split(text: &str, escapes: Escapes, odd: &mut Vec<String>) -> Result<Vec<String>, String> {
+    let mut rest = text;
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match (c, quote) {
-            ('\\', _) => word.get_or_insert_default().push(escaped(&mut rest)?),
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
-        }
+    while let Some(word) = next(&mut rest, escapes, odd)? {
+        words.push(word);
     }
-    if quote.is_some() {
-        return Err(format!("a quote is not closed: {text}"));
-    }
-    words.extend(word);
     Ok(words)
 }
 
-fn escaped(rest: &mut std::str::Chars<'_>) -> Result<char, String> {
-    match rest.next() {
-        Some('n') => Ok('\n'),
-        Some('t') => Ok('\t'),
-        Some('r') => Ok('\r'),
-        Some('s') => Ok(' '),
-        Some(c @ ('\\' | '"' | '\'')) => Ok(c),
-        Some('x') => hexadecimal(rest).ok_or_else(|| "\\x needs two digits".to_owned()),
-        Some(c) => Err(format!("\\{c} is no escape that is known here")),
-        None => Err("a backslash at the end".to_owned()),
+/// Takes the next word from the beginning of a text, as [`split`] does; none at its end.
+///
+/// # Errors
+/// As [`split`].
+pub fn next(
+    rest: &mut &str,
+    escapes: Escapes,
+    odd: &mut Vec<String>,
+) -> Result<Option<String>, String> {
+    let text = rest.trim_start_matches(BLANKS);
+    if text.is_empty() {
+        *rest = "";
+        return Ok(None);
+    }
+    let mut word = Vec::new(); // bytes: an escape may stand for a part of a character
+    let mut quote = None;
+    let mut left = text.chars();
+    while let Some(c) = left.next() {
+        match (c, quote) {
+            ('\\', _) => left = take_escape(left.as_str(), escapes, &mut word, odd).chars(),
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => quote = Some(c),
+            (c, None) if BLANKS.contains(&c) => break,
+            (c, _) => push(&mut word, c),
+        }
+    }
+    *rest = left.as_str();
+    if quote.is_some() && escapes == Escapes::C {
+        return Err(format!("a quote is not closed: {text}"));
+    }
+    let word = String::from_utf8(word).map_err(|_| format!("no UTF-8 by its escapes: {text}"))?;
+    Ok(Some(word))
+}
+
+fn push(word: &mut Vec<u8>, c: char) {
+    word.extend(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// Takes what follows a backslash; the rest.
+fn take_escape<'a>(
+    rest: &'a str,
+    escapes: Escapes,
+    word: &mut Vec<u8>,
+    odd: &mut Vec<String>,
+) -> &'a str {
+    if escapes == Escapes::C
+        && let Some((bytes, length)) = escaped(rest)
+    {
+        word.extend(bytes);
+        return rest.get(length..).unwrap_or_default();
+    }
+    let mut after = rest.chars();
+    let taken = after.next();
+    if escapes == Escapes::C {
+        word.push(b'\\');
+        let shown = taken.map(String::from).unwrap_or_default();
+        odd.push(format!("\\{shown} is no escape and is kept as it is"));
+    }
+    if let Some(taken) = taken {
+        push(word, taken);
+    }
+    after.as_str()
+}
+
+/// The bytes that an escape of C stands for, and how long it is without its backslash.
+fn escaped(rest: &str) -> Option<(Vec<u8>, usize)> {
+    let number = |from: usize, digits: usize, radix| {
+        let digits = rest.get(from..from + digits)?;
+        let all = digits.chars().all(|c| c.is_digit(radix));
+        let number = all.then(|| u32::from_str_radix(digits, radix).ok())?;
+        number.filter(|number| *number > 0) // a program's argument cannot hold NUL
+    };
+    let byte = |number: u32, length| Some((vec![u8::try_from(number).ok()?], length));
+    let character = |number: u32, length| {
+        let c = char::from_u32(number)?;
+        Some((c.to_string().into_bytes(), length))
+    };
+    match rest.bytes().next()? {
+        b'a' => Some((vec![7], 1)),
+        b'b' => Some((vec![8], 1)),
+        b't' => Some((vec![b'\t'], 1)),
+        b'n' => Some((vec![b'\n'], 1)),
+        b'v' => Some((vec![11], 1)),
+        b'f' => Some((vec![12], 1)),
+        b'r' => Some((vec![b'\r'], 1)),
+        b's' => Some((vec![b' '], 1)),
+        c @ (b'\\' | b'"' | b'\'') => Some((vec![c], 1)),
+        b'x' => byte(number(1, 2, 16)?, 3),
+        b'0'..=b'7' => byte(number(0, 3, 8)?, 3),
+        b'u' => character(number(1, 4, 16)?, 5),
+        b'U' => character(number(1, 8, 16)?, 9),
+        _ => None,
     }
 }
 
@@ -121,6 +200,17 @@ impl Name {
                     result.push_str(&unescape(&self.prefix));
                     ""
                 }
+                Some('f') => {
+                    let named = self.instance.as_deref().unwrap_or(&self.prefix);
+                    result.push('/');
+                    result.push_str(unescape(named).trim_start_matches('/'));
+                    ""
+                }
+                Some('j') => self.prefix.rsplit('-').next().unwrap_or_default(),
+                Some(c @ ('H' | 'l' | 'm' | 'b' | 'v')) => {
+                    result.push_str(&of_the_host(c)?);
+                    ""
+                }
                 Some(c) => return Err(format!("%{c} is not known here: {text}")),
                 None => return Err(format!("a % at the end: {text}")),
             };
@@ -128,6 +218,23 @@ impl Name {
         }
         Ok(result)
     }
+}
+
+/// What the specifiers stand for that the running system fills in.
+fn of_the_host(specifier: char) -> Result<String, String> {
+    let path = match specifier {
+        'm' => "/etc/machine-id",
+        'b' => "/proc/sys/kernel/random/boot_id",
+        'v' => "/proc/sys/kernel/osrelease",
+        _ => "/proc/sys/kernel/hostname",
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let text = text.trim();
+    Ok(match specifier {
+        'b' => text.replace('-', ""),
+        'l' => text.split('.').next().unwrap_or_default().to_owned(),
+        _ => text.to_owned(),
+    })
 }
 
 /// systemd-escape(1) backwards: `-` was `/`, `\x2d` was `-`.
@@ -148,7 +255,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// Puts variables into a word: `$NAME` alone becomes as many words as it holds,
-/// `${NAME}` anywhere its text, `$$` a dollar. What is not set is empty.
+/// in which quotes keep together; `${NAME}` anywhere its text, `$$` a dollar. What is not set is empty.
 pub fn with_variables(word: &str, variables: &[(String, String)]) -> Vec<String> {
     let value = |name: &str| {
         let found = variables.iter().rev().find(|(key, _)| key == name);
@@ -159,7 +266,8 @@ pub fn with_variables(word: &str, variables: &[(String, String)]) -> Vec<String>
         !name.is_empty() && name.chars().all(allowed)
     };
     if let Some(name) = word.strip_prefix('$').filter(|name| is_name(name)) {
-        return value(name).split_whitespace().map(str::to_owned).collect();
+        // Err: only of escapes, of which there are none.
+        return split(value(name), Escapes::Plain, &mut Vec::new()).unwrap_or_default();
     }
     let mut result = String::new();
     let mut rest = word;
@@ -189,16 +297,45 @@ mod tests {
 
     #[test]
     fn words_and_quotes() {
-        let check =
-            |text: &str, expected: &[&str]| assert_eq!(split(text).unwrap(), expected, "{text}");
+        let check = |text: &str, expected: &[&str], strange: usize| {
+            let mut odd = Vec::new();
+            assert_eq!(
+                split(text, Escapes::C, &mut odd).unwrap(),
+                expected,
+                "{text}"
+            );
+            assert_eq!(odd.len(), strange, "{text}: {odd:?}");
+        };
         check(
             "/usr/sbin/nginx -g 'daemon on; master_process on;'",
             &["/usr/sbin/nginx", "-g", "daemon on; master_process on;"],
+            0,
         );
-        check("  a \"b c\"d '' \\x41\\s ", &["a", "b cd", "", "A "]);
-        check("", &[]);
-        assert!(split("'a").is_err());
-        assert!(split("a\\q").is_err());
+        check("  a \"b c\"d '' \\x41\\s ", &["a", "b cd", "", "A "], 0);
+        check("", &[], 0);
+        // As in C; one character may take several.
+        check(
+            r"\a\b\t\n\v\f\r\101\x42",
+            &["\u{7}\u{8}\t\n\u{b}\u{c}\rAB"],
+            0,
+        );
+        check(
+            r"\xc3\xa9\303\251\u00e9\U0001F600",
+            &["\u{e9}\u{e9}\u{e9}\u{1f600}"],
+            0,
+        );
+        // What is no escape stays.
+        check(r"'^\d+\.conf$'", &[r"^\d+\.conf$"], 2);
+        check(
+            r"a\q \x4 \x00 \400 \ud800",
+            &[r"a\q", r"\x4", r"\x00", r"\400", r"\ud800"],
+            5,
+        );
+        check(r"a\", &[r"a\"], 1);
+        check("a\u{a0}b", &["a\u{a0}b"], 0);
+        for bad in ["'a", r"\xff"] {
+            assert!(split(bad, Escapes::C, &mut Vec::new()).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -211,6 +348,10 @@ mod tests {
             "/run/postgresql/15-main.pid postgresql@15-main.service 5%",
         );
         assert!(name.specify("%!").is_err());
+        check("%f %j", "/15/main postgresql");
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        check("%H", host.trim());
+        assert_eq!(name.specify("%b").unwrap().len(), 32);
         assert_eq!(unescape(r"a\x2db-c"), "a-b/c");
     }
 
@@ -238,6 +379,11 @@ mod tests {
         let variables = [
             ("OPTS".to_owned(), "-a  -b".to_owned()),
             ("ONE".to_owned(), "1".to_owned()),
+            (
+                "QUOTED".to_owned(),
+                r#"-t 'hello  world' "" \"x -n"#.to_owned(),
+            ),
+            ("OPEN".to_owned(), "a 'b c".to_owned()),
         ];
         let check = |word: &str, expected: &[&str]| {
             assert_eq!(with_variables(word, &variables), expected, "{word}");
@@ -246,6 +392,8 @@ mod tests {
         check("${OPTS}", &["-a  -b"]);
         check("x${ONE}y$$", &["x1y$"]);
         check("$NONE", &[]);
+        check("$QUOTED", &["-t", "hello  world", "", "\"x", "-n"]);
+        check("$OPEN", &["a", "b c"]);
         check("${NONE}", &[""]);
         check("plain", &["plain"]);
     }

@@ -87,6 +87,22 @@ impl Process {
         write
     }
 
+    /// Its process has ended, and its last line perhaps has no end: one is added, so that what
+    /// comes next is a line of its own. Empty lines are not kept.
+    pub fn end_line(&self) {
+        use std::os::fd::AsRawFd;
+        let Some(pipe) = self.pipe.as_ref().filter(|_| self.is_logged()) else {
+            return;
+        };
+        // Opened anew, as the service's own end has to wait when the pipe is full and this must not.
+        let path = format!("/proc/self/fd/{}", pipe.write.as_raw_fd());
+        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        if let Ok(write) = nix::fcntl::open(path.as_str(), flags, nix::sys::stat::Mode::empty()) {
+            // Err: it is full, and the logger is late; then two lines become one.
+            let _ = rustix::io::write(&write, b"\n");
+        }
+    }
+
     /// Throws away what is in the pipe; when there is no logger to read it.
     pub fn drain(&self) {
         let mut buffer = [0; 4096];

@@ -3,10 +3,10 @@
 use tonic::Status;
 
 use super::service::{InitService, state};
-use aios_service::manifest::{Restart, TIMEOUT_MAX_MS};
+use aios_service::manifest::TIMEOUT_MAX_MS;
 use aios_service::supervise::State;
 use aios_service::wire::{self, Reply, UnitRecord};
-use aios_units::{KillMode, Kind, Missing, Unit};
+use aios_units::{KillMode, Kind, Missing, Restart, Unit};
 
 /// Services that are started because others need them, one through the other.
 const DEPTH_MAX: usize = 8;
@@ -76,8 +76,8 @@ impl InitService {
                 Err(_) if !is_required => continue,
                 Err(why) => return Err(Status::failed_precondition(format!("{name}: {why}"))),
             };
-            if let Some(unmet) = unit.conditions.iter().find(|condition| !condition.holds()) {
-                let text = format!("{name}: {} does not hold", unmet.text);
+            if let Some(unmet) = aios_units::unmet(&unit.conditions) {
+                let text = format!("{name}: {unmet} does not hold");
                 if is_required {
                     return Err(Status::failed_precondition(text));
                 }
@@ -106,23 +106,32 @@ impl InitService {
 
 /// What of a unit concerns PID 1.
 fn record(unit: &Unit, after: Vec<String>) -> UnitRecord {
-    let steps = unit.stop.len() + unit.stop_post.len() + 1;
-    let step = unit.stop_timeout.unwrap_or(TIMEOUT_MAX_MS);
-    let stop_timeout = step.saturating_mul(steps as u64).saturating_add(GRACE_MS);
+    // The runner keeps the unit's limits and says what took too long. PID 1's, for the runner,
+    // are for all steps together.
+    let all = |steps: usize, limit: Option<u64>| {
+        let limit = limit.unwrap_or(TIMEOUT_MAX_MS);
+        let sum = limit.saturating_mul(steps as u64);
+        sum.saturating_add(GRACE_MS).min(TIMEOUT_MAX_MS)
+    };
+    let stop_steps = unit.stop.len() + unit.stop_post.len() + 1;
+    // One more for what the main process is waited for.
+    let start_steps = unit.start_pre.len() + unit.start.len() + unit.start_post.len() + 1;
     UnitRecord {
         name: unit.name.full.clone(),
         description: unit.description.clone(),
         after,
         oneshot: unit.kind == Kind::Oneshot && !unit.remains,
+        // The runner says when its rule forbids what PID 1's allows.
         restart: match unit.restart {
-            Restart::Never => 0,
-            Restart::OnFailure => 1,
-            Restart::Always => 2,
+            _ if unit.restart_forced != Default::default() => 2,
+            Restart::No => 0,
+            Restart::OnFailure | Restart::OnAbnormal | Restart::OnAbort | Restart::OnWatchdog => 1,
+            Restart::Always | Restart::OnSuccess => 2,
         },
         spares_rest: matches!(unit.kill_mode, KillMode::Process | KillMode::None),
         restart_after: unit.restart_after.unwrap_or(0),
-        start_timeout: unit.start_timeout.unwrap_or(TIMEOUT_MAX_MS),
-        stop_timeout: stop_timeout.min(TIMEOUT_MAX_MS),
+        start_timeout: all(start_steps, unit.start_timeout),
+        stop_timeout: all(stop_steps, unit.stop_timeout),
         files_max: unit.files_max.unwrap_or(0),
     }
 }

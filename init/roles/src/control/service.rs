@@ -92,6 +92,11 @@ impl InitService {
                     let text = format!("{name} does not stay up: {}", record.last_exit);
                     return Err(Status::aborted(text));
                 }
+                // Its start has failed, whatever becomes of the next: its Restart= holds.
+                (Aim::Up, State::Backoff) if record.unit => {
+                    let text = format!("{name} does not start: {}", record.last_exit);
+                    return Err(Status::aborted(format!("{text}; it is tried again")));
+                }
                 _ => tokio::time::sleep(LOOK_EVERY).await,
             }
         }

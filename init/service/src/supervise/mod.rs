@@ -150,6 +150,8 @@ pub enum Event {
     Leaving(Id),
     /// `EXTEND_TIMEOUT_USEC=`, from now.
     Extend(Id, Millis),
+    /// `AIOS_RESTART=no`: whatever its rule says, its next end is not followed by a start.
+    Final(Id),
     /// The process ended.
     Exited(Id, Exit),
     /// Time passed.
@@ -235,6 +237,7 @@ impl Machine {
             Event::Alive(id) => self.with(id, |service| service.feed(now)),
             Event::Leaving(id) => self.with(id, |service| service.leaving(now)),
             Event::Extend(id, span) => self.with(id, |service| service.extend(now, span)),
+            Event::Final(id) => self.with(id, Service::make_final),
             Event::Exited(id, exit) => self.ended(now, id, exit),
             Event::Tick => {}
             Event::Shutdown => self.shut_down(now),

@@ -25,6 +25,10 @@ pub(super) struct Service {
     pub last_exit: Option<Exit>,
     /// SIGKILL was sent.
     killed: bool,
+    /// It was not ready within its start timeout. Its end is a failure, however it ends.
+    overdue: bool,
+    /// It said that it is not to be started again after this process.
+    last_process: bool,
     /// It was stopped to be started again, by request.
     again: bool,
     /// The last wait before a restart.
@@ -46,6 +50,8 @@ impl Service {
             starts: 0,
             last_exit: None,
             killed: false,
+            overdue: false,
+            last_process: false,
             again: false,
             delay: 0,
             ready_at: None,
@@ -114,6 +120,8 @@ impl Service {
     pub fn spawned(&mut self, now: Millis) {
         self.running = true;
         self.killed = false;
+        self.overdue = false;
+        self.last_process = false;
         self.ready_at = None;
         self.starts = self.starts.saturating_add(1);
         let until = now + self.unit.start_timeout;
@@ -179,6 +187,11 @@ impl Service {
         }
     }
 
+    /// The process that it has now is its last one, until somebody asks for another.
+    pub fn make_final(&mut self) {
+        self.last_process = self.running;
+    }
+
     /// Others wait for it again, for as long as a start may take.
     fn become_awaited(&mut self, now: Millis) {
         if self.wanted {
@@ -209,7 +222,10 @@ impl Service {
             return false;
         }
         match self.state {
-            State::Starting => self.begin_stop(now, id, actions),
+            State::Starting => {
+                self.overdue = true;
+                self.begin_stop(now, id, actions);
+            }
             State::Ready => self.kill(now, id, actions),
             State::Stopping if self.killed => return true,
             State::Stopping => self.kill(now, id, actions),
@@ -246,8 +262,11 @@ impl Service {
     /// Does a good end in this state mean that it has nothing more to do?
     fn is_finished(&self, state: State) -> bool {
         match self.unit.ready {
+            _ if self.overdue => false,
             Ready::Oneshot => state == State::Starting,
-            Ready::Notify | Ready::Exec => self.unit.restart != Restart::Always,
+            Ready::Notify | Ready::Exec => {
+                self.unit.restart != Restart::Always || self.last_process
+            }
         }
     }
 
@@ -258,6 +277,7 @@ impl Service {
         }
         self.failures.push_back(now);
         if self.unit.restart == Restart::Never
+            || self.last_process
             || (self.failures.len() >= INTENSITY && !self.unit.tireless)
         {
             self.patience = None;

@@ -329,6 +329,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => id.clone().prop_map(|id| Step::Event(Event::Alive(id))),
         1 => id.clone().prop_map(|id| Step::Event(Event::Leaving(id))),
         1 => (id.clone(), 0..5_000_u64).prop_map(|(id, ms)| Step::Event(Event::Extend(id, ms))),
+        1 => id.clone().prop_map(|id| Step::Event(Event::Final(id))),
         2 => id.clone().prop_map(|id| Step::Event(Event::Start(id))),
         1 => id.clone().prop_map(|id| Step::Event(Event::Stop(id))),
         2 => id.clone().prop_map(|id| Step::Event(Event::Restart(id))),
@@ -453,6 +454,50 @@ fn a_stable_service_that_dies_is_started_at_once() {
     assert_eq!(kernel.machine.state(0), State::Starting);
     assert_eq!(kernel.spawns.last(), Some(&(STABLE, 0)));
     assert_eq!(kernel.machine.status(0).restarts, 1);
+}
+
+#[test]
+fn a_start_that_takes_too_long_has_failed_however_the_process_ends() {
+    let check = |ready, restart, expected| {
+        let mut kernel = FakeKernel::new(vec![Unit {
+            ready,
+            restart,
+            ..unit()
+        }]);
+        kernel.tell(Event::Boot);
+        kernel.advance(60_000);
+        assert_eq!(kernel.machine.state(0), State::Stopping);
+        kernel.die(0, Exit::Status(0));
+        assert_eq!(kernel.machine.state(0), expected, "{ready:?} {restart:?}");
+    };
+    for ready in [Ready::Notify, Ready::Exec, Ready::Oneshot] {
+        check(ready, Restart::Never, State::Degraded);
+        check(ready, Restart::OnFailure, State::Backoff);
+        check(ready, Restart::Always, State::Backoff);
+    }
+}
+
+#[test]
+fn a_process_that_says_that_it_is_the_last_one_is_followed_by_none() {
+    let check = |restart, exit, expected| {
+        let mut kernel = FakeKernel::new(vec![Unit { restart, ..unit() }]);
+        kernel.tell(Event::Boot);
+        kernel.tell(Event::Ready(0));
+        kernel.tell(Event::Final(0));
+        kernel.die(0, exit);
+        assert_eq!(kernel.machine.state(0), expected, "{restart:?} {exit:?}");
+        kernel.tell(Event::Start(0));
+        kernel.die(0, exit);
+        let state = kernel.machine.state(0);
+        let is_followed = matches!(state, State::Starting | State::Waiting | State::Backoff);
+        let by_rule = restart == Restart::Always || exit != Exit::Status(0);
+        assert_eq!(is_followed, by_rule, "its rule holds for the next one");
+    };
+    for restart in [Restart::Always, Restart::OnFailure] {
+        check(restart, Exit::Status(0), State::Done);
+        check(restart, Exit::Status(1), State::Degraded);
+        check(restart, Exit::Signal(9), State::Degraded);
+    }
 }
 
 #[test]

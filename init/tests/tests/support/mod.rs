@@ -43,9 +43,12 @@ impl Boot {
         write_manifests(folder.path(), services);
         // A state folder of the namespaces' own: the host's stays as it is.
         std::fs::create_dir_all(folder.path().join("state")).unwrap();
-        // As a container's runtime does: its clock is its host's.
+        // Folders of units of the namespaces' own, too. And as a container's runtime does: its
+        // clock is its host's.
         let script = format!(
             "mkdir -p /var/lib/aios && mount --bind {}/state /var/lib/aios; \
+             mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /usr/local/lib; \
+             mkdir -p /run/systemd/system /usr/local/lib/systemd/system; \
              exec setpriv --bounding-set -sys_time {}",
             folder.path().display(),
             executable.display()
@@ -193,6 +196,11 @@ impl Boot {
         if self.children().contains(&pid) {
             self.kill(pid);
         }
+    }
+
+    /// A path as PID 1 sees it, with what was mounted for it alone.
+    pub fn seen(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.pid))
     }
 
     /// A path of PID 1's root.

@@ -22,9 +22,9 @@ struct Identity {
 }
 
 fn identity(unit: &Unit) -> Result<Identity, String> {
-    let user = unit.user.clone().unwrap_or_else(|| "root".to_owned());
-    let mut account =
-        accounts::find(&user).ok_or_else(|| format!("User={user}: no such account"))?;
+    let named = unit.user.as_deref().unwrap_or("root");
+    let (user, mut account) = accounts::find_by_name_or_number(named)
+        .ok_or_else(|| format!("User={named}: no such account"))?;
     account.groups = accounts::groups_of(&user);
     let group = |name: &String| {
         accounts::find_group(name).ok_or_else(|| format!("Group={name}: no such group"))
@@ -88,10 +88,13 @@ pub fn spawn(
         }
     }
     let mut arguments = arguments.into_iter();
-    let program = arguments.next().unwrap_or_default();
+    let named = arguments.next().unwrap_or_default();
+    let program = find_program(&named).ok_or_else(|| format!("{named} is not in {PATH}"))?;
     let mut process = std::process::Command::new(&program);
     if command.own_name {
         process.arg0(arguments.next().unwrap_or_default());
+    } else {
+        process.arg0(&named);
     }
     process
         .args(arguments)
@@ -111,8 +114,24 @@ pub fn spawn(
     }
     let child = process
         .spawn()
-        .map_err(|error| format!("cannot run {program}: {error}"))?;
+        .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
     i32::try_from(child.id()).map_err(|error| error.to_string())
+}
+
+/// Where programs are that a unit names without a path, and `PATH` for its processes.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+fn find_program(named: &str) -> Option<PathBuf> {
+    if named.contains('/') {
+        return Some(PathBuf::from(named));
+    }
+    let runs = |path: &PathBuf| {
+        let found = std::fs::metadata(path);
+        found.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    PATH.split(':')
+        .map(|folder| Path::new(folder).join(named))
+        .find(runs)
 }
 
 fn variables(
@@ -122,13 +141,7 @@ fn variables(
     notify: &Path,
 ) -> Result<Vec<(String, String)>, String> {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let mut all = vec![
-        pair(
-            "PATH",
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        ),
-        pair("LANG", "C.UTF-8"),
-    ];
+    let mut all = vec![pair("PATH", PATH), pair("LANG", "C.UTF-8")];
     if unit.user.is_some() {
         all.push(pair("HOME", &identity.account.home));
         all.push(pair("USER", &identity.user));
@@ -155,11 +168,30 @@ fn variables(
     }
     all.extend(unit.environment.clone());
     for (path, may_miss) in &unit.environment_files {
-        match std::fs::read_to_string(path) {
-            Ok(content) => all.extend(text::environment_file(&content)),
+        match environment_files(path) {
+            Ok(more) => all.extend(more),
             Err(_) if *may_miss => {}
-            Err(error) => return Err(format!("EnvironmentFile={}: {error}", path.display())),
+            Err(why) => return Err(format!("EnvironmentFile={}: {why}", path.display())),
         }
+    }
+    Ok(all)
+}
+
+/// What the files say that this pattern matches, in the order of their names.
+fn environment_files(pattern: &Path) -> Result<Vec<(String, String)>, String> {
+    let text = pattern.to_str().ok_or("no UTF-8")?;
+    let found = glob::glob(text).map_err(|error| error.to_string())?;
+    let mut all = Vec::new();
+    let mut count = 0;
+    for path in found {
+        let path = path.map_err(|error| error.to_string())?;
+        let content =
+            std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        all.extend(text::environment_file(&String::from_utf8_lossy(&content)));
+        count += 1;
+    }
+    if count == 0 {
+        return Err("there is no such file".to_owned());
     }
     Ok(all)
 }

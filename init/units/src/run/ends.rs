@@ -5,6 +5,8 @@ use std::fmt;
 
 use nix::sys::signal::Signal;
 
+use crate::unit::{Restart, Statuses, Unit};
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -20,24 +22,34 @@ impl End {
         self == Self::Status(0)
     }
 
-    /// Is it an end that a service may have (systemd.service(5), `SuccessExitStatus=`)?
-    pub fn is_clean(self) -> bool {
+    /// Is it one of these?
+    fn is_among(self, list: &Statuses) -> bool {
+        match self {
+            Self::Status(status) => list.codes.contains(&status),
+            Self::Signal(number) => list.signals.contains(&number),
+        }
+    }
+
+    /// Is it an end that a service may have, or one of `success` (systemd.service(5),
+    /// `SuccessExitStatus=`)?
+    pub fn is_clean(self, success: &Statuses) -> bool {
         let asked = [
             Signal::SIGHUP,
             Signal::SIGINT,
             Signal::SIGTERM,
             Signal::SIGPIPE,
         ];
-        match self {
+        let usual = match self {
             Self::Status(status) => status == 0,
             Self::Signal(number) => asked.iter().any(|signal| *signal as i32 == number),
-        }
+        };
+        usual || self.is_among(success)
     }
 
-    /// As an exit status: signals as a shell has them.
-    pub fn code(self) -> u8 {
+    /// As an exit status: signals as a shell has them, 0 if it is clean.
+    pub fn code(self, success: &Statuses) -> u8 {
         match self {
-            _ if self.is_clean() => 0,
+            _ if self.is_clean(success) => 0,
             Self::Status(status) => u8::try_from(status).unwrap_or(1),
             Self::Signal(number) => 128_u8.saturating_add(u8::try_from(number).unwrap_or(u8::MAX)),
         }
@@ -53,6 +65,44 @@ impl fmt::Display for End {
                 Err(_) => write!(f, "killed by signal {number}"),
             },
         }
+    }
+}
+
+/// Why a service ended by itself or did not start; what `Restart=` tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A process of it ended so.
+    End(End),
+    /// A step took longer than it may.
+    Timeout,
+    /// It was silent for longer than `WatchdogSec=`.
+    Watchdog,
+    /// It did not do what its type promises, or something that it needs is not there.
+    Protocol,
+    /// A condition does not hold.
+    Condition,
+}
+
+/// Is the service started again after this (systemd.service(5), the table of `Restart=`)?
+pub fn comes_back(unit: &Unit, cause: Cause) -> bool {
+    let is_of = |list: &Statuses| matches!(cause, Cause::End(end) if end.is_among(list));
+    if cause == Cause::Condition || is_of(&unit.restart_prevented) {
+        return false;
+    }
+    if is_of(&unit.restart_forced) {
+        return true;
+    }
+    let is_clean = matches!(cause, Cause::End(end) if end.is_clean(&unit.success));
+    let is_code = matches!(cause, Cause::End(End::Status(_)));
+    let is_signal = matches!(cause, Cause::End(End::Signal(_)));
+    match unit.restart {
+        Restart::No => false,
+        Restart::Always => true,
+        Restart::OnSuccess => is_clean,
+        Restart::OnFailure => !is_clean,
+        Restart::OnAbnormal => !is_clean && !is_code,
+        Restart::OnAbort => !is_clean && is_signal,
+        Restart::OnWatchdog => cause == Cause::Watchdog,
     }
 }
 
@@ -92,10 +142,52 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_service_comes_back_by_its_rule_and_by_how_it_ended() {
+        let unit = |restart: &str| {
+            let text = format!(
+                "[Service]\nExecStart=/bin/x\nRestart={restart}\nSuccessExitStatus=3 SIGKILL\n\
+                 RestartPreventExitStatus=4\nRestartForceExitStatus=5\n"
+            );
+            let lines = crate::text::parse(text.as_bytes(), &mut Vec::new()).unwrap();
+            let name = crate::Name::new("x").unwrap();
+            crate::read::read(name, &lines, Vec::new()).unwrap()
+        };
+        let causes = [
+            Cause::End(End::Status(0)),
+            Cause::End(End::Signal(15)),
+            Cause::End(End::Status(3)),
+            Cause::End(End::Signal(9)),
+            Cause::End(End::Status(1)),
+            Cause::End(End::Signal(11)),
+            Cause::Timeout,
+            Cause::Watchdog,
+            Cause::Protocol,
+            Cause::Condition,
+            Cause::End(End::Status(4)),
+            Cause::End(End::Status(5)),
+        ];
+        for (restart, expected) in [
+            ("no", "-----------x"),
+            ("always", "xxxxxxxxx--x"),
+            ("on-success", "xxxx-------x"),
+            ("on-failure", "----xxxxx--x"),
+            ("on-abnormal", "-----xxxx--x"),
+            ("on-abort", "-----x-----x"),
+            ("on-watchdog", "-------x---x"),
+        ] {
+            let unit = unit(restart);
+            let comes = |cause| if comes_back(&unit, cause) { 'x' } else { '-' };
+            let all: String = causes.into_iter().map(comes).collect();
+            assert_eq!(all, expected, "{restart}");
+        }
+    }
+
+    #[test]
     fn a_service_that_was_asked_to_end_has_not_failed() {
+        let none = Statuses::default();
         let check = |end: End, code, text: &str| {
-            assert_eq!((end.code(), end.to_string()), (code, text.to_owned()));
-            assert_eq!(end.is_clean(), code == 0, "{end}");
+            assert_eq!((end.code(&none), end.to_string()), (code, text.to_owned()));
+            assert_eq!(end.is_clean(&none), code == 0, "{end}");
         };
         check(End::Status(0), 0, "exited with 0");
         check(End::Status(3), 3, "exited with 3");

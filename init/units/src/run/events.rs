@@ -15,6 +15,7 @@ use super::ends::{End, Ends};
 use crate::Unit;
 use aios_service::notify::{self, Message, Said};
 use aios_service::places;
+use aios_service::supervise::EXTEND_MAX;
 
 /// A main process whose parent is another one is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +33,8 @@ pub struct Events {
     ready: bool,
     watchdog: Option<Duration>,
     silent_until: Option<Instant>,
+    /// Until when the step under way is waited for.
+    deadline: Option<Instant>,
 }
 
 impl Events {
@@ -67,6 +70,7 @@ impl Events {
             ready: false,
             watchdog: unit.watchdog.map(Duration::from_millis),
             silent_until: None,
+            deadline: None,
         })
     }
 
@@ -106,10 +110,21 @@ impl Events {
             .is_some_and(|until| Instant::now() >= until)
     }
 
+    /// A step begins that may take so long; none: as long as it likes.
+    pub fn begin_step(&mut self, limit: Option<Duration>) {
+        self.deadline = limit.map(|limit| Instant::now() + limit);
+    }
+
+    /// Did the step that began last take longer than it may?
+    pub fn is_overdue(&self) -> bool {
+        self.deadline.is_some_and(|until| Instant::now() >= until)
+    }
+
     /// When to look again though nothing happened.
     pub fn next_watch(&self) -> Option<Instant> {
         let look = Instant::now() + LOOK_EVERY;
-        Some(self.silent_until.map_or(look, |until| until.min(look)))
+        let moments = [Some(look), self.silent_until, self.deadline];
+        moments.into_iter().flatten().min()
     }
 
     /// Waits until something happens or this moment comes.
@@ -153,6 +168,8 @@ impl Events {
                 }
                 Said::Status(text) => sd_notify::notify(false, &[NotifyState::Status(&text)]),
                 Said::Extend(span) => {
+                    let until = Instant::now() + Duration::from_millis(span.min(EXTEND_MAX));
+                    self.deadline = self.deadline.map(|deadline| deadline.max(until));
                     let micros = u32::try_from(span.saturating_mul(1000)).unwrap_or(u32::MAX);
                     sd_notify::notify(false, &[NotifyState::ExtendTimeoutUsec(micros)])
                 }

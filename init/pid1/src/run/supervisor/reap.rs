@@ -61,6 +61,7 @@ impl Supervisor {
         let Some(process) = self.processes.get_mut(id) else {
             return;
         };
+        process.end_line();
         process.pid = None;
         process.pidfd = None;
         process.status.clear();
