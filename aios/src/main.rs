@@ -17,25 +17,25 @@ type Program = (&'static str, fn() -> ExitCode);
 const PROGRAMS: [Program; 14] = [
     ("/usr/bin/aiosctl", aiosctl::main),
     ("/usr/lib/aios/aios-agent", aios_agents::main),
-    ("/usr/lib/aios/aios-config", aios_config::main),
+    ("/usr/lib/aios/aios-config", aios_configd::main),
     ("/usr/lib/aios/aios-console", || {
-        aios_init::role("aios-console")
+        aios_roles::role("aios-console")
     }),
     ("/usr/lib/aios/aios-control", || {
-        aios_init::role("aios-control")
+        aios_roles::role("aios-control")
     }),
     ("/usr/lib/aios/aios-keeper", || {
-        aios_init::role("aios-keeper")
+        aios_roles::role("aios-keeper")
     }),
     ("/usr/lib/aios/aios-logger", || {
-        aios_init::role("aios-logger")
+        aios_roles::role("aios-logger")
     }),
     ("/usr/lib/aios/aios-maintenance", aios_maintenance::main),
     ("/usr/lib/aios/aios-memory", aios_memory::main),
     ("/usr/lib/aios/aios-network", aios_network::main),
     ("/usr/lib/aios/aios-orchestrator", aios_orchestrator::main),
     ("/usr/lib/aios/aios-provision", || {
-        aios_init::role("aios-provision")
+        aios_roles::role("aios-provision")
     }),
     ("/usr/lib/aios/aios-tools", aios_tools::main),
     ("/usr/lib/aios/aios-update", aios_update::main),

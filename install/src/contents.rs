@@ -8,11 +8,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use aios_disk::layout::{self, SECTOR};
 use aios_update::environment::{Environment, LENGTH};
 use aios_update::within::Within;
 use ext4_view::Ext4;
 
-use super::disks::{Disk, SECTOR, plain};
+use super::disks::{Disk, plain};
 use super::plan::BLOCK_AT;
 
 /// A partition, as shown.
@@ -130,8 +131,8 @@ fn file_system(head: &[u8]) -> String {
 /// Which aiOS it is, if it is one.
 fn system(file: File, parts: &[Part]) -> Option<String> {
     let part = |name: &str| parts.iter().find(|part| part.name == name);
-    let (environment, data) = (part("grubenv")?, part("aios-data")?.clone());
-    part("root-a")?;
+    let (environment, data) = (part(layout::ENVIRONMENT)?, part(layout::DATA)?.clone());
+    part(layout::ROOT_A)?;
     let mut block = [0; LENGTH];
     let at = environment.first * SECTOR + BLOCK_AT as u64;
     file.read_exact_at(&mut block, at).ok()?;

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::contents::Part;
+use aios_disk::layout::{MIB_SECTORS, SECTOR};
+use aios_disk::partitions;
 
-/// The kernel counts in these, whatever the disk's own are.
-pub const SECTOR: u64 = 512;
+use super::contents::Part;
 
 /// The kernel's view of the machine; tests have one of their own.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ pub fn refusal(disk: &Disk, medium: &str, needed: u64) -> Option<String> {
 
 /// `931.5 GiB`
 pub fn size(sectors: u64) -> String {
-    let mib = sectors / 2048;
+    let mib = sectors / MIB_SECTORS;
     match mib {
         0..=1023 => format!("{mib} MiB"),
         _ => format!("{}.{} GiB", mib / 1024, mib % 1024 * 10 / 1024),
@@ -125,15 +125,12 @@ impl Machine {
         let part = |name: &String| {
             let own = folder.join(name);
             let number = |file: &str| text(&own.join(file)).parse::<u64>().ok();
-            let uevent = fs::read_to_string(own.join("uevent")).unwrap_or_default();
-            let label = uevent
-                .lines()
-                .find_map(|line| line.strip_prefix("PARTNAME="));
+            let label = partitions::label(&own);
             Some(Part {
                 number: number("partition")?,
                 first: number("start")?,
                 sectors: number("size")?,
-                name: plain(label.unwrap_or_default()),
+                name: plain(&label.unwrap_or_default()),
                 holds: String::new(),
             })
         };

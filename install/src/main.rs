@@ -1,7 +1,7 @@
 //! `aios-install`: from the medium that the machine was started from onto one of its disks.
 //!
 //! 1. It runs only when the boot loader says so (`aios.install=1`); then PID 1 starts nothing else
-//!    but the logger and control, and mounts no disk at all (`init/src/installer.rs`).
+//!    but the logger and control, and mounts no disk at all (`init/service/src/installer.rs`).
 //! 2. **Nothing is erased that was not named twice**, or named in an `install.toml` that came with
 //!    the medium or from the hypervisor and allows it in so many words. What is shown to who types
 //!    is what the disk is at that moment, or nothing happens.
@@ -15,7 +15,6 @@ mod answers;
 mod contents;
 mod dialog;
 mod disks;
-mod gpt;
 mod plan;
 mod talk;
 mod write;
@@ -24,6 +23,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use aios_disk::layout::{CONFIG, SECTOR};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -183,12 +183,9 @@ impl Session {
             .medium
             .table
             .iter()
-            .find(|entry| entry.name == plan::CONFIG)?;
+            .find(|entry| entry.name == CONFIG)?;
         let file = self.medium.file.try_clone().ok()?;
-        let (at, length) = (
-            config.first * disks::SECTOR,
-            config.sectors() * disks::SECTOR,
-        );
+        let (at, length) = (config.first * SECTOR, config.sectors() * SECTOR);
         let text = contents::read_file(file, at, length, FILE)?;
         Some(("install.toml of this medium", text))
     }

@@ -3,11 +3,10 @@
 //! The layout is the medium's own: every partition starts on the target where it starts on
 //! the medium (GRUB's first stage counts on it), and the data partition takes the rest.
 
+use aios_disk::gpt::{Entry, last_usable};
+use aios_disk::layout::{self, CONFIG, DATA, ENVIRONMENT, SECTOR};
 use aios_update::environment::{Environment, LENGTH};
 use aios_update::slots::VARIABLES;
-
-use super::gpt::SECTOR;
-use super::gpt::{Entry, last_usable};
 
 /// The data partition has at least as much as on an image: 1 GiB.
 pub const DATA_MIN: u64 = 1 << 30;
@@ -21,12 +20,10 @@ const COPY_MAX: u64 = 2 << 30;
 /// The environment's block in its partition.
 pub const BLOCK_AT: usize = aios_update::environment::OFFSET as usize;
 
-const DATA: &str = "aios-data";
-const COPIED: [&str; 4] = ["bios", "esp", "boot-a", "root-a"];
-const EMPTY: [&str; 2] = ["boot-b", "root-b"];
-const ENVIRONMENT: &str = "grubenv";
-/// Holds who the node is; not every medium has it.
-pub const CONFIG: &str = "AIOS-CONFIG";
+/// What is copied: the boot loader, and the first slot.
+const COPIED: [&str; 4] = [layout::BIOS, layout::ESP, layout::BOOT_A, layout::ROOT_A];
+/// What starts empty: the second slot.
+const EMPTY: [&str; 2] = [layout::BOOT_B, layout::ROOT_B];
 
 /// What a piece of the target gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +69,7 @@ pub struct Plan {
 pub fn needed(medium: &[Entry]) -> Result<u64, String> {
     let data = one(medium, DATA)?;
     // The data, and what lies behind the last whole mebibyte at the disk's end.
-    Ok(data.first + (DATA_MIN + HEAD) / SECTOR as u64)
+    Ok(data.first + (DATA_MIN + HEAD) / SECTOR)
 }
 
 /// Plans it for a disk of so many sectors. `guid` makes identities.
@@ -84,7 +81,7 @@ pub fn plan(
     sectors: u64,
     guid: &mut dyn FnMut() -> [u8; 16],
 ) -> Result<Plan, String> {
-    let bytes = |sectors: u64| sectors * SECTOR as u64;
+    let bytes = |sectors: u64| sectors * SECTOR;
     if sectors < needed(medium)? {
         return Err("the disk is too small".to_owned());
     }

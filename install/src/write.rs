@@ -11,10 +11,10 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use aios_disk::gpt::{self, Entry};
+use aios_disk::layout::{DATA_OPTIONS, SECTOR, SECTOR_LENGTH};
 use sha2::{Digest, Sha256};
 
-use super::gpt::SECTOR;
-use super::gpt::{self, Entry};
 use super::plan::{self, BLOCK_AT, Piece, Plan, What};
 
 /// Bytes that are handled at a time.
@@ -39,11 +39,11 @@ impl Medium {
         let file = File::open(path).map_err(failed)?;
         let read = |sector: u64, length: usize| {
             let mut bytes = vec![0; length];
-            let done = file.read_exact_at(&mut bytes, sector * SECTOR as u64);
+            let done = file.read_exact_at(&mut bytes, sector * SECTOR);
             done.map(|()| bytes).map_err(failed)
         };
-        let (first, header) = (read(0, SECTOR)?, read(1, SECTOR)?);
-        let entries = read(gpt::place(&header)?, gpt::ENTRIES_LENGTH)?;
+        let (first, header) = (read(0, SECTOR_LENGTH)?, read(1, SECTOR_LENGTH)?);
+        let entries = read(gpt::entries_at(&header)?, gpt::ENTRIES_LENGTH)?;
         let table = gpt::read(&header, &entries)?;
         Ok(Self { file, table, first })
     }
@@ -116,8 +116,9 @@ pub fn install(
     make_data(target, plan.data)?;
     let file = open(target).map_err(said("open the disk"))?;
     verify(&file, plan, &sums, tell)?;
-    for (sector, bytes) in gpt::make(&plan.entries, disk, plan.sectors, &medium.first).writes {
-        let at = sector * SECTOR as u64;
+    let table = gpt::make(&plan.entries, disk, plan.sectors, &medium.first)?;
+    for (sector, bytes) in table.writes {
+        let at = sector * SECTOR;
         let written = file.write_all_at(&bytes, at).and_then(|()| file.sync_all());
         written.map_err(said("write the partition table"))?;
         forget(&file);
@@ -144,7 +145,7 @@ fn open(target: &Path) -> io::Result<File> {
 /// From here on nothing finds a system, or a table, on it.
 fn wipe(file: &File, sectors: u64) -> io::Result<()> {
     let zeros = vec![0; CHUNK];
-    let end = (sectors * SECTOR as u64).saturating_sub(CHUNK as u64);
+    let end = (sectors * SECTOR).saturating_sub(CHUNK as u64);
     for at in [0, end] {
         file.write_all_at(&zeros, at)?;
         file.sync_all()?;
@@ -227,7 +228,8 @@ fn forget(file: &File) {
 /// An empty file system, where the data partition will be.
 fn make_data(target: &Path, (at, length): (u64, u64)) -> Result<(), String> {
     let made = Command::new("/sbin/mke2fs")
-        .args(["-q", "-F", "-t", "ext4", "-m", "1", "-L", "aios-data"])
+        .args(["-q", "-F"])
+        .args(DATA_OPTIONS)
         .arg("-E")
         .arg(format!("offset={at},nodiscard,root_owner=0:0"))
         .arg(target)
@@ -277,7 +279,10 @@ mod tests {
         let file = File::create(&path).unwrap();
         let sectors = 10 * MIB;
         file.set_len(sectors * 512).unwrap();
-        for (sector, bytes) in gpt::make(&entries, [1; 16], sectors, &[0xfa; 512]).writes {
+        for (sector, bytes) in gpt::make(&entries, [1; 16], sectors, &[0xfa; 512])
+            .unwrap()
+            .writes
+        {
             file.write_all_at(&bytes, sector * 512).unwrap();
         }
         for entry in &entries {

@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_config::{Management, reader};
+use aios_daemon::Places;
 use aios_proto::v1::maintenance_server::MaintenanceServer;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -78,18 +80,14 @@ pub struct Place {
 impl Place {
     /// Of the node that this runs on.
     pub fn of_this_node() -> Self {
-        let folder = |variable: &str, default: &str| {
-            std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
-        };
-        let etc = folder("AIOS_ETC_DIR", "/etc/aios");
+        let places = Places::of_this_process();
         // A configuration that is wrong must not keep a node from being provisioned.
-        let text = std::fs::read_to_string(etc.join("config.toml")).unwrap_or_default();
-        let config = aios_config::parse(&text).unwrap_or_default();
+        let config = places.config::<reader::Maintenance>();
         Self {
-            listen: config.management.listen,
-            state: folder("AIOS_STATE_DIR", "/var/lib/aios").join("maintenance"),
-            run: aios_proto::socket::run_dir(),
-            etc,
+            listen: config.table::<Management>().listen,
+            state: places.state.join("maintenance"),
+            run: places.run,
+            etc: places.etc,
         }
     }
 

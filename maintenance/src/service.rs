@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 use crate::rate::Rate;
 use crate::{Place, check};
 
-/// What is offered to `aios-provision`, in our state folder (`init/src/provision/sources.rs`).
+/// What is offered to `aios-provision`, in our state folder (`init/disk/src/sources/mod.rs`).
 pub const OFFERED_NODE: &str = "offered-node.toml";
 /// See [`OFFERED_NODE`].
 pub const OFFERED_CONFIG: &str = "offered-config.toml";

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
-use aios_config::Config;
+use aios_config::{Config, in_force};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
@@ -35,8 +35,6 @@ const CLIENT_ENDS: Duration = Duration::from_secs(2);
 struct Daemon {
     handle: Handle,
     config: Config,
-    /// Its text, when it was read.
-    text: Option<String>,
     /// What is wrong with the configuration that was refused last.
     refused: Option<String>,
     /// The ruleset that stands.
@@ -76,7 +74,6 @@ async fn serve() -> Result<()> {
     let mut daemon = Daemon {
         handle,
         config: Config::default(),
-        text: None,
         refused: None,
         rules: None,
         client: None,
@@ -120,9 +117,9 @@ fn prepare() -> std::io::Result<UnixDatagram> {
 
 impl Daemon {
     /// The last daemon's, or the interfaces and the ports of a configuration that was made wrong
-    /// would go down with a restart. The default one where there is none: at a boot.
+    /// would go down with a restart. The default one where there is none.
     fn read_last_config(&mut self) {
-        match places::read_config(&places::last_right()) {
+        match in_force::read(&places::last_right()) {
             Ok((config, _)) => self.config = config,
             Err(error) => tracing::error!("{error:#}"),
         }
@@ -130,8 +127,7 @@ impl Daemon {
 
     /// Each time, so that what could not be written is written later.
     fn keep_config(&mut self) {
-        let Some(text) = &self.text else { return };
-        if let Err(error) = places::put(&places::last_right(), text) {
+        if let Err(error) = in_force::remember(&places::etc()) {
             self.failed.insert(format!(
                 "a restart would not find the configuration if it were wrong then: {error}"
             ));
@@ -140,10 +136,9 @@ impl Daemon {
 
     /// A configuration that is wrong changes nothing.
     fn read_config(&mut self) {
-        match places::read_config(&places::config()) {
-            Ok((config, text)) => {
+        match in_force::read(&places::config()) {
+            Ok((config, _)) => {
                 self.config = config;
-                self.text = Some(text);
                 self.refused = None;
             }
             Err(error) => {

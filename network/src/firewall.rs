@@ -194,7 +194,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_rule() {
-        let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/reference.toml");
+        let reference = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../config/schema/reference.toml"
+        );
         let text = std::fs::read_to_string(reference).unwrap();
         snapshot("reference", &of(&text, true));
     }

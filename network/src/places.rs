@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aios_config::Config;
+use aios_config::in_force;
 
 /// What is told to programs that look names up; `/etc/resolv.conf` leads there.
 pub fn resolv_conf() -> PathBuf {
@@ -27,48 +27,25 @@ pub fn before() -> PathBuf {
     folder().join("before.json")
 }
 
-/// The last configuration that was right, for a daemon that starts while it is wrong.
-pub fn last_right() -> PathBuf {
-    folder().join("config.toml")
+/// `/etc/aios`.
+pub fn etc() -> PathBuf {
+    aios_daemon::Places::of_this_process().etc
 }
 
 /// `/etc/aios/config.toml`.
 pub fn config() -> PathBuf {
-    let etc = std::env::var_os("AIOS_ETC_DIR");
-    etc.map_or_else(|| PathBuf::from("/etc/aios"), PathBuf::from)
-        .join("config.toml")
+    etc().join(in_force::FILE)
+}
+
+/// The last configuration that was right, for a daemon that starts while the present one is wrong.
+pub fn last_right() -> PathBuf {
+    etc().join(in_force::LAST_RIGHT)
 }
 
 /// Where dropbear reads who may log in.
 pub const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
-/// The keys of node.toml (`init/src/provision/install.rs`).
+/// The keys of node.toml (`init/roles/src/provision/install.rs`).
 pub const NODE_KEYS: &str = "/etc/aios/pki/ssh_keys";
-
-/// The configuration that holds: the one there, the last right one while that is wrong, or the
-/// default one.
-pub fn in_force() -> Config {
-    let read = |path: PathBuf| read_config(&path).map(|(config, _)| config);
-    read(config())
-        .or_else(|_| read(last_right()))
-        .unwrap_or_default()
-}
-
-/// The configuration there, and its text; without the file, the default one, which is no text.
-///
-/// # Errors
-/// Every mistake in it, one per line.
-pub fn read_config(path: &Path) -> anyhow::Result<(Config, String)> {
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => anyhow::bail!("cannot read {}: {error}", path.display()),
-        Ok(text) => text,
-    };
-    let config = aios_config::parse(&text).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("{} is not right: {}", path.display(), lines.join(" | "))
-    })?;
-    Ok((config, text))
-}
 
 /// Puts a text in its place, old or new, never half. Not synced: for files in memory.
 ///

@@ -9,11 +9,12 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use aios_config::Ssh;
+use aios_config::{Ssh, reader};
+use aios_daemon::Places;
 use aios_proto::durable;
 use anyhow::{Context, Result, ensure};
 
-use crate::places::{self, AUTHORIZED_KEYS, NODE_KEYS};
+use crate::places::{AUTHORIZED_KEYS, NODE_KEYS};
 
 /// The host key: on the data partition, made by this node, and only its own.
 const HOST_KEY: &str = "/var/lib/aios/ssh/ed25519";
@@ -40,8 +41,9 @@ fn keys_in(text: &str) -> Vec<String> {
 /// # Errors
 /// When a key cannot be written, or dropbear cannot be run.
 pub fn run() -> Result<()> {
-    let ssh = places::in_force().ssh;
-    let keys = keys(&ssh);
+    let config = Places::of_this_process().config::<reader::Ssh>();
+    let ssh = config.table::<Ssh>();
+    let keys = keys(ssh);
     // Each time, so that keys of a configuration that is gone are gone.
     install(&keys, Path::new(AUTHORIZED_KEYS)).context("cannot install the keys")?;
     if keys.is_empty() {

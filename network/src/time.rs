@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aios_config::Time;
+use aios_config::{Time, reader};
 use anyhow::{Context, Result};
 use sd_notify::NotifyState;
 use tokio::process::{Child, Command};
@@ -73,9 +73,10 @@ async fn serve() -> Result<()> {
     let mut child: Option<Child> = None;
     notify(&[NotifyState::Ready]);
     loop {
-        let time = places::in_force().time;
-        let servers = servers(&time, &told());
-        let text = configuration(&time, &servers, &folder);
+        let config = aios_daemon::Places::of_this_process().config::<reader::Time>();
+        let time = config.table::<Time>();
+        let servers = servers(time, &told());
+        let text = configuration(time, &servers, &folder);
         if now.as_ref() != Some(&text) {
             stop(child.take()).await;
             let status = match &text {

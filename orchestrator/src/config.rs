@@ -1,22 +1,13 @@
-//! The configuration: `[management]` of `/etc/aios/config.toml`, and where things are.
+//! The configuration: `[management]` and `[update]`, and where things are.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
-use serde::Deserialize;
+use aios_config::{Management, Update, reader};
+use aios_daemon::Places;
 
 use crate::boot::Orchestrator;
-
-/// Where the management API listens when nothing else is configured.
-const LISTEN: &str = "0.0.0.0:9090";
-
-/// How long everything must be healthy, seconds, when nothing else is configured.
-const HEALTHY_S: u64 = 60;
-
-/// What may be configured instead: less says nothing, more leaves a good slot unproven.
-const HEALTHY_RANGE: std::ops::RangeInclusive<u64> = 5..=600;
 
 /// What the orchestrator needs to know to start.
 #[derive(Clone, Debug)]
@@ -60,54 +51,27 @@ impl Default for Limits {
             agents: Duration::from_secs(90),
             at_once: 8,
             unfinished: 256,
-            healthy: Duration::from_secs(HEALTHY_S),
+            healthy: Duration::from_secs(Update::default().healthy_s.into()),
         }
     }
 }
 
-/// `config.toml`, as far as it is read here; other daemons read other tables.
-#[derive(Debug, Default, Deserialize)]
-struct File {
-    #[serde(default)]
-    management: Management,
-    #[serde(default)]
-    update: Update,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Management {
-    listen: Option<SocketAddr>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Update {
-    healthy_s: Option<u64>,
-}
-
 impl Config {
-    /// Reads `$AIOS_ETC_DIR/config.toml`; without that file everything is at its default.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or `[management]` is not right.
-    pub fn load() -> anyhow::Result<Self> {
-        let folder = |variable, default: &str| {
-            std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
-        };
-        let etc = folder("AIOS_ETC_DIR", "/etc/aios");
-        let (listen, healthy) = read(&etc.join("config.toml"))?;
-        Ok(Self {
-            listen,
-            lib: folder("AIOS_LIB_DIR", "/usr/lib/aios"),
-            run: aios_proto::socket::run_dir(),
-            state: folder("AIOS_STATE_DIR", "/var/lib/aios").join("orchestrator"),
+    /// The configuration that holds in these places.
+    pub fn load(places: Places) -> Self {
+        let config = places.config::<reader::Orchestrator>();
+        let healthy = config.table::<Update>().healthy_s;
+        Self {
+            listen: config.table::<Management>().listen,
             limits: Limits {
-                healthy,
+                healthy: Duration::from_secs(healthy.into()),
                 ..Limits::default()
             },
-            etc,
-        })
+            lib: places.lib,
+            run: places.run,
+            state: places.state.join("orchestrator"),
+            etc: places.etc,
+        }
     }
 
     /// The orchestrator, not yet listening.
@@ -119,50 +83,34 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> anyhow::Result<(SocketAddr, Duration)> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        text => text.with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let file: File =
-        toml::from_str(&text).with_context(|| format!("{} is not right", path.display()))?;
-    let healthy = file.update.healthy_s.unwrap_or(HEALTHY_S);
-    anyhow::ensure!(
-        HEALTHY_RANGE.contains(&healthy),
-        "{}: [update] healthy_s is {healthy}; it must be 5 to 600",
-        path.display()
-    );
-    let listen = match file.management.listen {
-        Some(listen) => listen,
-        None => LISTEN.parse()?,
-    };
-    Ok((listen, Duration::from_secs(healthy)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_its_own_table_is_read_and_a_typo_in_it_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        let check = |text: &str, expected: Option<&str>| {
-            std::fs::write(&path, text).unwrap();
-            let found = read(&path).ok();
-            let found = found.map(|(listen, healthy)| format!("{listen} {}", healthy.as_secs()));
-            assert_eq!(found.as_deref(), expected, "{text}");
+    fn a_file_that_is_wrong_leaves_the_port_and_the_patience_as_they_were() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path());
+        std::fs::create_dir(&places.etc).unwrap();
+        let file = places.etc.join(aios_config::in_force::FILE);
+        let check = |text: &str, expected: &str| {
+            std::fs::write(&file, text).unwrap();
+            aios_config::in_force::remember(&places.etc).unwrap();
+            let config = Config::load(places.clone());
+            let found = format!("{} {}", config.listen, config.limits.healthy.as_secs());
+            assert_eq!(found, expected, "{text}");
         };
-        check("", Some("0.0.0.0:9090 60"));
-        check("[approval]\nhigh = \"ask\"\n", Some("0.0.0.0:9090 60"));
+        check("", "0.0.0.0:9090 60");
+        check("[approval]\nauto_up_to = \"low\"\n", "0.0.0.0:9090 60");
+        check("[management]\nlisten = \"127.0.0.1:1\"\n", "127.0.0.1:1 60");
+        check("[management]\nlisten = \"nowhere\"\n", "127.0.0.1:1 60");
         check(
-            "[management]\nlisten = \"127.0.0.1:1\"\n",
-            Some("127.0.0.1:1 60"),
+            "[management]\nlissten = \"127.0.0.1:2\"\n",
+            "127.0.0.1:1 60",
         );
-        check("[update]\nhealthy_s = 5\n", Some("0.0.0.0:9090 5"));
-        check("[update]\nhealthy_s = 4\n", None);
-        check("[update]\nhealthy = 60\n", None);
-        check("[management]\nlisten = \"nowhere\"\n", None);
-        check("[management]\nlissten = \"127.0.0.1:1\"\n", None);
+        check("[update]\nhealthy_s = 5\n", "0.0.0.0:9090 5");
+        check("[update]\nhealthy_s = 4\n", "0.0.0.0:9090 5");
+        check("[update]\nhealthy = 60\n", "0.0.0.0:9090 5");
+        check("not TOML at all", "0.0.0.0:9090 5");
     }
 }

@@ -47,5 +47,8 @@ use std::process::ExitCode;
 
 /// The daemon: goal engine, planner, router and management API.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(async { config::Config::load()?.build()?.run().await })
+    aios_proto::daemon::run(async {
+        let places = aios_daemon::Places::of_this_process();
+        config::Config::load(places).build()?.run().await
+    })
 }

@@ -10,8 +10,7 @@ use tonic::{Request, Status};
 /// The table, as text: also what the root file system's `/etc/passwd` is made from.
 pub const TABLE: &str = include_str!("../identities.toml");
 
-/// The group (gid) that may enter `/run/aios`.
-pub const AIOS_GID: u32 = 900;
+pub use aios_files::AIOS_GID;
 
 /// Who is on the other end of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

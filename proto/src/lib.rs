@@ -18,7 +18,6 @@
 
 pub mod daemon;
 pub mod demand;
-pub mod durable;
 pub mod emergency;
 pub mod identity;
 pub mod kept;
@@ -27,7 +26,8 @@ pub mod manifest;
 pub mod retry;
 pub mod services;
 pub mod socket;
-pub mod unrecorded;
+
+pub use aios_files::{durable, unrecorded};
 
 /// Generated messages, clients and servers of the package `aios.v1`.
 #[allow(missing_docs, clippy::all, clippy::unwrap_used)]

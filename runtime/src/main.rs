@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use aios_daemon::Places;
 use aios_runtime::{Config, server, worker};
 
 fn main() -> ExitCode {
@@ -9,7 +10,10 @@ fn main() -> ExitCode {
         return worker::main();
     }
     aios_proto::logging::init();
-    match Config::load().map_err(Into::into).and_then(run) {
+    match Config::load(&Places::of_this_process())
+        .map_err(Into::into)
+        .and_then(run)
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", aios_runtime::chain(error.as_ref()));

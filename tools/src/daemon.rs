@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_daemon::Places;
 use aios_proto::identity::peer;
 use aios_proto::socket;
 use aios_proto::v1::emergency_server::EmergencyServer;
@@ -29,7 +30,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(1500);
 /// # Errors
 /// When it cannot start.
 pub async fn run() -> anyhow::Result<()> {
-    let config = Config::load()?;
+    let config = Config::load(Places::of_this_process());
     let pipeline = build(&config)?;
     serve(pipeline).await
 }

@@ -1,49 +1,29 @@
 //! Approval: which calls run without a person.
 
-use serde::Deserialize;
+use aios_config::Approval;
 
 use crate::error::ToolError;
-use crate::spec::{Risk, Spec};
+use crate::spec::Spec;
 
-/// The `[approval]` table of `/etc/aios/config.toml`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Approval {
-    /// Calls of tools up to this risk run without a person.
-    #[serde(default = "high")]
-    pub auto_up_to: Risk,
-}
-
-fn high() -> Risk {
-    Risk::High
-}
-
-impl Default for Approval {
-    fn default() -> Self {
-        Self { auto_up_to: high() }
+/// Decides about a call of this tool; the answer is the decision's text for the ledger.
+///
+/// # Errors
+/// `Denied` when a person would have to approve it.
+pub fn decide(approval: &Approval, spec: &Spec) -> Result<&'static str, ToolError> {
+    if spec.risk <= approval.auto_up_to {
+        return Ok("approved by policy");
     }
-}
-
-impl Approval {
-    /// Decides about a call of this tool; the answer is the decision's text for the ledger.
-    ///
-    /// # Errors
-    /// `Denied` when a person would have to approve it.
-    pub fn decide(&self, spec: &Spec) -> Result<&'static str, ToolError> {
-        if spec.risk <= self.auto_up_to {
-            return Ok("approved by policy");
-        }
-        Err(ToolError::Denied(format!(
-            "{} has the risk {:?}; without a person's approval calls run up to the risk {:?} \
-             ([approval] auto_up_to in the configuration)",
-            spec.name, spec.risk, self.auto_up_to
-        )))
-    }
+    Err(ToolError::Denied(format!(
+        "{} has the risk {:?}; without a person's approval calls run up to the risk {:?} \
+         ([approval] auto_up_to in the configuration)",
+        spec.name, spec.risk, approval.auto_up_to
+    )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Risk;
 
     #[test]
     fn a_risk_above_the_limit_needs_a_person() {
@@ -54,7 +34,7 @@ mod tests {
                 ..Spec::reading("a.b", "", &[])
             };
             assert_eq!(
-                approval.decide(&spec).is_ok(),
+                decide(&approval, &spec).is_ok(),
                 expected,
                 "{limit:?} {risk:?}"
             );

@@ -1,21 +1,7 @@
 //! What a tool declares about itself, beside its input and output types.
 
+pub use aios_config::Risk;
 use caps::Capability;
-use serde::Deserialize;
-
-/// How much harm a call of the tool can do. The approval policy compares it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Risk {
-    /// Looks only, or its effect is trivially undone.
-    Low,
-    /// Changes something that can be undone.
-    Medium,
-    /// Interrupts a service or loses something that is hard to get back.
-    High,
-    /// Can make the machine unreachable or unbootable.
-    Critical,
-}
 
 /// The declaration of one tool.
 #[derive(Clone, Copy, Debug)]

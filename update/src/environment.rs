@@ -9,15 +9,14 @@
 //! new one. [`Environment::encode`] puts the variables named by the caller first and
 //! refuses when they do not end within that sector.
 
+use aios_disk::layout::SECTOR_LENGTH;
+
 /// Bytes of a block.
 pub const LENGTH: usize = 1024;
 
 /// Where it begins on its partition. GRUB writes to files only; so the partition is a
 /// tar archive with one, whose content follows a header of this length.
 pub const OFFSET: u64 = 512;
-
-/// Bytes that a disk writes whole.
-const SECTOR: usize = 512;
 
 const SIGNATURE: &str = "# GRUB Environment Block\n";
 
@@ -77,7 +76,7 @@ impl Environment {
             .iter()
             .filter_map(|name| self.0.iter().find(|(own, _)| own == name));
         named.for_each(|pair| put(&mut text, pair));
-        if text.len() > SECTOR {
+        if text.len() > SECTOR_LENGTH {
             return Err(BlockError::Full(
                 "the slots' variables do not fit into its first sector",
             ));

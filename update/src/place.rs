@@ -7,10 +7,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::slots::Slot;
+use aios_disk::layout::{BOOT, ENVIRONMENT, ROOT, SECTOR};
+use aios_disk::partitions;
 
-/// Bytes of a sector, the unit of the kernel's sizes.
-const SECTOR: u64 = 512;
+use crate::slots::Slot;
 
 /// Why there are no slots to speak of.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +117,7 @@ impl Machine {
         }
         let disk = own.parent().ok_or("the root's partition has no disk")?;
         let label = label(&own)?;
-        if label != format!("root-{running}") {
+        if label != ROOT[running.place()] {
             return Err(format!(
                 "slot {running} runs, but its root is on the partition {label:?}"
             ));
@@ -125,9 +125,9 @@ impl Machine {
         let one = |name: &str| self.neighbour(disk, name);
         Ok(Place {
             running,
-            environment: one("grubenv")?,
-            boot: [one("boot-a")?, one("boot-b")?],
-            root: [one("root-a")?, one("root-b")?],
+            environment: one(ENVIRONMENT)?,
+            boot: [one(BOOT[0])?, one(BOOT[1])?],
+            root: [one(ROOT[0])?, one(ROOT[1])?],
         })
     }
 
@@ -160,9 +160,7 @@ impl Machine {
 }
 
 fn label(partition: &Path) -> Result<String, String> {
-    let text = read(&partition.join("uevent"))?;
-    let label = text.lines().find_map(|line| line.strip_prefix("PARTNAME="));
-    Ok(label.unwrap_or_default().to_owned())
+    partitions::label(partition).map_err(|error| format!("{}: {error}", partition.display()))
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, String> {

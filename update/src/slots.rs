@@ -52,7 +52,8 @@ impl Slot {
         }
     }
 
-    fn place(self) -> usize {
+    /// Its place in lists of both.
+    pub(crate) fn place(self) -> usize {
         self as usize
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use aios_disk::layout::{BOOT_A, DATA_OPTIONS, ENVIRONMENT, ESP, ROOT_A, SECTOR, SECTOR_LENGTH};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::grub::Firmware;
@@ -15,8 +16,6 @@ use crate::kernel::Kernel;
 use crate::layout::{self, MIB, Partition};
 use crate::rootfs::Root;
 use crate::{esp, ext, grub, host, image, iso};
-
-const SECTOR: u64 = 512;
 
 /// The boot loader's environment on a new disk: the first slot, three tries.
 const NEW: [(&str, &str); 5] = [
@@ -68,9 +67,8 @@ impl Kind {
 /// When mke2fs fails.
 pub fn data(path: &Path) -> Result<()> {
     host::ensure(&[host::DISK])?;
-    let options = ["-t", "ext4", "-m", "1", "-L", "aios-data"];
-    let uuid = uuid("aios-data");
-    ext::make(path, layout::DATA_MIB * MIB, &options, &uuid, &[])
+    let uuid = uuid(layout::DATA);
+    ext::make(path, layout::DATA_MIB * MIB, &DATA_OPTIONS, &uuid, &[])
 }
 
 /// Makes the content of a boot partition: kernel, and how to start it on `root`.
@@ -96,7 +94,7 @@ pub fn boot(path: &Path, kernel: &Kernel, root: &Root, kind: Kind) -> Result<()>
     }
     let options = ["-t", "ext2", "-L", "aios-boot"];
     let length = layout::BOOT_MIB * MIB;
-    ext::make(path, length, &options, &uuid("boot-a"), &files)
+    ext::make(path, length, &options, &uuid(BOOT_A), &files)
 }
 
 /// Makes a disk image.
@@ -124,7 +122,7 @@ pub fn build(path: &Path, parts: &Parts) -> Result<()> {
 }
 
 fn make_cd(disk: &File, work: &Path, placed: &[(Partition, u64)], length: u64) -> Result<()> {
-    let esp = placed.iter().find(|(partition, _)| partition.name == "esp");
+    let esp = placed.iter().find(|(partition, _)| partition.name == ESP);
     let contents = iso::Contents {
         length,
         core: grub::core(work, Firmware::BiosCd)?,
@@ -138,11 +136,11 @@ fn make_cd(disk: &File, work: &Path, placed: &[(Partition, u64)], length: u64) -
 fn content(work: &Path, partition: &Partition, parts: &Parts) -> Result<Option<PathBuf>> {
     let file = work.join(partition.name);
     match partition.name {
-        "esp" => {
+        ESP => {
             let boot_loader = grub::core(work, Firmware::Uefi)?;
             esp::make(&file, partition.mib * MIB, &boot_loader)?;
         }
-        "grubenv" => {
+        ENVIRONMENT => {
             let mut variables = NEW.to_vec();
             if parts.kind.is_installer() {
                 variables.push(("install", "1"));
@@ -154,8 +152,8 @@ fn content(work: &Path, partition: &Partition, parts: &Parts) -> Result<Option<P
             let length = partition.mib * MIB;
             ext::make(&file, length, &options, &partition.uuid(), parts.config)?;
         }
-        "boot-a" => return Ok(Some(parts.boot.to_owned())),
-        "root-a" => return Ok(Some(parts.root.image.clone())),
+        BOOT_A => return Ok(Some(parts.boot.to_owned())),
+        ROOT_A => return Ok(Some(parts.root.image.clone())),
         layout::DATA if !parts.kind.is_installer() => return Ok(Some(parts.data.to_owned())),
         _ => return Ok(None),
     }
@@ -243,7 +241,7 @@ fn install_grub(disk: &File, work: &Path) -> Result<()> {
         core.len() as u64 <= layout::TABLE[0].mib * MIB,
         "GRUB does not fit into its partition"
     );
-    let mut first = [0; SECTOR as usize];
+    let mut first = [0; SECTOR_LENGTH];
     disk.read_exact_at(&mut first, 0)?;
     let sector = grub::link(&first, &grub::boot_sector()?, &mut core, core_at / SECTOR)?;
     disk.write_all_at(&core, core_at)?;

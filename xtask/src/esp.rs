@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use aios_disk::layout::{SECTOR, SECTOR_LENGTH};
 use anyhow::{Context, Result, ensure};
 use fatfs::{Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time};
 
@@ -72,8 +73,7 @@ pub fn make(path: &Path, length: u64, boot_loader: &[u8]) -> Result<()> {
 /// The parent of a folder in the root folder is "cluster 0" (FAT specification, 6.5);
 /// fatfs 0.3 writes the root's own number. `EFI` is the first thing after the root.
 fn correct_parent(file: &File) -> Result<()> {
-    const SECTOR: u64 = 512;
-    let mut boot = [0; SECTOR as usize];
+    let mut boot = [0; SECTOR_LENGTH];
     file.read_exact_at(&mut boot, 0)?;
     let reserved = u64::from(u16::from_le_bytes([boot[14], boot[15]]));
     let table = u64::from(u32::from_le_bytes([boot[36], boot[37], boot[38], boot[39]]));

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use aios_disk::layout::SECTOR_LENGTH as SECTOR;
 use aios_update::environment::{Environment, LENGTH, OFFSET};
 use anyhow::{Context, Result, ensure};
 
@@ -83,8 +84,6 @@ impl Firmware {
         }
     }
 }
-
-const SECTOR: usize = 512;
 
 // Offsets from GRUB's own headers: include/grub/i386/pc/boot.h.
 const KERNEL_SECTOR: usize = 0x5c;

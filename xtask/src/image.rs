@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aios_disk::layout::{ROOT_A, SECTOR};
 use aios_qemu::Artefacts;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -286,11 +287,10 @@ pub fn command_line_for_disk(root: &Root) -> String {
 /// The same for the installer on a CD-ROM, on which Linux sees no partitions: the root is a piece
 /// of it, in the place that the layout gives slot a.
 pub fn command_line_for_cd(root: &Root) -> String {
-    const SECTOR: u64 = 512;
     let (placed, _) = layout::place(false, true);
     let at = placed
         .iter()
-        .find(|(partition, _)| partition.name == "root-a")
+        .find(|(partition, _)| partition.name == ROOT_A)
         .map_or(0, |(_, at)| at * layout::MIB / SECTOR);
     let sectors = layout::ROOT_MIB * layout::MIB / SECTOR;
     let table = root.verity.device_table("/dev/dm-0");

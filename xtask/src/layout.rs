@@ -4,8 +4,8 @@
 //! appliance on the names. Physically the data partition is the last, so that it can
 //! grow; `AIOS-CONFIG`, when there is one, lies before it and has the number after it.
 
-/// Bytes of a mebibyte, the unit of all sizes here.
-pub const MIB: u64 = 1 << 20;
+use aios_disk::layout::{BIOS, BOOT_A, BOOT_B, ENVIRONMENT, ESP, ROOT_A, ROOT_B};
+pub use aios_disk::layout::{CONFIG, DATA, MIB};
 
 /// Where the first partition starts, and room for the second table at the end (MiB).
 pub const EDGE_MIB: u64 = 1;
@@ -30,10 +30,10 @@ pub const DISK_UUID: &str = "a105d15c-0000-4000-8000-000000000000";
 const INSTALLER_UUID: &str = "a105d15c-0001-4000-8000-000000000000";
 
 // Partition types: the UEFI specification and the Discoverable Partitions Specification.
-const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
-const ESP: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
-const LINUX: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
-const ROOT: &str = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709";
+const BIOS_TYPE: &str = "21686148-6449-6E6F-744E-656564454649";
+const ESP_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+const LINUX_TYPE: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+const ROOT_TYPE: &str = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709";
 
 /// One partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,23 +63,17 @@ const fn partition(number: u32, name: &'static str, kind: &'static str, mib: u64
 
 /// Every partition that there can be, in the order in which they lie on the disk.
 pub const TABLE: [Partition; 9] = [
-    partition(1, "bios", BIOS_BOOT, 1),
+    partition(1, BIOS, BIOS_TYPE, 1),
     // FAT32 has at least 65,525 clusters: 33 MiB of the smallest.
-    partition(2, "esp", ESP, 40),
-    partition(3, "grubenv", LINUX, 1),
-    partition(4, "boot-a", LINUX, BOOT_MIB),
-    partition(5, "root-a", ROOT, ROOT_MIB),
-    partition(6, "boot-b", LINUX, BOOT_MIB),
-    partition(7, "root-b", ROOT, ROOT_MIB),
-    partition(9, CONFIG, LINUX, 4),
-    partition(8, DATA, LINUX, DATA_MIB),
+    partition(2, ESP, ESP_TYPE, 40),
+    partition(3, ENVIRONMENT, LINUX_TYPE, 1),
+    partition(4, BOOT_A, LINUX_TYPE, BOOT_MIB),
+    partition(5, ROOT_A, ROOT_TYPE, ROOT_MIB),
+    partition(6, BOOT_B, LINUX_TYPE, BOOT_MIB),
+    partition(7, ROOT_B, ROOT_TYPE, ROOT_MIB),
+    partition(9, CONFIG, LINUX_TYPE, 4),
+    partition(8, DATA, LINUX_TYPE, DATA_MIB),
 ];
-
-/// Where a node's state is.
-pub const DATA: &str = "aios-data";
-
-/// The partition that holds a node's provisioning; only there when there is any.
-pub const CONFIG: &str = "AIOS-CONFIG";
 
 impl Partition {
     /// Its identity on an image; see [`DISK_UUID`].

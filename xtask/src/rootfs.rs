@@ -83,7 +83,7 @@ const NOT_ROOTS: [(&str, u32, u32); 4] = [
 const ZSTD_LEVEL: &str = "16";
 
 /// Twice squashfs's own choice: 4 % smaller, and a program is read as a whole anyway.
-/// `init/src/readahead.rs` asks for as much at a time.
+/// `init/pid1/src/readahead.rs` asks for as much at a time.
 const BLOCK: &str = "256K";
 
 /// A packed and sealed root file system.

@@ -359,7 +359,7 @@ mod tests {
     fn crates_are_those_that_are_linked() {
         let parts = crates(&["aios-init"]).unwrap();
         let has = |name: &str| parts.iter().any(|part| part.name == name);
-        assert!(has("aios-init") && has("nix") && has("tokio"));
+        assert!(has("aios-init") && has("nix") && has("landlock"));
         // A build script's, a test's, and another daemon's.
         assert!(!has("tonic-prost-build") && !has("proptest") && !has("rusqlite"));
         assert!(parts.iter().all(|part| !part.licence.contains('/')));

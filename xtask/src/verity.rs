@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use aios_disk::layout::SECTOR;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +13,6 @@ use crate::exec;
 /// Bytes of a block, of data and of hashes; what dm-verity, squashfs and the
 /// page cache have in common.
 const BLOCK: u64 = 4096;
-
-/// Bytes of a sector, the unit of device-mapper tables.
-const SECTOR: u64 = 512;
 
 /// Not secret and always the same, so that the same files give the same root hash.
 const SALT: &str = "61694f5320726f6f742066696c652073797374656d2073616c742c20763100aa";

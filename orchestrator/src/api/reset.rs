@@ -1,5 +1,5 @@
 //! Factory reset: the mark that PID 1 looks for before anything uses the data disk
-//! (`init/src/pid1/reset.rs`).
+//! (`init/pid1/src/boot/reset.rs`).
 
 use std::fs::File;
 use std::io;

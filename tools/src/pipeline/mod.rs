@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aios_config::Approval;
 use aios_ledger::Ledger;
 use aios_proto::identity::Principal;
 use serde_json::Value;
@@ -25,7 +26,7 @@ use crate::emergency::{self, Emergency};
 use crate::error::ToolError;
 use crate::executor::{self, Waited};
 use crate::locks::Locks;
-use crate::policy::Approval;
+use crate::policy;
 use crate::registry::Registry;
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
@@ -121,10 +122,12 @@ impl Pipeline {
         Ok(Self {
             registry,
             grants,
-            approval: config.approval,
+            approval: config.approval.clone(),
             store,
             locks: Arc::default(),
-            slots: Arc::new(Slots::new(config.tools.calls_per_caller_max)),
+            slots: Arc::new(Slots::new(
+                usize::try_from(config.tools.calls_per_caller_max).unwrap_or(usize::MAX),
+            )),
             emergency: Arc::new(Emergency::open(state.join("tools/emergency.toml"))),
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
@@ -222,7 +225,7 @@ impl Pipeline {
         }
         let prepared = tool.prepare(&arguments, &context)?;
         let held = self.grants.decide(caller, &prepared.needs)?;
-        call.decision = format!("{held}; {}", self.approval.decide(spec)?);
+        call.decision = format!("{held}; {}", policy::decide(&self.approval, spec)?);
         Ok(Allowed {
             tool,
             call: call.clone(),

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aios_daemon::Places;
 use aios_proto::identity::Principal;
 use aios_proto::manifest::AgentManifest;
 use aios_proto::v1::tools_client::ToolsClient;
@@ -40,8 +41,7 @@ impl Machine {
     /// A machine whose disk is this folder.
     pub fn at(folder: TempDir, registry: Registry) -> Self {
         let root = folder.path().canonicalize().unwrap();
-        let mut config =
-            Config::at(root.join("run"), root.join("state"), root.join("etc")).unwrap();
+        let mut config = Config::load(Places::below(&root));
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         config.owner = (uid.as_raw(), gid.as_raw());
         let data = root.join("data");

@@ -1,0 +1,436 @@
+//! Boots aios-init as PID 1 of new pid, mount, host name, ipc and network namespaces.
+
+// Helpers of tests are not in a `#[test]` themselves, and fail by panicking.
+#![allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aios_proto::v1;
+use aios_proto::v1::init_client::InitClient;
+use tokio_stream::StreamExt;
+
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(20);
+const EXECUTABLE: &str = env!("CARGO_BIN_EXE_pid1-under-test");
+const ROLES: &str = env!("CARGO_BIN_EXE_roles-under-test");
+
+pub struct Boot {
+    folder: tempfile::TempDir,
+    unshare: Child,
+    pid: u32,
+    root: Option<PathBuf>,
+}
+
+impl Boot {
+    /// With control, logger and these services. None (and a reason printed) when
+    /// this machine cannot do it.
+    pub fn start(services: &[(&str, &str)]) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("SKIPPED: not root, so there can be no namespaces");
+            return None;
+        }
+        // All that is run and read, the executable too, is not below /tmp, over
+        // which PID 1 mounts its own: the checkout may well be there.
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let executable = folder.path().join("aios-init");
+        install(folder.path());
+        let searchable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), searchable).unwrap();
+        write_manifests(folder.path(), services);
+        // A state folder of the namespaces' own: the host's stays as it is.
+        std::fs::create_dir_all(folder.path().join("state")).unwrap();
+        // Folders of units of the namespaces' own, too. And as a container's runtime does: its
+        // clock is its host's.
+        let script = format!(
+            "mkdir -p /var/lib/aios && mount --bind {}/state /var/lib/aios; \
+             mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /usr/local/lib; \
+             mkdir -p /run/systemd/system /usr/local/lib/systemd/system; \
+             exec setpriv --bounding-set -sys_time {}",
+            folder.path().display(),
+            executable.display()
+        );
+        let variables = [
+            ("AIOS_ETC_DIR", "etc"),
+            ("AIOS_RUN_DIR", "run"),
+            ("AIOS_LOG_DIR", "log"),
+        ]
+        .map(|(name, below)| (name, folder.path().join(below)));
+        Self::launch(folder, &script, &variables)
+    }
+
+    /// In a root of its own: `root`, with an upper layer that ends with the test.
+    pub fn start_in_root(root: &Path, services: &[(&str, &str)]) -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            println!("SKIPPED: not root, so there can be no namespaces");
+            return None;
+        }
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let upper = folder.path().join("upper");
+        let own = upper.join("usr/lib/aios");
+        std::fs::create_dir_all(&own).unwrap();
+        install(&own);
+        write_manifests_for(
+            &upper.join("etc/aios"),
+            Path::new("/usr/lib/aios"),
+            services,
+        );
+        for below in ["work", "root"] {
+            std::fs::create_dir(folder.path().join(below)).unwrap();
+        }
+        let script = format!(
+            "cd {} && mount -t overlay -o lowerdir={},upperdir=upper,workdir=work overlay root && \
+             mount --rbind /dev root/dev && exec chroot root /usr/lib/aios/aios-init",
+            folder.path().display(),
+            root.display()
+        );
+        let mut boot = Self::launch(folder, &script, &[])?;
+        // Seen through PID 1's eyes: what it mounts, we do not see.
+        boot.root = Some(PathBuf::from(format!("/proc/{}/root", boot.pid)));
+        Some(boot)
+    }
+
+    fn launch(
+        folder: tempfile::TempDir,
+        script: &str,
+        variables: &[(&str, PathBuf)],
+    ) -> Option<Self> {
+        let console = File::create(folder.path().join("console")).unwrap();
+        let unshare = Command::new("unshare")
+            .args([
+                "--fork",
+                "--kill-child",
+                "--pid",
+                "--mount-proc",
+                "--mount",
+                "--uts",
+            ])
+            .args(["--ipc", "--net", "/bin/sh", "-c", script])
+            .env("container", "test")
+            .envs(variables.iter().map(|(name, path)| (name, path)))
+            .stdin(Stdio::null())
+            .stdout(console.try_clone().unwrap())
+            .stderr(console)
+            .spawn();
+        let Ok(unshare) = unshare else {
+            println!("SKIPPED: there is no unshare (util-linux)");
+            return None;
+        };
+        let mut boot = Self {
+            folder,
+            unshare,
+            pid: 0,
+            root: None,
+        };
+        boot.pid = boot.wait_until(|| children(boot.unshare.id()).first().copied());
+        Some(boot)
+    }
+
+    /// PID 1, as the host numbers it.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where control listens.
+    pub fn socket(&self) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join("run/aios/init.sock"),
+            None => self.path().join("run/init.sock"),
+        }
+    }
+
+    pub fn console(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("console")).unwrap_or_default()
+    }
+
+    pub fn wait_until<T>(&self, look: impl Fn() -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(
+                Instant::now() < end,
+                "waited in vain; console:\n{}",
+                self.console()
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    pub fn wait_for_line(&self, start: &str) -> String {
+        let find = || {
+            self.console()
+                .lines()
+                .find(|line| line.starts_with(start))
+                .map(str::to_owned)
+        };
+        self.wait_until(find)
+    }
+
+    pub fn wait_for_log(&self, service: &str, text: &str) {
+        self.wait_until(|| read_log(self, service).contains(text).then_some(()));
+    }
+
+    /// A child of PID 1 whose command line ends so.
+    pub fn pid_of(&self, command: &str) -> Option<u32> {
+        children(self.pid)
+            .into_iter()
+            .find(|pid| command_line(*pid).ends_with(command))
+    }
+
+    /// PID 1's own children: the services' main processes, and orphans.
+    pub fn children(&self) -> Vec<u32> {
+        children(self.pid)
+    }
+
+    /// As [`Self::kill`], for one that may have ended meanwhile.
+    pub fn kill_if_there(&self, pid: u32) {
+        if self.children().contains(&pid) {
+            self.kill(pid);
+        }
+    }
+
+    /// A path as PID 1 sees it, with what was mounted for it alone.
+    pub fn seen(&self, path: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{path}", self.pid))
+    }
+
+    /// A path of PID 1's root.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        let root = self.root.as_deref().unwrap_or(Path::new("/"));
+        root.join(path.trim_start_matches('/'))
+    }
+
+    /// SIGKILL to a process by its number in the namespace.
+    pub fn kill_inside(&self, pid: u32) {
+        let status = Command::new("nsenter")
+            .args([
+                "--target",
+                &self.pid.to_string(),
+                "--pid",
+                "--mount",
+                "--root",
+            ])
+            .args(["/bin/sh", "-c", &format!("kill -9 {pid}")])
+            .current_dir("/")
+            .status();
+        assert!(status.unwrap().success(), "cannot kill {pid}");
+    }
+
+    pub fn kill(&self, pid: u32) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    /// The `/proc/PID/stat` of children that ended and were not reaped.
+    pub fn zombies(&self) -> Vec<String> {
+        std::thread::sleep(LOOK_EVERY * 5);
+        let stat = |pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let all = children(self.pid).into_iter().map(stat);
+        all.filter(|stat| stat.contains(") Z ")).collect()
+    }
+
+    /// SIGTERM, as a container runtime stops it: exit status and console.
+    pub fn terminate(mut self) -> (Option<i32>, String) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let status = self.unshare.wait().unwrap();
+        (status.code(), self.console())
+    }
+}
+
+impl Drop for Boot {
+    fn drop(&mut self) {
+        // Its child, PID 1, dies with it, and with PID 1 the namespace.
+        let _ = self.unshare.kill();
+        let _ = self.unshare.wait();
+    }
+}
+
+/// PID 1 and the roles that every test has.
+fn install(folder: &Path) {
+    std::fs::copy(EXECUTABLE, folder.join("aios-init")).unwrap();
+    for role in ["aios-control", "aios-logger"] {
+        std::fs::copy(ROLES, folder.join(role)).unwrap();
+    }
+}
+
+fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
+    write_manifests_for(&folder.join("etc"), folder, services);
+}
+
+/// `programs`: where the executable is, for the services.
+fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
+    let etc = etc.join("services");
+    std::fs::create_dir_all(&etc).unwrap();
+    let role = |name: &str, more: &str| {
+        let executable = programs.join(format!("aios-{name}"));
+        let executable = executable.display();
+        format!("phase = 1\ncommand = [\"{executable}\"]\n{more}")
+    };
+    let own = [
+        ("control", role("control", "")),
+        ("logger", role("logger", "output = \"console\"\n")),
+    ];
+    let others = services
+        .iter()
+        .map(|(name, text)| (*name, (*text).to_owned()));
+    for (name, text) in own.into_iter().chain(others) {
+        let user = if text.contains("user =") {
+            ""
+        } else {
+            "user = \"root\"\n"
+        };
+        let text = format!("name = \"{name}\"\n{user}{text}");
+        std::fs::write(etc.join(format!("{name}.toml")), text).unwrap();
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    text.unwrap_or_default()
+        .split(' ')
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+fn command_line(pid: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes)
+        .replace('\0', " ")
+        .trim_end()
+        .to_owned()
+}
+
+pub fn resident_kib(pid: u32) -> u64 {
+    memory_kib(pid, "VmRSS:")
+}
+
+/// A line of `/proc/PID/status` that is about memory, in KiB.
+pub fn memory_kib(pid: u32, key: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+pub fn read_log(boot: &Boot, service: &str) -> String {
+    let folder = match &boot.root {
+        Some(root) => root.join("var/log/aios"),
+        None => boot.path().join("log"),
+    };
+    let path = folder.join(format!("{service}.log"));
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Everything that control can be asked, from the outside.
+pub async fn orders(boot: &Boot) {
+    let channel = aios_proto::socket::channel(&boot.path().join("run/init.sock")).unwrap();
+    let mut init = InitClient::new(channel);
+    let name = |name: &str| v1::ServiceRequest {
+        name: name.to_owned(),
+    };
+
+    let services = init
+        .list_services(v1::ListServicesRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .services;
+    let names: Vec<&str> = services
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    assert_eq!(names, ["broken", "control", "logger", "talker"]);
+    let control = &services[1];
+    assert_eq!(control.state(), v1::ServiceState::Ready);
+    println!("control resident set: {} KiB", control.memory_bytes / 1024);
+
+    let talker = init
+        .start_service(name("talker"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(talker.state(), v1::ServiceState::Ready);
+    assert_ne!(talker.pid, 0);
+    let again = init
+        .restart_service(name("talker"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_ne!(again.pid, talker.pid);
+    assert_eq!(again.restarts, 1);
+    let stopped = init
+        .stop_service(name("talker"))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (stopped.state(), stopped.pid),
+        (v1::ServiceState::Inactive, 0)
+    );
+    assert_eq!(stopped.last_exit, "killed by SIGTERM");
+
+    let error = init.start_service(name("broken")).await.unwrap_err();
+    assert_eq!(error.code(), tonic::Code::Aborted, "{error}");
+    let error = init.get_service(name("nobody")).await.unwrap_err();
+    assert_eq!(error.code(), tonic::Code::NotFound);
+    let error = init.stop_service(name("control")).await.unwrap_err();
+    assert_eq!(error.code(), tonic::Code::FailedPrecondition);
+
+    let boot_timeline = init
+        .get_boot(v1::GetBootRequest {})
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(boot_timeline.way, "container");
+    assert_eq!(boot_timeline.phases.len(), 5);
+    assert!(
+        boot_timeline.degraded && boot_timeline.ready_ms > 0,
+        "{boot_timeline:?}"
+    );
+
+    let request = v1::LogsRequest {
+        service: "talker".to_owned(),
+        ..Default::default()
+    };
+    let lines: Vec<v1::LogLine> = init
+        .logs(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .map(Result::unwrap)
+        .collect()
+        .await;
+    assert!(lines.iter().any(|line| line.text == "hello"), "{lines:?}");
+    assert_eq!(lines[0].level(), v1::LogLevel::Warning);
+
+    // Control restarts itself: the answer is lost with it, the order is not.
+    let _ = init.restart_service(name("control")).await;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match init.get_service(name("control")).await {
+            Ok(control) if control.get_ref().restarts == 1 => break,
+            _ => assert!(Instant::now() < end, "control does not come back"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+
+    let off = v1::PowerRequest {
+        action: v1::PowerAction::Off.into(),
+        reason: "test".to_owned(),
+    };
+    init.power(off).await.unwrap();
+    boot.wait_for_line("aios: shutting down (test)");
+    boot.wait_for_line("aios: powered off cleanly");
+}
