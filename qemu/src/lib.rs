@@ -21,6 +21,7 @@ pub mod console;
 pub mod container;
 pub mod credentials;
 pub mod ctl;
+mod data_folder;
 pub mod former;
 pub mod forward;
 pub mod hardware;

@@ -17,7 +17,7 @@ use crate::ctl::Ctl;
 use crate::former::Note;
 use crate::hardware::Hardware;
 use crate::qmp::Qmp;
-use crate::{container, vm};
+use crate::{container, data_folder, vm};
 
 /// How often the console is looked at.
 const CONSOLE_INTERVAL: Duration = Duration::from_millis(20);
@@ -138,11 +138,15 @@ impl Machine {
     /// with a new data disk and new credentials.
     ///
     /// # Errors
-    /// When its disks, credentials or process cannot be made; the message says which.
+    /// When its disks, credentials or process cannot be made; the message says which. When a
+    /// container's folder is on an overlay file system.
     pub fn start(artefacts: &Artefacts, options: &Options) -> Result<Self> {
         let folder = &options.folder;
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
+        if options.way == Way::Container {
+            data_folder::check(folder)?;
+        }
         let node = credentials::ensure(&artefacts.aiosctl, folder, options.port)?;
         if let Some(config) = &options.config {
             std::fs::write(folder.join("config.toml"), config)?;

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use aios_qemu::{Bus, Firmware, Hardware, Options, Way};
+use aios_qemu::{Boot, Bus, Firmware, Hardware, Machine, Options, Way};
+use anyhow::Context;
 use support::{artefacts, is_long};
 
 /// How the machine is started.
@@ -81,7 +82,11 @@ fn every_kind_of_machine_gets_ready() {
             scope.spawn(|| {
                 while let Some((nth, case)) = take(&next, &cases) {
                     let result = boots(case);
-                    eprintln!("{} of {}: {case:?}: {result:?}", nth + 1, cases.len());
+                    let said = match &result {
+                        Ok(time) => format!("{time:?}"),
+                        Err(error) => format!("failed: {error:#}"),
+                    };
+                    eprintln!("{} of {}: {case:?}: {said}", nth + 1, cases.len());
                     if result.is_err() {
                         failed.lock().unwrap().push(case);
                     }
@@ -165,10 +170,17 @@ fn boots(case: &Case) -> anyhow::Result<Duration> {
     };
     options.config = (case.net == Net::Static).then(|| STATIC.to_owned());
     let (machine, boot) = support::boot(&artefacts(), &options, |_| ())?;
+    // What a machine said is in a folder that goes with it; without it nothing explains a failure.
+    answers(case, &machine, &boot).with_context(|| machine.console_tail())?;
+    Ok(Duration::from_millis(boot.ready_ms))
+}
+
+/// Whole, and ready by its own word where it can be reached.
+fn answers(case: &Case, machine: &Machine, boot: &Boot) -> anyhow::Result<()> {
     anyhow::ensure!(boot.degraded.is_empty(), "degraded: {}", boot.degraded);
     if case.net != Net::Unplugged {
         let status = support::eventually(ANSWER_LIMIT, || machine.ctl().run(&["status"]))?;
         anyhow::ensure!(status["state"] == "ready", "{status:#}");
     }
-    Ok(Duration::from_millis(boot.ready_ms))
+    Ok(())
 }
