@@ -11,7 +11,8 @@ pub mod sources;
 mod usb;
 
 use crate::pid1::host;
-use aios_config::{InForce, in_force, node, reader};
+use aios_config::{node, reader};
+use aios_daemon::{InForce, configuration};
 use aios_proto::unrecorded::{self, Happened};
 
 /// No issue date after the year 2200 is believed, in Unix seconds.
@@ -52,7 +53,7 @@ pub fn run() -> std::process::ExitCode {
         }
     }
     configure(&found.config);
-    if let Err(error) = in_force::remember(&crate::places::etc_dir()) {
+    if let Err(error) = configuration::remember(&crate::places::etc_dir()) {
         say(&format!(
             "services have no configuration to fall back to, should this one be made wrong: {error}"
         ));

@@ -8,7 +8,7 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Status};
 
 /// The table, as text: also what the root file system's `/etc/passwd` is made from.
-pub const TABLE: &str = include_str!("../identities.toml");
+pub const TABLE: &str = include_str!("../../identities.toml");
 
 /// The group (gid) that may enter `/run/aios`.
 pub const AIOS_GID: u32 = 900;
