@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use aios_proto::socket;
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{GetBootRequest, ListServicesRequest};
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::{GetBootRequest, ListServicesRequest};
+use aios_daemon::socket;
 use anyhow::{Context, Result, ensure};
 
 use crate::figure::Figure;

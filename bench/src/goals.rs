@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aios_proto::v1::{GetGoalRequest, GoalState, ListDecisionsRequest, SubmitGoalRequest};
+use aios_contracts::v1::{GetGoalRequest, GoalState, ListDecisionsRequest, SubmitGoalRequest};
 use aiosctl::client::Client;
 use aiosctl::config::Store;
 use anyhow::{Context, Result, anyhow, ensure};

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aios_proto::socket;
-use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::{Goal, GoalState, ListGoalsRequest, PutGoalRequest};
+use aios_contracts::v1::memory_client::MemoryClient;
+use aios_contracts::v1::{Goal, GoalState, ListGoalsRequest, PutGoalRequest};
+use aios_daemon::socket;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::JoinSet;

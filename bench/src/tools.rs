@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use aios_proto::socket;
-use aios_proto::v1::CallRequest;
-use aios_proto::v1::tools_client::ToolsClient;
+use aios_contracts::v1::CallRequest;
+use aios_contracts::v1::tools_client::ToolsClient;
+use aios_daemon::socket;
 use anyhow::{Context, Result};
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use aios_proto::v1::management_client::ManagementClient;
+use aios_contracts::v1::management_client::ManagementClient;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Response, Status};
 

@@ -1,7 +1,7 @@
 //! The wire's messages as JSON documents: field names as in the `.proto` files,
 //! enumerations as lower-case words, embedded JSON as JSON.
 
-use aios_proto::v1::{
+use aios_contracts::v1::{
     AgentInfo, AuditEntry, BootTimeline, EmergencyState, Execution, Goal, GoalState, Level,
     LogLine, Model, Service, Slots, SystemStatus, Task, TaskState, Tool,
 };
@@ -54,7 +54,7 @@ pub fn model_state(model: &Model) -> String {
 
 /// The slots.
 pub fn slots(slots: &Slots) -> Value {
-    let slot = |slot: &aios_proto::v1::Slot| {
+    let slot = |slot: &aios_contracts::v1::Slot| {
         json!({
             "name": slot.name,
             "release": slot.release,
@@ -147,7 +147,7 @@ pub fn status(status: &SystemStatus) -> Value {
     json!({
         "version": status.version, "node": status.node, "state": status.state,
         "uptime_ms": status.uptime_ms, "ready_ms": status.ready_ms,
-        "degraded": status.degraded, "last_crash": status.last_crash,
+        "degraded": status.degraded, "not_in_force": status.not_in_force, "last_crash": status.last_crash,
         "services_ready": status.services_ready, "services_total": status.services_total,
         "agents_connected": status.agents_connected, "agents_total": status.agents_total,
         "goals_running": status.goals_running,

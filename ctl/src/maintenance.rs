@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::v1::ApplyNodeRequest;
-use aios_proto::v1::maintenance_client::MaintenanceClient;
+use aios_contracts::v1::ApplyNodeRequest;
+use aios_contracts::v1::maintenance_client::MaintenanceClient;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};

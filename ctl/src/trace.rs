@@ -1,6 +1,6 @@
 //! A goal as it happens, for people: what is new since it was last seen.
 
-use aios_proto::v1::{Goal, Level, Task, TaskState};
+use aios_contracts::v1::{Goal, Level, Task, TaskState};
 
 use crate::json;
 use crate::output::{escape, format};
@@ -110,7 +110,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_proto::v1::{Execution, GoalState};
+    use aios_contracts::v1::{Execution, GoalState};
 
     fn goal(state: TaskState, executions: usize) -> Goal {
         let execution = Execution {

@@ -5,7 +5,8 @@ use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
-use aios_config::{Config, in_force};
+use aios_config::Config;
+use aios_config::in_force;
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};

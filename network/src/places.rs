@@ -14,12 +14,12 @@ pub fn resolv_conf() -> PathBuf {
 
 /// The state, for people and other daemons ([`crate::state::State`]).
 pub fn state() -> PathBuf {
-    aios_proto::socket::run_dir().join("network.json")
+    aios_daemon::socket::run_dir().join("network.json")
 }
 
 /// Our own files at run time.
 pub fn folder() -> PathBuf {
-    aios_proto::socket::run_dir().join("network")
+    aios_daemon::socket::run_dir().join("network")
 }
 
 /// What interfaces were before they were ours ([`crate::before`]).

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aios_proto::manifest::AgentManifest;
-use aios_proto::retry;
-use aios_proto::v1::agent_client::AgentClient;
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{AgentInfo, ExecuteRequest, GetAgentRequest, ServiceRequest, Task};
+use aios_contracts::v1::agent_client::AgentClient;
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::{AgentInfo, ExecuteRequest, GetAgentRequest, ServiceRequest, Task};
+use aios_daemon::manifest::AgentManifest;
+use aios_daemon::retry;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic::transport::{Channel, Error};

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use aios_proto::socket;
-use aios_proto::v1::agent_client::AgentClient;
-use aios_proto::v1::config_client::ConfigClient;
-use aios_proto::v1::emergency_client::EmergencyClient;
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::runtime_client::RuntimeClient;
-use aios_proto::v1::tools_client::ToolsClient;
-use aios_proto::v1::update_client::UpdateClient;
+use aios_contracts::v1::agent_client::AgentClient;
+use aios_contracts::v1::config_client::ConfigClient;
+use aios_contracts::v1::emergency_client::EmergencyClient;
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::memory_client::MemoryClient;
+use aios_contracts::v1::runtime_client::RuntimeClient;
+use aios_contracts::v1::tools_client::ToolsClient;
+use aios_contracts::v1::update_client::UpdateClient;
+use aios_daemon::socket;
 use tonic::transport::{Channel, Error};
 
 /// A client of each daemon; cloning is cheap.

@@ -9,17 +9,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::emergency::{self, Stop};
-use aios_proto::retry;
-use aios_proto::v1::emergency_client::EmergencyClient;
-use aios_proto::v1::{EmergencyRequest, EmergencyState, GetEmergencyRequest};
+use aios_contracts::v1::emergency_client::EmergencyClient;
+use aios_contracts::v1::{EmergencyRequest, EmergencyState, GetEmergencyRequest};
+use aios_daemon::emergency::{self, Stop};
+use aios_daemon::retry;
 use tokio::sync::watch;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::agents::Agents;
 use crate::record::Recorder;
-use crate::time::now_ms;
+use aios_daemon::clock::now_ms;
 
 /// How long each part may take to stop before the answer goes without it.
 const PART: Duration = Duration::from_secs(6);

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aios_proto::v1::{GetBootRequest, HealthRequest, ListAuditRequest};
+use aios_contracts::v1::{GetBootRequest, HealthRequest, ListAuditRequest};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::{Response, Status};

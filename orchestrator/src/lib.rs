@@ -39,7 +39,6 @@ pub mod registry;
 pub mod sessions;
 pub mod standing;
 pub mod store;
-pub mod time;
 pub mod update;
 pub mod wire;
 
@@ -47,7 +46,7 @@ use std::process::ExitCode;
 
 /// The daemon: goal engine, planner, router and management API.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(async {
+    aios_daemon::run::run(async {
         let places = aios_daemon::Places::of_this_process();
         config::Config::load(places).build()?.run().await
     })

@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aios_proto::retry;
-use aios_proto::v1::RecordRequest;
-use aios_proto::v1::tools_client::ToolsClient;
+use aios_contracts::v1::RecordRequest;
+use aios_contracts::v1::tools_client::ToolsClient;
+use aios_daemon::retry;
 use tokio::sync::mpsc;
 use tonic::Status;
 use tonic::transport::Channel;

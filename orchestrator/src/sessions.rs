@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{LogLine, LogsRequest};
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::{LogLine, LogsRequest};
 use tonic::transport::Channel;
 
 use crate::record::Recorder;
@@ -100,7 +100,7 @@ impl Mark {
 
     fn write(self, path: &Path) -> std::io::Result<()> {
         let text = format!("{} {}\n", self.time, self.lines);
-        aios_proto::durable::replace(path, text.as_bytes())
+        aios_files::durable::replace(path, text.as_bytes())
     }
 
     /// Is this line new? `same` counts the lines of one moment in this reading.

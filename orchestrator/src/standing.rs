@@ -6,9 +6,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aios_proto::retry;
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{Service, ServiceRequest, ServiceState};
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::{Service, ServiceRequest, ServiceState};
+use aios_daemon::retry;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic::transport::Channel;

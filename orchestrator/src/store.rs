@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aios_goals::Goal;
-use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::{
+use aios_contracts::v1::memory_client::MemoryClient;
+use aios_contracts::v1::{
     self, Decision, Event, GetGoalRequest, GoalState, ListGoalsRequest, PutGoalRequest,
 };
+use aios_goals::Goal;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use aios_proto::demand::Demand;
-use aios_proto::v1::update_client::UpdateClient;
-use aios_proto::v1::{
+use aios_contracts::v1::update_client::UpdateClient;
+use aios_contracts::v1::{
     GetSlotsRequest, InstallProgress, InstallRequest, InstallStage, MarkGoodRequest,
     RollbackRequest, Slots,
 };
+use aios_daemon::demand::Demand;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;

@@ -3,8 +3,8 @@
 //! A record of an older version, or a damaged one, is shown as it is and never refused: whoever
 //! lists goals must see it.
 
+use aios_contracts::v1;
 use aios_goals::{Arguments, Call, End, Execution, Goal, Level, State, Task, TaskState, ToolCall};
-use aios_proto::v1;
 use serde_json::Value;
 
 /// The only key of arguments that were no JSON object; its value is what they were.
@@ -218,7 +218,7 @@ fn arguments(text: &str) -> Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_proto::v1::{GoalState, Level as WireLevel, TaskState as WireTaskState};
+    use aios_contracts::v1::{GoalState, Level as WireLevel, TaskState as WireTaskState};
 
     fn record(state: GoalState) -> v1::Goal {
         let ended = !matches!(state, GoalState::Pending | GoalState::Running);

@@ -19,8 +19,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::{Decision, ListDecisionsRequest, RecallRequest, Recollection};
+use aios_contracts::v1::memory_client::MemoryClient;
+use aios_contracts::v1::{Decision, ListDecisionsRequest, RecallRequest, Recollection};
 use aios_qemu::{Ctl, Way, credentials};
 use serde_json::{Value, json};
 use support::{Appliance, POWER_OFF_LIMIT, rows};
@@ -162,7 +162,7 @@ fn memories_are_recalled(appliance: &Appliance, expected: &Value) {
 /// `aiosctl` does not ask the memory; root may, on its socket.
 fn memory(appliance: &Appliance) -> MemoryClient<tonic::transport::Channel> {
     let socket = inside(appliance, "/run/aios/memory.sock");
-    MemoryClient::new(aios_proto::socket::channel(&socket).unwrap())
+    MemoryClient::new(aios_daemon::socket::channel(&socket).unwrap())
 }
 
 fn wait_for<T>(answer: impl Future<Output = Result<T, tonic::Status>>) -> Result<T, tonic::Status> {

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aios_proto::v1::emergency_server::Emergency;
-use aios_proto::v1::init_server::Init;
-use aios_proto::v1::memory_server::Memory;
-use aios_proto::v1::tools_server::Tools;
-use aios_proto::v1::*;
+use aios_contracts::v1::emergency_server::Emergency;
+use aios_contracts::v1::init_server::Init;
+use aios_contracts::v1::memory_server::Memory;
+use aios_contracts::v1::tools_server::Tools;
+use aios_contracts::v1::*;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 

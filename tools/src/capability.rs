@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use aios_proto::identity::Principal;
-use aios_proto::manifest::AgentManifest;
+use aios_daemon::identity::Principal;
+use aios_daemon::manifest::AgentManifest;
 
 use crate::error::ToolError;
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aios_contracts::v1::init_client::InitClient;
+use aios_daemon::emergency::Stop;
 use aios_ledger::Ledger;
-use aios_proto::emergency::Stop;
-use aios_proto::v1::init_client::InitClient;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tonic::transport::Channel;
@@ -142,7 +142,7 @@ impl Context {
     pub fn init(&self) -> Result<InitClient<Channel>, ToolError> {
         let socket = self.shared.run_dir.join("init.sock");
         let _entered = self.shared.runtime.enter(); // the channel spawns its worker
-        let channel = aios_proto::socket::channel(&socket)
+        let channel = aios_daemon::socket::channel(&socket)
             .map_err(|error| ToolError::Failed(format!("{}: {error}", socket.display())))?;
         Ok(InitClient::new(channel))
     }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 
+use aios_contracts::v1::ExportAuditResponse;
 use aios_ledger::Export;
-use aios_proto::v1::ExportAuditResponse;
 use tokio::sync::mpsc::Sender;
 use tonic::Status;
 

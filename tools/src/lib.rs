@@ -53,5 +53,5 @@ use std::process::ExitCode;
 
 /// The daemon on `tools.sock`.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(daemon::run())
+    aios_daemon::run::run(daemon::run())
 }

@@ -1,5 +1,5 @@
 //! Takes into the ledger what others kept because they could not wait for this daemon
-//! ([`aios_proto::unrecorded`]).
+//! ([`aios_files::unrecorded`]).
 
 use std::collections::HashSet;
 use std::io;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use aios_files::unrecorded::{self, Happened};
 use aios_ledger::{Entry, Ledger};
-use aios_proto::unrecorded::{self, Happened};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::MissedTickBehavior;

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use aios_proto::v1::CallResponse;
+use aios_contracts::v1::CallResponse;
 use aios_tools::context::Context;
 use aios_tools::error::ToolError;
 use aios_tools::fs::{append, write};
@@ -203,7 +203,7 @@ async fn become_disk(machine: Machine, disk: &TempDir, registry: Registry) -> Ma
 
 async fn undo(machine: &mut Machine, execution: &str) {
     let mut orchestrator = machine.orchestrator();
-    let request = aios_proto::v1::UndoRequest {
+    let request = aios_contracts::v1::UndoRequest {
         execution_id: execution.into(),
         ..Default::default()
     };

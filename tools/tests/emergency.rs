@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aios_proto::identity::Principal;
-use aios_proto::v1::EmergencyRequest;
-use aios_proto::v1::emergency_client::EmergencyClient;
-use aios_proto::v1::emergency_server::EmergencyServer;
+use aios_contracts::v1::EmergencyRequest;
+use aios_contracts::v1::emergency_client::EmergencyClient;
+use aios_contracts::v1::emergency_server::EmergencyServer;
+use aios_daemon::Callers;
+use aios_daemon::identity::Principal;
 use aios_tools::context::Context;
 use aios_tools::emergency;
 use aios_tools::error::ToolError;
@@ -22,8 +23,8 @@ use common::{Machine, agent, done};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tonic::Code;
 use tonic::transport::{Channel, Server};
-use tonic::{Code, Status};
 
 /// In which all must be over.
 const SECOND: Duration = Duration::from_secs(1);
@@ -127,23 +128,19 @@ async fn emergency(
     let abort = move || {
         counted.fetch_add(1, Ordering::SeqCst);
     };
-    let identify = move |_: &tonic::Extensions| Ok::<_, Status>(caller.clone());
-    let service = emergency::Service::new(
-        Arc::clone(&machine.pipeline),
-        Arc::new(identify),
-        Arc::new(abort),
-    );
+    let callers = Callers::played(move || caller.clone());
+    let service = emergency::Service::new(Arc::clone(&machine.pipeline), callers, Arc::new(abort));
     let socket = machine
         .folder
         .path()
         .join(format!("emergency-{:p}.sock", &service));
-    let listener = aios_proto::socket::listen(&socket).unwrap();
+    let listener = aios_daemon::socket::listen(&socket).unwrap();
     tokio::spawn(
         Server::builder()
             .add_service(EmergencyServer::new(service))
             .serve_with_incoming(listener),
     );
-    let channel = aios_proto::socket::channel(&socket).unwrap();
+    let channel = aios_daemon::socket::channel(&socket).unwrap();
     (EmergencyClient::new(channel), aborted)
 }
 

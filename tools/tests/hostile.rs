@@ -98,7 +98,7 @@ async fn what_cannot_be_recorded_whole_is_recorded_in_part() {
         assert_eq!(machine.audit().len(), before + 1, "{tool}");
     }
     let detail = control(4096);
-    let record = aios_proto::v1::RecordRequest {
+    let record = aios_contracts::v1::RecordRequest {
         kind: detail.clone(),
         subject: detail.clone(),
         goal_id: detail.clone(),

@@ -5,11 +5,11 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use aios_proto::identity::Principal;
-use aios_proto::v1::{
+use aios_contracts::v1::{
     DescribeToolRequest, ExportAuditRequest, ListToolsRequest, RecordRequest, UndoRequest,
     VerifyAuditRequest,
 };
+use aios_daemon::identity::Principal;
 use aios_tools::context::Context;
 use aios_tools::error::ToolError;
 use aios_tools::registry::Registry;

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use aios_proto::identity::Principal;
+use aios_daemon::identity::Principal;
 use aios_tools::pipeline::{Request, Undo};
 use aios_tools::registry::Registry;
 use common::Machine;

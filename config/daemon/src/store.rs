@@ -4,10 +4,11 @@
 //! one rename brings the old configuration back.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use aios_config::in_force;
+use aios_files::durable;
 
 /// What the kept file is called, beside `config.toml`. PID 1 knows it too
 /// (`init/pid1/src/boot/trial.rs`).
@@ -142,18 +143,9 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes(path)?).into_owned())
 }
 
-/// Written beside, synced, renamed, folder synced.
+/// Every daemon reads its tables.
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let mut file = File::create(&beside)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))?; // every daemon reads its tables
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    sync_folder(path)
+    durable::replace_with_mode(path, text, 0o644)
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

@@ -6,15 +6,14 @@
 //! that run as root keep it up to date: `aios-provision` at each boot, `aios-config` at each change,
 //! `aios-network` when it reads the file again.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::marker::PhantomData;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::reader::{ReadBy, Reader};
-use crate::table::TopTable;
-use crate::{Config, NotInForce, Problem};
+use crate::{Config, NotInForce, Problem, TopTable};
+
+use aios_files::durable;
 
 /// The configuration's name in `/etc/aios`.
 pub const FILE: &str = "config.toml";
@@ -156,17 +155,8 @@ pub fn remember(etc: &Path) -> io::Result<()> {
     if std::fs::read_to_string(&path).unwrap_or_default() == text {
         return Ok(());
     }
-    let beside = etc.join("config.toml.last-right.new");
-    drop(std::fs::remove_file(&beside)); // left by a power cut, or not there
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o644) // each service reads its own tables
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, &path)?;
-    File::open(etc)?.sync_all()
+    // Each service reads its own tables.
+    durable::replace_with_mode(&path, text.as_bytes(), 0o644)
 }
 
 #[cfg(test)]

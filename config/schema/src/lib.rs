@@ -8,7 +8,6 @@
 //!    addresses, and the tables agree with each other ([`check`](mod@check)).
 //! 4. What is left out has its default, and [`Config::default`] is the appliance
 //!    as it comes: an address by DHCP, only 9090 open.
-//!
 //! 5. While the file is wrong, the last right one holds ([`in_force`]).
 //!
 //! Every key, with what it means: `config/schema/reference.toml`, which a test reads.

@@ -1,6 +1,6 @@
 //! `aiosctl agents`
 
-use aios_proto::v1::ListAgentsRequest;
+use aios_contracts::v1::ListAgentsRequest;
 use serde_json::json;
 
 use crate::client::Client;

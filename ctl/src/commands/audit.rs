@@ -5,8 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use aios_contracts::v1::{AuditEntry, ExportAuditRequest, ListAuditRequest, VerifyAuditRequest};
 use aios_ledger::Expected;
-use aios_proto::v1::{AuditEntry, ExportAuditRequest, ListAuditRequest, VerifyAuditRequest};
 use clap::Subcommand;
 use serde_json::json;
 

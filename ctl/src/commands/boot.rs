@@ -1,6 +1,6 @@
 //! `aiosctl boot`
 
-use aios_proto::v1::{BootTimeline, GetBootRequest};
+use aios_contracts::v1::{BootTimeline, GetBootRequest};
 
 use crate::client::Client;
 use crate::error::{Exit, Failure};
@@ -59,7 +59,7 @@ fn text(boot: &BootTimeline) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_proto::v1::BootPhase;
+    use aios_contracts::v1::BootPhase;
 
     #[test]
     fn a_running_phase_and_a_boot_that_is_not_ready_are_told_so() {

@@ -1,6 +1,6 @@
 //! `aiosctl degraded`
 
-use aios_proto::v1::{DegradedMode, ListDegradedRequest};
+use aios_contracts::v1::{DegradedMode, ListDegradedRequest};
 use serde_json::{Value, json};
 
 use crate::client::Client;

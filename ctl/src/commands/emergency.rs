@@ -1,6 +1,6 @@
 //! `aiosctl emergency`: stop all agents at once, and let them go on.
 
-use aios_proto::v1::{EmergencyRequest, EmergencyState, GetStatusRequest};
+use aios_contracts::v1::{EmergencyRequest, EmergencyState, GetStatusRequest};
 use clap::Subcommand;
 
 use crate::client::Client;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aios_proto::v1::{
+use aios_contracts::v1::{
     GetGoalRequest, Goal, GoalState, ListGoalsRequest, SubmitGoalRequest, ToolCall,
 };
 use clap::{Subcommand, ValueEnum};

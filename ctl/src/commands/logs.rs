@@ -1,6 +1,6 @@
 //! `aiosctl logs`
 
-use aios_proto::v1::{LogLevel, LogLine, LogsRequest};
+use aios_contracts::v1::{LogLevel, LogLine, LogsRequest};
 use clap::ValueEnum;
 
 use crate::client::Client;

@@ -1,6 +1,6 @@
 //! `aiosctl models`
 
-use aios_proto::v1::ListModelsRequest;
+use aios_contracts::v1::ListModelsRequest;
 use serde_json::json;
 
 use crate::client::Client;

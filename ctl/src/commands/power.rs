@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aios_proto::v1::{FactoryResetRequest, GetStatusRequest, PowerAction, PowerRequest};
+use aios_contracts::v1::{FactoryResetRequest, GetStatusRequest, PowerAction, PowerRequest};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 

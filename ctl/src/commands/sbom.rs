@@ -1,6 +1,6 @@
 //! `aiosctl sbom`
 
-use aios_proto::v1::GetSbomRequest;
+use aios_contracts::v1::GetSbomRequest;
 use serde_json::Value;
 
 use crate::client::Client;

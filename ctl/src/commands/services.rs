@@ -1,6 +1,6 @@
 //! `aiosctl services`
 
-use aios_proto::v1::{ListServicesRequest, Service, ServiceRequest};
+use aios_contracts::v1::{ListServicesRequest, Service, ServiceRequest};
 use clap::Subcommand;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! `aiosctl tools`
 
-use aios_proto::v1::{DescribeToolRequest, ListToolsRequest, Tool, ToolCall};
+use aios_contracts::v1::{DescribeToolRequest, ListToolsRequest, Tool, ToolCall};
 use clap::Subcommand;
 use serde_json::{Value, json};
 

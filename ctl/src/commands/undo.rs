@@ -1,6 +1,6 @@
 //! `aiosctl undo`
 
-use aios_proto::v1::{GetGoalRequest, Goal, UndoRequest};
+use aios_contracts::v1::{GetGoalRequest, Goal, UndoRequest};
 use serde_json::json;
 
 use crate::client::Client;
@@ -89,7 +89,7 @@ fn reversible(goal: &Goal) -> Result<Vec<String>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_proto::v1::{Execution, Task};
+    use aios_contracts::v1::{Execution, Task};
 
     #[test]
     fn a_goal_is_undone_backwards_and_only_what_can_be() {

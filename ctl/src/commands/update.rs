@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aios_proto::v1::{
+use aios_contracts::v1::{
     GetSlotsRequest, InstallProgress, InstallRequest, InstallStage, PowerAction, PowerRequest,
     RollbackRequest, Slots,
 };
@@ -372,7 +372,7 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_proto::v1::Slot;
+    use aios_contracts::v1::Slot;
 
     #[test]
     fn the_table_says_what_runs_what_comes_next_and_what_is_proven() {

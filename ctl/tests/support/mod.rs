@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Output;
 
-use aios_proto::v1::management_server::{Management, ManagementServer};
-use aios_proto::v1::*;
+use aios_contracts::v1::management_server::{Management, ManagementServer};
+use aios_contracts::v1::*;
 use aiosctl::pki::node::Provisioning;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};

@@ -285,7 +285,7 @@ pub enum ManifestError {
     },
 }
 
-/// What of an agent's manifest concerns PID 1 (the rest is `aios_proto::manifest`'s).
+/// What of an agent's manifest concerns PID 1 (the rest is `aios_daemon::manifest`'s).
 #[derive(Deserialize)]
 struct AgentFile {
     #[serde(default)]

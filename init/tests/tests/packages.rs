@@ -13,8 +13,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use aios_proto::v1;
-use aios_proto::v1::init_client::InitClient;
+use aios_contracts::v1;
+use aios_contracts::v1::init_client::InitClient;
 use aios_testkit::needs;
 use support::{Boot, read_log};
 use tonic::transport::Channel;
@@ -157,7 +157,7 @@ async fn refusals(boot: &Boot) {
 }
 
 fn client(boot: &Boot) -> InitClient<Channel> {
-    InitClient::new(aios_proto::socket::channel(&boot.socket()).unwrap())
+    InitClient::new(aios_daemon::socket::channel(&boot.socket()).unwrap())
 }
 
 /// Talks to a port of the namespace's loopback.

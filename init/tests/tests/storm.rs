@@ -12,8 +12,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aios_proto::v1;
-use aios_proto::v1::init_client::InitClient;
+use aios_contracts::v1;
+use aios_contracts::v1::init_client::InitClient;
 use aios_testkit::needs;
 use support::{Boot, memory_kib, resident_kib};
 
@@ -137,7 +137,7 @@ fn services(boot: &Boot) -> Vec<v1::Service> {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let channel = aios_proto::socket::channel(&boot.path().join("run/init.sock")).unwrap();
+        let channel = aios_daemon::socket::channel(&boot.path().join("run/init.sock")).unwrap();
         let answer = InitClient::new(channel)
             .list_services(v1::ListServicesRequest {})
             .await;

@@ -9,8 +9,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use aios_proto::v1;
-use aios_proto::v1::init_client::InitClient;
+use aios_contracts::v1;
+use aios_contracts::v1::init_client::InitClient;
 use support::{Boot, LOOK_EVERY, read_log};
 use tonic::{Code, Status};
 
@@ -54,7 +54,7 @@ impl System {
             name: name.to_owned(),
         };
         self.runtime.block_on(async {
-            let channel = aios_proto::socket::channel(&self.boot.socket()).unwrap();
+            let channel = aios_daemon::socket::channel(&self.boot.socket()).unwrap();
             let answer = ask(InitClient::new(channel), request).await;
             answer.map(tonic::Response::into_inner)
         })

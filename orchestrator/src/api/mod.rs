@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aios_proto::v1::ServiceRequest;
-use aios_proto::v1::management_server::ManagementServer;
+use aios_contracts::v1::ServiceRequest;
+use aios_contracts::v1::management_server::ManagementServer;
 use tonic::transport::Server;
 
 use crate::record::Recorder;
@@ -24,7 +24,7 @@ use service::Management;
 const REQUEST_MAX: usize = 1024 * 1024;
 
 /// The largest answer, in bytes.
-const ANSWER_MAX: usize = aios_proto::socket::MESSAGE_MAX;
+const ANSWER_MAX: usize = aios_daemon::socket::MESSAGE_MAX;
 
 /// Requests of one connection that are worked on at once.
 const STREAMS_MAX: u32 = 64;
@@ -111,7 +111,7 @@ async fn serve_once(
     bound: &tokio::sync::watch::Sender<Option<SocketAddr>>,
 ) -> anyhow::Result<()> {
     let acceptor = tls::acceptor(&endpoint.pki)?;
-    let listener = aios_proto::socket::listen_tcp(endpoint.listen)?;
+    let listener = aios_daemon::socket::listen_tcp(endpoint.listen)?;
     let address = listener.local_addr()?;
     tracing::info!("management API on {address}");
     bound.send_replace(Some(address));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::demand::Demand;
-use aios_proto::v1::config_client::ConfigClient;
-use aios_proto::v1::management_server::Management as ManagementService;
-use aios_proto::v1::*;
+use aios_contracts::v1::config_client::ConfigClient;
+use aios_contracts::v1::management_server::Management as ManagementService;
+use aios_contracts::v1::*;
+use aios_daemon::demand::Demand;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -53,6 +53,8 @@ pub struct Management {
     pub state: std::path::PathBuf,
     /// What the image is made of, as SPDX.
     pub sbom: std::path::PathBuf,
+    /// The configuration's folder.
+    pub etc: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
 }

@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
-use aios_proto::v1::{Condition, DegradedMode};
+use aios_contracts::v1::{Condition, DegradedMode};
 use serde::Deserialize;
 
 const TABLE: &str = include_str!("table.toml");
 /// PID 1's condition that means safe mode.
 pub const SAFE_MODE: &str = "safe-mode";
+
+/// The identifier of a configuration that is wrong.
+pub const CONFIGURATION: &str = "configuration";
 
 /// A row: what is missing, and what follows from it.
 #[derive(Debug, Deserialize)]
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn the_services_of_the_image_have_rows() {
         let services = concat!(env!("CARGO_MANIFEST_DIR"), "/../image/etc/aios/services");
-        for name in aios_proto::services::CORE {
+        for name in aios_daemon::services::CORE {
             assert!(MODES.iter().any(|mode| mode.id == name), "{name}");
             let manifest = std::path::Path::new(services).join(format!("{name}.toml"));
             assert!(manifest.exists(), "{name} is no service any more");

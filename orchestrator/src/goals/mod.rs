@@ -10,8 +10,8 @@ mod work;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aios_contracts::v1::{Event, EventLevel, GoalState};
 use aios_goals::{End, Goal};
-use aios_proto::v1::{Event, EventLevel, GoalState};
 use tokio::sync::{Semaphore, broadcast};
 use tonic::Status;
 
@@ -22,7 +22,7 @@ use crate::plan::Planner;
 use crate::record::Recorder;
 use crate::standing::Standing;
 use crate::store::Store;
-use crate::time::now_ms;
+use aios_daemon::clock::now_ms;
 use live::Live;
 pub use wish::Wish;
 

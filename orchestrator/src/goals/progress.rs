@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use aios_contracts::v1::Decision;
 use aios_goals::Goal;
-use aios_proto::v1::Decision;
 use tonic::Status;
 
 use crate::store::Store;

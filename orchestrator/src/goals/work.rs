@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_contracts::v1::{Alternative, Decision, ExecuteRequest};
+use aios_daemon::retry;
 use aios_goals::engine::{self, finish};
 use aios_goals::{End, Goal, Interruption, State, Step, Task, TaskState, ToolCall};
-use aios_proto::retry;
-use aios_proto::v1::{Alternative, Decision, ExecuteRequest};
 use tokio::time::Instant;
 use tonic::Status;
 use uuid::Uuid;
@@ -16,8 +16,8 @@ use super::live::Live;
 use super::progress::Progress;
 use crate::plan::follow::follow;
 use crate::plan::{Next, Plan};
-use crate::time::now_ms;
 use crate::wire;
+use aios_daemon::clock::now_ms;
 
 /// Between two tries to write the end of a goal to a memory that is away for long.
 const END_RETRY: Duration = Duration::from_secs(5);

@@ -15,10 +15,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aios_brain::history_entry;
+use aios_contracts::v1::ListServicesRequest;
+use aios_contracts::v1::init_client::InitClient;
+use aios_daemon::retry;
 use aios_goals::{Arguments, Goal, Level, Task, TaskState, ToolCall};
-use aios_proto::retry;
-use aios_proto::v1::ListServicesRequest;
-use aios_proto::v1::init_client::InitClient;
 use serde_json::Value;
 use tonic::Status;
 use tonic::transport::Channel;

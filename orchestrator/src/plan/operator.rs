@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use aios_brain::{BrainError, Operator, Proposal};
-use aios_proto::v1::EncodeRequest;
-use aios_proto::v1::runtime_client::RuntimeClient;
+use aios_contracts::v1::EncodeRequest;
+use aios_contracts::v1::runtime_client::RuntimeClient;
 use tonic::Status;
 use tonic::transport::Channel;
 

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aios_brain::skills::Skill;
+use aios_contracts::v1::ListToolsRequest;
+use aios_contracts::v1::tools_client::ToolsClient;
 use aios_goals::{Arguments, ToolCall};
-use aios_proto::v1::ListToolsRequest;
-use aios_proto::v1::tools_client::ToolsClient;
 use serde_json::Value;
 use tonic::Status;
 use tonic::transport::Channel;

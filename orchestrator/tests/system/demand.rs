@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aios_proto::socket;
-use aios_proto::v1::config_server::{Config, ConfigServer};
-use aios_proto::v1::*;
+use aios_contracts::v1::config_server::{Config, ConfigServer};
+use aios_contracts::v1::*;
+use aios_daemon::socket;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 

@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use aios_contracts::v1::*;
 use aios_goals::End;
 use aios_orchestrator::goals::Wish;
-use aios_proto::v1::*;
 use tonic::Code;
 
 use crate::node::Node;

@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use aios_contracts::v1::*;
 use aios_goals::{Call, End};
 use aios_orchestrator::config::Limits;
 use aios_orchestrator::goals::Wish;
-use aios_proto::v1::*;
 use tonic::Code;
 
 use crate::node::Node;

@@ -1,6 +1,6 @@
 //! Who is let in on the management port, and what they may do there.
 
-use aios_proto::v1::*;
+use aios_contracts::v1::*;
 use tonic::Code;
 
 use crate::node::Node;

@@ -4,20 +4,21 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aios_agents::service::{Agent, Callers};
+use aios_agents::service::Agent;
 use aios_agents::work::Worker;
+use aios_contracts::v1::emergency_server::EmergencyServer;
+use aios_contracts::v1::init_server::InitServer;
+use aios_contracts::v1::management_client::ManagementClient;
+use aios_contracts::v1::memory_server::MemoryServer;
+use aios_contracts::v1::tools_server::ToolsServer;
+use aios_contracts::v1::*;
+use aios_daemon::Callers;
+use aios_daemon::identity::Principal;
+use aios_daemon::{manifest, socket};
 use aios_orchestrator::boot::Orchestrator;
 use aios_orchestrator::config::{Config, Limits};
 use aios_orchestrator::goals::{Goals, Wish};
 use aios_orchestrator::wire;
-use aios_proto::identity::Principal;
-use aios_proto::v1::emergency_server::EmergencyServer;
-use aios_proto::v1::init_server::InitServer;
-use aios_proto::v1::management_client::ManagementClient;
-use aios_proto::v1::memory_server::MemoryServer;
-use aios_proto::v1::tools_server::ToolsServer;
-use aios_proto::v1::*;
-use aios_proto::{manifest, socket};
 use aios_testkit::doubles::{EmergencyDouble, InitDouble, MemoryDouble, ToolsDouble};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server};
@@ -115,7 +116,7 @@ impl Node {
                 .path()
                 .join(format!("agents/{}.sock", manifest.name));
             let tools = socket::channel(&self.folder.path().join("tools.sock")).unwrap();
-            let caller = Callers::All(Principal::Daemon("orchestrator".into()));
+            let caller = Callers::played(|| Principal::Daemon("orchestrator".into()));
             let agent = Agent::new(manifest, path.clone(), Worker::new(tools), caller);
             tokio::spawn(agent.serve(std::future::pending()));
             while tokio::net::UnixStream::connect(&path).await.is_err() {

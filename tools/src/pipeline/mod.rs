@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aios_config::Approval;
+use aios_daemon::identity::Principal;
 use aios_ledger::Ledger;
-use aios_proto::identity::Principal;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;

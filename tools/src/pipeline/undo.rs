@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
-use aios_proto::identity::Principal;
 use uuid::Uuid;
 
 use super::audit::{cut, entry, failed, now_ms};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aios_proto::identity::Principal;
+use aios_daemon::identity::Principal;
 
 use super::{machine, printable, read};
 use crate::error::ToolError;
@@ -150,7 +150,7 @@ pub fn pids() -> Result<Vec<u32>, ToolError> {
 
 /// The account of a user id: aiOS's own table, then `/etc/passwd`, else the number.
 pub fn account(uid: u32) -> String {
-    let own = aios_proto::identity::identities();
+    let own = aios_daemon::identity::identities();
     if let Some(identity) = own.iter().find(|identity| identity.uid == uid) {
         return identity.name.clone();
     }

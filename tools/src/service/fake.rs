@@ -4,8 +4,8 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use aios_proto::v1::init_server::{Init as Rpc, InitServer};
-use aios_proto::v1::{self, ServiceState};
+use aios_contracts::v1::init_server::{Init as Rpc, InitServer};
+use aios_contracts::v1::{self, ServiceState};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_stream::Stream;
@@ -53,7 +53,7 @@ impl Init {
         ];
         let folder = tempfile::tempdir().unwrap();
         let _entered = trial::runtime().enter();
-        let socket = aios_proto::socket::listen(&folder.path().join("init.sock")).unwrap();
+        let socket = aios_daemon::socket::listen(&folder.path().join("init.sock")).unwrap();
         let server =
             tonic::transport::Server::builder().add_service(InitServer::new(served.clone()));
         trial::runtime().spawn(server.serve_with_incoming(socket));

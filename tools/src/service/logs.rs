@@ -1,6 +1,6 @@
 //! `service.logs`: the last lines that services and the kernel wrote.
 
-use aios_proto::v1;
+use aios_contracts::v1;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_stream::StreamExt;

@@ -12,7 +12,7 @@ pub(crate) mod fake;
 
 use std::time::{Duration, SystemTime};
 
-use aios_proto::v1;
+use aios_contracts::v1;
 use rustix::time::{ClockId, clock_gettime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

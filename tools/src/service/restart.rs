@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aios_proto::v1;
+use aios_contracts::v1;
 
 use super::{Input, Service, boot_ms, boot_ms_of, check_name, fetch};
 use crate::context::Context;

@@ -1,6 +1,6 @@
 //! `service.start`: starts a service and waits until it is ready.
 
-use aios_proto::v1;
+use aios_contracts::v1;
 
 use super::{Input, Service, check_name, fetch};
 use crate::context::Context;

@@ -1,6 +1,6 @@
 //! `service.stop`: stops a service until it is started again.
 
-use aios_proto::v1;
+use aios_contracts::v1;
 
 use super::{Input, Service, check_name, fetch};
 use crate::context::Context;
@@ -31,7 +31,7 @@ impl Tool for Stop {
     }
 
     fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {
-        if aios_proto::services::is_core(&input.service) {
+        if aios_daemon::services::is_core(&input.service) {
             return Err(ToolError::Precondition(format!(
                 "{} is a core service: without it goals cannot be carried out or the node cannot be \
                  managed; it can be restarted, and stopped with aiosctl services stop {0}",

@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aios_daemon::Places;
-use aios_proto::identity::Principal;
-use aios_proto::manifest::AgentManifest;
-use aios_proto::v1::tools_client::ToolsClient;
-use aios_proto::v1::tools_server::ToolsServer;
-use aios_proto::v1::{CallRequest, CallResponse, ListAuditRequest};
+use aios_contracts::v1::tools_client::ToolsClient;
+use aios_contracts::v1::tools_server::ToolsServer;
+use aios_contracts::v1::{CallRequest, CallResponse, ListAuditRequest};
+use aios_daemon::identity::Principal;
+use aios_daemon::manifest::AgentManifest;
+use aios_daemon::{Callers, Places};
 use aios_tools::capability::Grants;
 use aios_tools::config::Config;
 use aios_tools::grpc::Service;
@@ -63,19 +63,19 @@ impl Machine {
     pub fn connect(&mut self, principal: Principal) -> Client {
         let run = self.folder.path().join("run");
         let socket = run.join(format!("{}.sock", self.servers.len()));
-        let listener = aios_proto::socket::listen(&socket).unwrap();
-        let identify = move |_: &tonic::Extensions| Ok::<_, Status>(principal.clone());
-        let service = Service::new(Arc::clone(&self.pipeline), Arc::new(identify));
+        let listener = aios_daemon::socket::listen(&socket).unwrap();
+        let callers = Callers::played(move || principal.clone());
+        let service = Service::new(Arc::clone(&self.pipeline), callers);
         let service = ToolsServer::new(service)
-            .max_decoding_message_size(aios_proto::socket::MESSAGE_MAX)
-            .max_encoding_message_size(aios_proto::socket::MESSAGE_MAX);
+            .max_decoding_message_size(aios_daemon::socket::MESSAGE_MAX)
+            .max_encoding_message_size(aios_daemon::socket::MESSAGE_MAX);
         let server = Server::builder()
             .add_service(service)
             .serve_with_incoming(listener);
         self.servers.push(tokio::spawn(async move {
             drop(server.await);
         }));
-        ToolsClient::new(aios_proto::socket::channel(&socket).unwrap())
+        ToolsClient::new(aios_daemon::socket::channel(&socket).unwrap())
     }
 
     pub fn storage(&mut self) -> Client {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use aios_proto::demand::Demand;
-use aios_proto::v1::config_client::ConfigClient;
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{ApplyConfigRequest, GetConfigRequest};
+use aios_contracts::v1::config_client::ConfigClient;
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::{ApplyConfigRequest, GetConfigRequest};
+use aios_daemon::demand::Demand;
 
 use super::terminal::Terminal;
 
@@ -51,7 +51,7 @@ fn questions(terminal: &mut Terminal) -> Option<Answers> {
 async fn apply(answers: &Answers) -> Result<(), String> {
     let told = |status: tonic::Status| status.message().to_owned();
     let to = |name: &str| {
-        aios_proto::socket::channel(&aios_proto::socket::of(name))
+        aios_daemon::socket::channel(&aios_daemon::socket::of(name))
             .map_err(|error| error.to_string())
     };
     let demand = Demand::new(InitClient::new(to("init")?), "config");

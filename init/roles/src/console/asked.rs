@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{GetBootRequest, ListServicesRequest, Service, ServiceState};
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::{GetBootRequest, ListServicesRequest, Service, ServiceState};
 
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(5);
@@ -49,7 +49,7 @@ impl Asked {
 }
 
 async fn ask() -> Result<(bool, Vec<Service>), Box<dyn std::error::Error>> {
-    let channel = aios_proto::socket::channel(&aios_proto::socket::of("init"))?;
+    let channel = aios_daemon::socket::channel(&aios_daemon::socket::of("init"))?;
     let mut init = InitClient::new(channel);
     let boot = init.get_boot(GetBootRequest {}).await?.into_inner();
     let services = init.list_services(ListServicesRequest {}).await?;

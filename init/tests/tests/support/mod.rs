@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aios_proto::v1;
-use aios_proto::v1::init_client::InitClient;
+use aios_contracts::v1;
+use aios_contracts::v1::init_client::InitClient;
 use aios_testkit::needs;
 use tokio_stream::StreamExt;
 
@@ -331,7 +331,7 @@ pub fn read_log(boot: &Boot, service: &str) -> String {
 
 /// Everything that control can be asked, from the outside.
 pub async fn orders(boot: &Boot) {
-    let channel = aios_proto::socket::channel(&boot.path().join("run/init.sock")).unwrap();
+    let channel = aios_daemon::socket::channel(&boot.path().join("run/init.sock")).unwrap();
     let mut init = InitClient::new(channel);
     let name = |name: &str| v1::ServiceRequest {
         name: name.to_owned(),

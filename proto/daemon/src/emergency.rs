@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
+use aios_files::durable;
 
 /// Who stopped the agents, why and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
