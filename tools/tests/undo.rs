@@ -191,6 +191,62 @@ fn an_interrupted_undo_goes_on() {
     }
 }
 
+/// What was deleted and then lost from the quarantine, or moved and then moved on, is nowhere to be
+/// brought back from: undo says so and does not count as done.
+#[test]
+fn what_is_gone_from_where_it_was_moved_is_not_said_to_be_back() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    let machine = Machine::new(Registry::complete());
+    let (file, moved) = (machine.path("file"), machine.path("moved"));
+    let call = |call_id: &str, tool: &str, arguments: Value| {
+        let request = Request {
+            call_id: call_id.into(),
+            tool: tool.into(),
+            arguments_json: arguments.to_string(),
+            ..Request::default()
+        };
+        let answer = machine.pipeline.call(&Principal::Root, request).unwrap();
+        Undo {
+            execution_id: answer.execution_id,
+            ..Undo::default()
+        }
+    };
+    let refused = |undo: &Undo| {
+        let undone = machine.pipeline.undo(&Principal::Root, undo);
+        undone.unwrap_err().to_string()
+    };
+    std::fs::write(&file, "a").unwrap();
+    let undo_delete = call("1", "fs.delete", json!({"path": file}));
+    let quarantine = machine.folder.path().join("state/quarantine");
+    let kept = quarantine.join(&undo_delete.execution_id);
+    let elsewhere = machine.path("elsewhere");
+    std::fs::rename(&kept, &elsewhere).unwrap();
+    for _ in 0..2 {
+        let told = refused(&undo_delete);
+        assert!(told.contains("cannot be brought back"), "{told}");
+    }
+    std::fs::write(&file, "b").unwrap();
+    let told = refused(&undo_delete);
+    assert!(told.contains("something else is at"), "{told}");
+
+    let undo_move = call(
+        "2",
+        "fs.move",
+        json!({"source": file, "destination": moved}),
+    );
+    std::fs::remove_file(&moved).unwrap();
+    let told = refused(&undo_move);
+    assert!(told.contains("nothing is at"), "{told}");
+
+    // Brought back by somebody else: nothing is left to be done.
+    std::fs::rename(&elsewhere, &file).unwrap();
+    machine
+        .pipeline
+        .undo(&Principal::Root, &undo_delete)
+        .unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 

@@ -159,12 +159,35 @@ fn needed(sealed: &Sealed) -> Result<bool, ToolError> {
         return Ok(true);
     }
     if now == sealed.step.before() {
+        if let Step::MoveBack { from, to } = &sealed.step {
+            is_back(from, to, &sealed.after)?;
+        }
         return Ok(false);
     }
     let what = if now == ABSENT { "removed" } else { "changed" };
     Err(ToolError::Precondition(format!(
         "{} was {what} since; undoing would lose that",
         sealed.step.target()
+    )))
+}
+
+/// What is no longer where the act moved it is where it was before, or it is lost.
+fn is_back(from: &str, to: &str, moved: &str) -> Result<(), ToolError> {
+    let now = match Place::open_if_any(from)? {
+        Some(place) => fingerprint::of(&place)?,
+        None => ABSENT.to_owned(),
+    };
+    if now == moved {
+        return Ok(());
+    }
+    let instead = if now == ABSENT {
+        "nothing"
+    } else {
+        "something else"
+    };
+    Err(ToolError::Precondition(format!(
+        "what was at {from} was moved to {to} and is gone from there, and {instead} is at {from}; \
+         it cannot be brought back"
     )))
 }
 
@@ -215,6 +238,10 @@ pub fn take_back(steps: &[Sealed], execution: &str, resumed: bool) -> Result<(),
                 "{} is not as it was before",
                 sealed.step.paths().join(" and ")
             )));
+        }
+        if let Step::MoveBack { from, to } = &sealed.step {
+            is_back(from, to, &sealed.after)
+                .map_err(|error| ToolError::Unverified(error.to_string()))?;
         }
     }
     Ok(())
