@@ -50,8 +50,13 @@ pub fn ensure_machine_id() -> io::Result<()> {
 /// an empty battery may say 2070 when it means 1970.
 const BELIEVED: Duration = Duration::from_secs(30 * 365 * 86_400);
 
-/// Sets the clock to the latest of the hardware's time, the time last known and the time
-/// of the build, of those that can be believed. Returns what was wrong with it, if it was.
+/// So far behind the time last known a hardware clock may be that runs and is a little slow:
+/// one day. The time last known may be wrong as well, from a boot with a clock years ahead.
+/// A smaller span would set a slow clock back in time, a larger one keeps such a time for long.
+const BEHIND: Duration = Duration::from_secs(86_400);
+
+/// Corrects the clock by the time last known and the time of the build ([`judge`]). Returns
+/// what was wrong, if something was.
 ///
 /// # Errors
 /// When the kernel does not take the time.
@@ -63,8 +68,15 @@ pub fn correct_clock() -> nix::Result<Option<String>> {
         .ok()
         .and_then(|text| unix_seconds(&text));
     let now = SystemTime::now();
-    let Some(right) = right_time(now, saved, built) else {
-        return Ok(None);
+    let right = match judge(now, saved, built) {
+        Verdict::Right => return Ok(None),
+        Verdict::SavedIsWrong(ahead) => {
+            let days = ahead.as_secs() / 86_400;
+            return Ok(Some(format!(
+                "believed: the time last known is {days} days ahead of it and is left"
+            )));
+        }
+        Verdict::Wrong(right) => right,
     };
     let since_epoch = right
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -72,21 +84,44 @@ pub fn correct_clock() -> nix::Result<Option<String>> {
     let time = nix::sys::time::TimeSpec::from_duration(since_epoch);
     nix::time::clock_settime(nix::time::ClockId::CLOCK_REALTIME, time)?;
     Ok(Some(match right.duration_since(now) {
-        Ok(behind) => format!("{} s behind", behind.as_secs()),
-        Err(_) => "decades ahead".to_owned(),
+        Ok(behind) => format!("{} s behind; set", behind.as_secs()),
+        Err(_) => "decades ahead; set".to_owned(),
     }))
 }
 
-/// What the time must be set to; `None`: it is right as far as can be known.
-fn right_time(
-    now: SystemTime,
-    saved: Option<SystemTime>,
-    built: Option<SystemTime>,
-) -> Option<SystemTime> {
+/// What is to be thought of the clock.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is right as far as can be known.
+    Right,
+    /// It is wrong; this is the best that is known.
+    Wrong(SystemTime),
+    /// It is right; the time last known is so far ahead of it that it must be wrong.
+    SavedIsWrong(Duration),
+}
+
+/// Judges the clock `now` by the time last known and the time of the build.
+///
+/// A time before the build or decades after it is none that anybody has set. A clock that has
+/// one is set to the time last known, or to the build's. One that has a time that can be is
+/// moved up by at most [`BEHIND`]: if it is further behind, one of the two is wrong, and the
+/// clock is there to be corrected by a person or a time server, while a time that was saved
+/// wrong would come back at every boot.
+fn judge(now: SystemTime, saved: Option<SystemTime>, built: Option<SystemTime>) -> Verdict {
     let end = built.and_then(|built| built.checked_add(BELIEVED));
     let believed = |time: &SystemTime| end.is_none_or(|end| *time <= end);
-    let floor = built.max(saved.filter(believed))?;
-    (now < floor || !believed(&now)).then_some(floor)
+    let saved = saved.filter(believed);
+    let Some(floor) = built.max(saved) else {
+        return Verdict::Right;
+    };
+    // Without a build time nothing says which of two times cannot be.
+    let is_possible = built.is_some_and(|built| now >= built) && believed(&now);
+    match floor.duration_since(now) {
+        Ok(ahead) if is_possible && ahead > BEHIND => Verdict::SavedIsWrong(ahead),
+        Ok(ahead) if !ahead.is_zero() => Verdict::Wrong(floor),
+        _ if !believed(&now) => Verdict::Wrong(floor),
+        _ => Verdict::Right,
+    }
 }
 
 fn unix_seconds(text: &str) -> Option<SystemTime> {
@@ -179,20 +214,55 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_the_latest_time_that_can_be_believed() {
+    fn the_clock_is_set_to_the_best_time_that_can_be_believed() {
         const BUILT: u64 = 1_763_690_000;
+        const DAY: u64 = 86_400;
+        const YEAR: u64 = 365 * DAY;
         let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let check = |now, saved: Option<u64>, built: Option<u64>, expected: Option<u64>| {
-            let right = right_time(at(now), saved.map(at), built.map(at));
-            assert_eq!(right, expected.map(at), "{now} {saved:?} {built:?}");
+        let check = |now, saved: Option<u64>, built: Option<u64>, expected: Verdict| {
+            let verdict = judge(at(now), saved.map(at), built.map(at));
+            assert_eq!(verdict, expected, "{now} {saved:?} {built:?}");
         };
-        check(BUILT + 5, Some(BUILT + 4), Some(BUILT), None);
-        check(0, Some(BUILT + 4), Some(BUILT), Some(BUILT + 4));
-        check(0, None, Some(BUILT), Some(BUILT));
-        check(0, None, None, None);
-        check(3_155_760_000, None, Some(BUILT), Some(BUILT)); // the year 2070
-        check(0, Some(3_155_760_000), Some(BUILT), Some(BUILT));
-        check(3_155_760_000, Some(BUILT + 4), Some(BUILT), Some(BUILT + 4));
+        let set = |seconds| Verdict::Wrong(at(seconds));
+        let left = |seconds| Verdict::SavedIsWrong(Duration::from_secs(seconds));
+        check(BUILT + 5, Some(BUILT + 4), Some(BUILT), Verdict::Right);
+        check(BUILT + 5, Some(BUILT + 5), Some(BUILT), Verdict::Right);
+        // The battery is empty: 1970, or the year of the firmware.
+        check(0, Some(BUILT + 4), Some(BUILT), set(BUILT + 4));
+        check(0, Some(BUILT + YEAR), Some(BUILT), set(BUILT + YEAR));
+        check(
+            BUILT - 1,
+            Some(BUILT + YEAR),
+            Some(BUILT),
+            set(BUILT + YEAR),
+        );
+        check(0, None, Some(BUILT), set(BUILT));
+        check(0, None, None, Verdict::Right);
+        check(0, Some(BUILT), None, set(BUILT));
+        // The year 2070, and then a time of 2070 that was saved.
+        check(3_155_760_000, None, Some(BUILT), set(BUILT));
+        check(0, Some(3_155_760_000), Some(BUILT), set(BUILT));
+        check(BUILT + 5, Some(3_155_760_000), Some(BUILT), Verdict::Right);
+        check(3_155_760_000, Some(BUILT + 4), Some(BUILT), set(BUILT + 4));
+        // A clock that is slow, and one boot in 2031 before a right one.
+        check(
+            BUILT + DAY,
+            Some(BUILT + 2 * DAY),
+            Some(BUILT),
+            set(BUILT + 2 * DAY),
+        );
+        check(
+            BUILT + DAY,
+            Some(BUILT + 2 * DAY + 1),
+            Some(BUILT),
+            left(DAY + 1),
+        );
+        check(
+            BUILT + YEAR,
+            Some(BUILT + 6 * YEAR),
+            Some(BUILT),
+            left(5 * YEAR),
+        );
     }
 
     #[test]

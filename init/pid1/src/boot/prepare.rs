@@ -90,7 +90,7 @@ fn host(way: Way, console: &Console) {
 fn machine(console: &Console, conditions: &mut Vec<Condition>) {
     match host::correct_clock() {
         Ok(None) => {}
-        Ok(Some(wrong)) => console.announce(&format!("the clock was {wrong}; set")),
+        Ok(Some(wrong)) => console.announce(&format!("the clock was {wrong}")),
         Err(error) => report(console, "correct the clock", Err(error.into())),
     }
     match seed::load() {

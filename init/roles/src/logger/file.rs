@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::line::Level;
 
@@ -20,7 +21,8 @@ pub struct LogFile {
     file: Option<File>,
     size: u64,
     budget: u64,
-    refilled: i64,
+    /// None before the first line. Not by the time of day, which may be set back.
+    refilled: Option<Instant>,
     dropped: u64,
 }
 
@@ -33,17 +35,17 @@ impl LogFile {
             file: None,
             size: 0,
             budget: BURST,
-            refilled: 0,
+            refilled: None,
             dropped: 0,
         }
     }
 
-    /// Adds a line at `now` (Unix time in ms).
+    /// Adds a line that was said `at` (Unix time in ms) and is taken `now`.
     ///
     /// # Errors
     /// When the disk does not take it; the next line tries again.
-    pub fn add(&mut self, now: i64, level: Level, text: &str) -> io::Result<()> {
-        let line = format!("{now} {level} {text}\n");
+    pub fn add(&mut self, now: Instant, at: i64, level: Level, text: &str) -> io::Result<()> {
+        let line = format!("{at} {level} {text}\n");
         if !self.afford(now, line.len() as u64) {
             self.dropped += 1;
             return Ok(());
@@ -51,20 +53,19 @@ impl LogFile {
         if self.dropped > 0 {
             let lost = std::mem::take(&mut self.dropped);
             self.write(&format!(
-                "{now} warning {lost} lines dropped: too many at once\n"
+                "{at} warning {lost} lines dropped: too many at once\n"
             ))?;
         }
         self.write(&line)
     }
 
-    fn afford(&mut self, now: i64, cost: u64) -> bool {
-        let passed = u64::try_from(now.saturating_sub(self.refilled))
-            .unwrap_or(0)
-            .min(60_000);
-        let refill = passed * PER_SECOND / 1000;
+    fn afford(&mut self, now: Instant, cost: u64) -> bool {
+        let before = *self.refilled.get_or_insert(now);
+        let passed = now.saturating_duration_since(before).as_millis();
+        let refill = u64::try_from(passed).unwrap_or(u64::MAX).min(60_000) * PER_SECOND / 1000;
         if refill > 0 {
             self.budget = (self.budget + refill).min(BURST);
-            self.refilled = now;
+            self.refilled = Some(now);
         }
         let affordable = cost <= self.budget;
         if affordable {
@@ -120,16 +121,17 @@ impl LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn files_stay_bounded_and_a_flood_is_cut_and_counted() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = LogFile::new(folder.path(), "noisy");
-        let text = "x".repeat(1000);
+        let (text, start) = ("x".repeat(1000), Instant::now());
         for second in 0..100 {
+            let now = start + Duration::from_secs(second);
             for _ in 0..200 {
-                log.add(second * 1000 + 1_000_000, Level::Info, &text)
-                    .unwrap();
+                log.add(now, 1_000_000, Level::Info, &text).unwrap();
             }
         }
         let size = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().len();
@@ -139,12 +141,46 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_back_costs_no_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = LogFile::new(folder.path(), "steady");
+        let (text, start) = ("x".repeat(1000), Instant::now());
+        // 100 kB a second, less than is allowed; the time of day goes back by a year.
+        for second in 0..60 {
+            let now = start + Duration::from_secs(second);
+            let at = if second < 5 {
+                1_800_000_000_000
+            } else {
+                1_768_000_000_000
+            };
+            for _ in 0..100 {
+                log.add(now, at, Level::Info, &text).unwrap();
+            }
+        }
+        let mut all = String::new();
+        for name in ["steady.log.1", "steady.log"] {
+            all += &std::fs::read_to_string(folder.path().join(name)).unwrap();
+        }
+        assert!(!all.contains("dropped"));
+        assert_eq!(log.dropped, 0);
+        // Lines of the past, as the kernel's records may be, do not refill it.
+        let now = start + Duration::from_secs(100);
+        for at in 0..3000 {
+            log.add(now, at * 60_000, Level::Info, &text).unwrap();
+        }
+        assert!(log.dropped > 1000, "{}", log.dropped);
+    }
+
+    #[test]
     fn a_deleted_log_begins_anew_when_it_is_full() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
         let mut log = LogFile::new(folder.path(), "a");
-        let text = "x".repeat(1000);
-        let mut add = |second: i64, text: &str| log.add(second * 1000, Level::Info, text).unwrap();
+        let (text, start) = ("x".repeat(1000), Instant::now());
+        let mut add = |second: u64, text: &str| {
+            let now = start + Duration::from_secs(second);
+            log.add(now, 1000, Level::Info, text).unwrap();
+        };
         add(1, &text);
         std::fs::remove_file(&path).unwrap();
         for second in 0..2000 {
@@ -161,10 +197,10 @@ mod tests {
     fn a_log_goes_on_where_the_last_logger_stopped() {
         let folder = tempfile::tempdir().unwrap();
         LogFile::new(folder.path(), "a")
-            .add(1, Level::Info, "one")
+            .add(Instant::now(), 1, Level::Info, "one")
             .unwrap();
         LogFile::new(folder.path(), "a")
-            .add(2, Level::Error, "two")
+            .add(Instant::now(), 2, Level::Error, "two")
             .unwrap();
         let text = std::fs::read_to_string(folder.path().join("a.log")).unwrap();
         assert_eq!(text, "1 info one\n2 error two\n");

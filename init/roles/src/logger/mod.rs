@@ -15,7 +15,7 @@ use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SigSet, Signal};
@@ -227,7 +227,7 @@ impl Logger {
             .files
             .entry(service.to_owned())
             .or_insert_with(|| LogFile::new(folder, service));
-        match file.add(at, level, text) {
+        match file.add(Instant::now(), at, level, text) {
             Ok(()) => self.complained = false,
             Err(error) if !self.complained => {
                 self.complained = true; // once, not for every line
