@@ -2,9 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot set itself up should stop
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aios_agents::service::{Agent, Callers};
@@ -13,77 +12,11 @@ use aios_proto::identity::Principal;
 use aios_proto::manifest::AgentManifest;
 use aios_proto::socket;
 use aios_proto::v1::agent_client::AgentClient;
-use aios_proto::v1::tools_server::{Tools, ToolsServer};
+use aios_proto::v1::tools_server::ToolsServer;
 use aios_proto::v1::*;
-use tokio_stream::wrappers::ReceiverStream;
+use aios_testkit::doubles::ToolsDouble;
+use tonic::Code;
 use tonic::transport::Server;
-use tonic::{Code, Request, Response, Status};
-
-/// Tools that remember call ids, as the real ones do, and fail where told to.
-#[derive(Clone, Default)]
-struct ToolsDouble {
-    effects: Arc<Mutex<HashMap<String, CallRequest>>>,
-    calls: Arc<Mutex<u32>>,
-}
-
-#[tonic::async_trait]
-impl Tools for ToolsDouble {
-    type ExportAuditStream = ReceiverStream<Result<ExportAuditResponse, Status>>;
-
-    async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallResponse>, Status> {
-        let request = request.into_inner();
-        *self.calls.lock().unwrap() += 1;
-        if request.arguments_json.contains("full") {
-            return Err(Status::failed_precondition("no space left"));
-        }
-        let mut effects = self.effects.lock().unwrap();
-        let replayed = effects.contains_key(&request.call_id);
-        let summary = format!("did {}", request.tool);
-        effects.insert(request.call_id.clone(), request);
-        Ok(Response::new(CallResponse {
-            execution_id: format!("e{}", effects.len()),
-            summary,
-            replayed,
-            ..CallResponse::default()
-        }))
-    }
-    async fn list_tools(
-        &self,
-        _: Request<ListToolsRequest>,
-    ) -> Result<Response<ListToolsResponse>, Status> {
-        Err(Status::unimplemented("double"))
-    }
-    async fn describe_tool(
-        &self,
-        _: Request<DescribeToolRequest>,
-    ) -> Result<Response<Tool>, Status> {
-        Err(Status::unimplemented("double"))
-    }
-    async fn undo(&self, _: Request<UndoRequest>) -> Result<Response<UndoResponse>, Status> {
-        Err(Status::unimplemented("double"))
-    }
-    async fn list_audit(
-        &self,
-        _: Request<ListAuditRequest>,
-    ) -> Result<Response<ListAuditResponse>, Status> {
-        Err(Status::unimplemented("double"))
-    }
-    async fn verify_audit(
-        &self,
-        _: Request<VerifyAuditRequest>,
-    ) -> Result<Response<VerifyAuditResponse>, Status> {
-        Err(Status::unimplemented("double"))
-    }
-    async fn export_audit(
-        &self,
-        _: Request<ExportAuditRequest>,
-    ) -> Result<Response<Self::ExportAuditStream>, Status> {
-        Err(Status::unimplemented("double"))
-    }
-    async fn record(&self, _: Request<RecordRequest>) -> Result<Response<RecordResponse>, Status> {
-        Err(Status::unimplemented("double"))
-    }
-}
 
 fn serve_tools(folder: &Path, tools: ToolsDouble) {
     let incoming = socket::listen(&folder.join("tools.sock")).unwrap();
@@ -151,7 +84,7 @@ async fn a_task_waits_for_tools_that_restart_and_a_repeated_one_has_no_second_ef
     let task = request("skill.page", &[("fs.mkdir", "{}"), ("fs.write", "{}")]);
     let done = agent.execute(task.clone()).await.unwrap().into_inner();
     assert_eq!(done.state(), TaskState::Succeeded, "{}", done.error);
-    assert_eq!(done.summary, "did fs.mkdir; did fs.write");
+    assert_eq!(done.summary, "fs.mkdir {}; fs.write {}");
     assert_eq!(done.executions.len(), 2);
 
     agent.execute(task).await.unwrap();
@@ -170,15 +103,15 @@ async fn the_first_failing_step_ends_the_task_and_nothing_after_it_runs() {
 
     let steps = [
         ("fs.mkdir", "{}"),
-        ("fs.write", "\"full\""),
+        ("fs.write", "\"/full/page\""),
         ("fs.stat", "{}"),
     ];
     let done = agent.execute(request("skill.page", &steps)).await;
     let done = done.unwrap().into_inner();
     assert_eq!(done.state(), TaskState::Failed);
-    assert_eq!(done.error, "step 2 of 3, fs.write: no space left");
+    assert_eq!(done.error, "step 2 of 3, fs.write: no space left on /full");
     assert_eq!(done.executions.len(), 1, "what was done stays on record");
-    assert_eq!(*tools.calls.lock().unwrap(), 2);
+    assert_eq!(tools.calls.load(Ordering::SeqCst), 2);
     let info = ready(&mut agent).await;
     assert_eq!(
         (info.tasks_done, info.tasks_failed, info.doing.as_str()),

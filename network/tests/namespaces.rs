@@ -1,5 +1,5 @@
 //! The daemon in network namespaces of its own, against a real kernel, nft, dhcpcd and
-//! dnsmasq. Needs root and these programs; says so when it skips.
+//! dnsmasq. Needs root and these programs.
 
 #![allow(
     clippy::disallowed_methods,

@@ -17,7 +17,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use aios_qemu::{Artefacts, Firmware, Machine, Options, Way};
-use support::{Appliance, POWER_OFF_LIMIT, READY_LIMIT, executions, is_long};
+use support::{Appliance, POWER_OFF_LIMIT, READY_LIMIT, executions};
 
 const MIB: u64 = 1 << 20;
 /// So much longer is the disk than the image that was written to it.
@@ -36,10 +36,8 @@ fn a_tpm_opens_the_disk_on_its_machine_and_the_recovery_key_on_another() {
 }
 
 #[test]
+#[ignore = "takes long: cargo xtask test --long"]
 fn so_it_is_with_uefi() {
-    if !is_long() {
-        return eprintln!("left to cargo xtask test --long");
-    }
     opened_by_tpm_or_recovery_key(Firmware::Uefi);
 }
 
@@ -86,10 +84,8 @@ fn opened_by_tpm_or_recovery_key(firmware: Firmware) {
 }
 
 #[test]
+#[ignore = "takes long: cargo xtask test --long"]
 fn a_passphrase_is_chosen_once_and_asked_for_at_each_start() {
-    if !is_long() {
-        return eprintln!("left to cargo xtask test --long");
-    }
     let mut appliance = first_boot("passphrase", Firmware::Bios, |machine| {
         for (nth, typed) in ["short", PASSPHRASE, "another one", PASSPHRASE, PASSPHRASE]
             .into_iter()
@@ -138,10 +134,8 @@ fn a_passphrase_is_chosen_once_and_asked_for_at_each_start() {
 }
 
 #[test]
+#[ignore = "takes long: cargo xtask test --long"]
 fn a_plain_disk_in_use_stays_as_it_is_until_a_factory_reset() {
-    if !is_long() {
-        return eprintln!("left to cargo xtask test --long");
-    }
     let mut appliance = Appliance::boot_with(Way::Disk, |options| options.hardware.tpm = true);
     write_secret(&appliance);
     power_off(&mut appliance);
@@ -168,10 +162,8 @@ fn a_plain_disk_in_use_stays_as_it_is_until_a_factory_reset() {
 }
 
 #[test]
+#[ignore = "takes long: cargo xtask test --long"]
 fn without_a_tpm_nothing_is_kept_and_with_one_it_is_made_later() {
-    if !is_long() {
-        return eprintln!("left to cargo xtask test --long");
-    }
     let change = |options: &mut Options| options.config = Some(config("tpm2"));
     let mut appliance = Appliance::boot_with(Way::Disk, change);
     let degraded = &appliance.boot.degraded;

@@ -18,7 +18,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aios_qemu::{Bus, Firmware, Machine, Options, Way};
-use support::{POWER_OFF_LIMIT, READY_LIMIT, artefacts, eventually, is_long};
+use support::{POWER_OFF_LIMIT, READY_LIMIT, artefacts, eventually};
 
 const GIB: u64 = 1 << 30;
 
@@ -258,10 +258,8 @@ fn head(disk: &Path) -> Vec<u8> {
 }
 
 #[test]
+#[ignore = "takes long: cargo xtask test --long"]
 fn nobody_has_to_be_there_whatever_the_firmware_and_the_medium() {
-    if !is_long() {
-        return; // the ordinary run has one case: the other test
-    }
     for (firmware, medium, target, answers) in [
         (
             Firmware::Bios,

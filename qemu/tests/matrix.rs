@@ -20,7 +20,8 @@ use std::thread;
 use std::time::Duration;
 
 use aios_qemu::{Bus, Firmware, Hardware, Options, Way};
-use support::{artefacts, is_long};
+use aios_testkit::needs;
+use support::artefacts;
 
 /// How the machine is started.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,7 +72,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 #[test]
 fn every_kind_of_machine_gets_ready() {
-    let cases = if is_long() { all() } else { some() };
+    let cases = if needs::has_hours() { all() } else { some() };
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     // An emulated machine keeps one processor busy, more or less, however many it has.

@@ -20,9 +20,10 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aios_qemu::{Machine, Options, Way};
+use aios_testkit::needs;
 use bundles::Builder;
 use serde_json::Value;
-use support::{Appliance, POWER_OFF_LIMIT, executions, is_long, rows};
+use support::{Appliance, POWER_OFF_LIMIT, executions, rows};
 
 /// What the machine is doing when the plug is pulled, and how long that takes at
 /// most in an emulated machine: cuts fall anywhere within.
@@ -54,7 +55,7 @@ impl During {
 
 #[test]
 fn a_power_cut_leaves_exactly_the_old_or_exactly_the_new() {
-    let cuts = if is_long() { 50 } else { 5 };
+    let cuts = if needs::has_hours() { 50 } else { 5 };
     let mut random = Random::new();
     let mut appliance = Appliance::boot_with(Way::Disk, soon_good);
     for nth in 0..cuts {

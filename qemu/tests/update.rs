@@ -17,11 +17,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use aios_qemu::{Machine, Options, Way};
+use aios_testkit::needs;
 use aios_update::keys;
 use anyhow::{Context, ensure};
 use bundles::Builder;
 use serde_json::Value;
-use support::{READY_LIMIT, artefacts, eventually, is_long};
+use support::{READY_LIMIT, artefacts, eventually};
 
 /// Emulated: sending and checking 80 MB, a reboot, and three that fail.
 const PATIENCE: &str = "600";
@@ -138,7 +139,7 @@ fn a_release_is_installed_into_the_other_slot_and_bad_ones_change_nothing() {
     );
     on_record(&machine);
 
-    if is_long() {
+    if needs::has_hours() {
         what_does_not_start_is_left(&machine, &builder, &small, release + 2);
         the_way_back(&machine);
     }

@@ -1,5 +1,5 @@
-//! `Encode` and `Embed`, against a tiny encoder that the test writes and, where
-//! there is one, against the real embedding model.
+//! `Encode` and `Embed`, against a tiny encoder that the test writes and against the
+//! models that are shipped.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -8,6 +8,7 @@ mod support;
 use std::path::PathBuf;
 
 use aios_proto::v1::{EmbedRequest, HealthRequest, LoadModelRequest};
+use aios_testkit::needs;
 use support::models::{ENCODER_CONTEXT, WIDTH};
 use support::{code, settings, start, tiny};
 use tonic::Code;
@@ -101,18 +102,9 @@ async fn what_is_too_long_is_an_error_or_said_and_never_ends_the_worker() {
     );
 }
 
-/// The folder of the built models, where there is one.
-fn real_models() -> Option<PathBuf> {
-    let folder = std::env::var_os("AIOS_TEST_MODELS").map(PathBuf::from);
-    let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/aios/models");
-    let folder = folder.unwrap_or(built);
-    folder.join("embedding.gguf").exists().then_some(folder)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_embedding_model_understands_its_test_prompt() {
-    let Some(folder) = real_models() else {
-        eprintln!("no built models; the tiny encoder stands in");
+    let Some(folder) = needs::folder(needs::MODELS, "embedding.gguf") else {
         return;
     };
     let test = std::fs::read_to_string(folder.join("embedding.test.json")).unwrap();
@@ -165,10 +157,6 @@ async fn the_real_embedding_model_understands_its_test_prompt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operator_model_chooses_the_act_of_its_test_prompt() {
     let weights = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../brain/weights");
-    if !weights.join("operator.gguf").exists() {
-        eprintln!("no operator model yet");
-        return;
-    }
     let wrong = |file: &str| file.replace("\"expected_act\": \"", "\"expected_act\": \"not.");
     for (spoil, serving) in [(false, true), (true, false)] {
         let mut runtime = start(settings(), |builtin, _| {

@@ -4,16 +4,15 @@
 
 mod support;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
+use aios_testkit::needs;
 use support::{endless, settings, start, tiny};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn load_and_encode() {
-    let Some(folder) = std::env::var_os("AIOS_TEST_MODELS").map(PathBuf::from) else {
-        eprintln!("AIOS_TEST_MODELS is not set");
+    let Some(folder) = needs::folder(needs::MODELS, "embedding.gguf") else {
         return;
     };
     aios_proto::logging::init(); // the log has the steps of the load

@@ -1,7 +1,7 @@
 //! The real executable as PID 1 in namespaces of its own: services start, come
 //! back when killed, speak through control, and stop cleanly.
 //!
-//! Needs root and `unshare` (util-linux); without them it says so and passes.
+//! Needs root and util-linux's `unshare`.
 
 #![allow(clippy::disallowed_methods)] // the tests sleep; there is no executor to block
 
@@ -9,9 +9,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use aios_testkit::needs;
 use support::{Boot, LOOK_EVERY, read_log, resident_kib};
 
-/// PID 1 must stay below this (DESIGN section 9), in KiB.
+/// PID 1 must stay below this, in KiB: it is on every node, and never leaves memory.
 const RESIDENT_MAX_KIB: u64 = 3 * 1024;
 
 #[test]
@@ -152,9 +153,8 @@ fn a_confined_service_is_refused_calls_and_files_even_as_root() {
     boot.wait_for_log("confined", "over");
     let log = read_log(&boot, "confined");
     let mut expected = vec!["mount refused", "namespace refused", "may read"];
-    if log.contains("runs without Landlock") {
-        println!("SKIPPED in part: the kernel has no Landlock");
-    } else {
+    let has_landlock = !log.contains("runs without Landlock");
+    if needs::that(has_landlock, "it needs a kernel with Landlock") {
         expected.extend(["hidden", "may not write"]);
     }
     for text in expected {

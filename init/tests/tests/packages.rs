@@ -3,7 +3,7 @@
 //! postgresql@15-main (a template; forking by a script).
 //!
 //! `AIOS_TEST_SERVICES` is a Debian root with these packages (`cargo xtask test`
-//! makes it). Needs root and `unshare`; without any of these it says so and passes.
+//! makes it). Needs root and util-linux's `unshare`.
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used)]
 
@@ -11,11 +11,11 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use aios_proto::v1;
 use aios_proto::v1::init_client::InitClient;
+use aios_testkit::needs;
 use support::{Boot, read_log};
 use tonic::transport::Channel;
 
@@ -35,8 +35,7 @@ const SERVICES: [(&str, u16, &str, &str); 4] = [
 
 #[test]
 fn debians_services_start_stop_restart_and_report() {
-    let Some(root) = std::env::var_os("AIOS_TEST_SERVICES").map(PathBuf::from) else {
-        println!("SKIPPED: AIOS_TEST_SERVICES names no root with the packages");
+    let Some(root) = needs::folder(needs::SERVICES, "usr/sbin/nginx") else {
         return;
     };
     let Some(boot) = Boot::start_in_root(&root, &[]) else {

@@ -1,7 +1,7 @@
 //! The real executable as PID 1 while its services are killed: clients notice
 //! nothing, and when the killing ends all is as it was.
 //!
-//! Needs root and `unshare` (util-linux); without them it says so and passes.
+//! Needs root and util-linux's `unshare`.
 
 // The tests sleep; there is no executor to block. Helpers fail by panicking.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use aios_proto::v1;
 use aios_proto::v1::init_client::InitClient;
+use aios_testkit::needs;
 use support::{Boot, memory_kib, resident_kib};
 
-/// PID 1 must stay below this (DESIGN section 9), in KiB.
+/// PID 1 must stay below this, in KiB: it is on every node, and never leaves memory.
 const RESIDENT_MAX_KIB: u64 = 3 * 1024;
 /// What its own memory (not the pages of its executable, which come and go) may
 /// differ by between the middle and the end of a storm.
@@ -79,7 +80,7 @@ fn after_a_storm_of_kills_all_is_as_it_was() {
         return;
     };
     boot.wait_for_line("aios: READY after");
-    let long = std::env::var_os("AIOS_LONG_TESTS").is_some();
+    let long = needs::has_hours();
     let length = Duration::from_secs(if long { 120 } else { 12 });
     let begun = Instant::now();
     let (mut random, mut kills, mut middle) = (0x2545_F491_4F6C_DD1D, 0, 0);

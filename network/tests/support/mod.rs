@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aios_network::state::{InterfaceState, State};
+use aios_testkit::needs;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// On a machine that does other things too.
@@ -25,22 +26,9 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Are we root, and are these programs there? Says so if not.
+/// Root, and these programs.
 pub fn has_programs(programs: &[&str]) -> bool {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: needs root");
-        return false;
-    }
-    for program in programs {
-        if !["/usr/sbin", "/usr/bin"]
-            .iter()
-            .any(|folder| PathBuf::from(folder).join(program).exists())
-        {
-            eprintln!("SKIPPED: needs {program}; cargo xtask test installs it");
-            return false;
-        }
-    }
-    true
+    needs::root() && needs::programs(programs)
 }
 
 /// Has this kernel such interfaces?
@@ -55,13 +43,7 @@ pub fn can_make(kind: &str) -> bool {
         .args(["--net", "sh", "-c", make])
         .output()
         .unwrap();
-    if !made.status.success() {
-        eprintln!(
-            "SKIPPED: this kernel has no {kind}: {}",
-            String::from_utf8_lossy(&made.stderr).trim()
-        );
-    }
-    made.status.success()
+    needs::kernel(kind, made.status.success(), "qemu/tests/links.rs")
 }
 
 /// One interface with an address of its own.

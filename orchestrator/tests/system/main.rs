@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot set itself up should stop
 
 mod demand;
-mod doubles;
 mod emergency;
 mod goals;
+mod model;
 mod mtls;
 mod node;
 mod pki;

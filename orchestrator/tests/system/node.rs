@@ -17,10 +17,11 @@ use aios_proto::v1::memory_server::MemoryServer;
 use aios_proto::v1::tools_server::ToolsServer;
 use aios_proto::v1::*;
 use aios_proto::{manifest, socket};
+use aios_testkit::doubles::{EmergencyDouble, InitDouble, MemoryDouble, ToolsDouble};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Server};
 
-use crate::doubles::{EmergencyDouble, InitDouble, MemoryDouble, ModelDouble, ToolsDouble};
+use crate::model::ModelDouble;
 use crate::pki::Authority;
 
 pub struct Node {

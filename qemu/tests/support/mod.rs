@@ -26,11 +26,6 @@ pub fn artefacts() -> Artefacts {
     Artefacts::read(&target).expect("the machine tests boot what `cargo xtask image` builds")
 }
 
-/// Has the run got hours (`cargo xtask test --long`)?
-pub fn is_long() -> bool {
-    std::env::var_os("AIOS_LONG_TESTS").is_some_and(|value| value == "1")
-}
-
 /// Tries until it works, or gives back the last error.
 pub fn eventually<T>(
     limit: Duration,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use aios_proto::v1;
 use aios_proto::v1::init_client::InitClient;
+use aios_testkit::needs;
 use tokio_stream::StreamExt;
 
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -26,11 +27,9 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// With control, logger and these services. None (and a reason printed) when
-    /// this machine cannot do it.
+    /// With control, logger and these services. None when [`can_run`] says no.
     pub fn start(services: &[(&str, &str)]) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            println!("SKIPPED: not root, so there can be no namespaces");
+        if !can_run() {
             return None;
         }
         // All that is run and read, the executable too, is not below /tmp, over
@@ -59,13 +58,12 @@ impl Boot {
             ("AIOS_LOG_DIR", "log"),
         ]
         .map(|(name, below)| (name, folder.path().join(below)));
-        Self::launch(folder, &script, &variables)
+        Some(Self::launch(folder, &script, &variables))
     }
 
     /// In a root of its own: `root`, with an upper layer that ends with the test.
     pub fn start_in_root(root: &Path, services: &[(&str, &str)]) -> Option<Self> {
-        if !rustix::process::geteuid().is_root() {
-            println!("SKIPPED: not root, so there can be no namespaces");
+        if !can_run() {
             return None;
         }
         let folder = tempfile::tempdir_in("/var/tmp").unwrap();
@@ -87,17 +85,13 @@ impl Boot {
             folder.path().display(),
             root.display()
         );
-        let mut boot = Self::launch(folder, &script, &[])?;
+        let mut boot = Self::launch(folder, &script, &[]);
         // Seen through PID 1's eyes: what it mounts, we do not see.
         boot.root = Some(PathBuf::from(format!("/proc/{}/root", boot.pid)));
         Some(boot)
     }
 
-    fn launch(
-        folder: tempfile::TempDir,
-        script: &str,
-        variables: &[(&str, PathBuf)],
-    ) -> Option<Self> {
+    fn launch(folder: tempfile::TempDir, script: &str, variables: &[(&str, PathBuf)]) -> Self {
         let console = File::create(folder.path().join("console")).unwrap();
         let unshare = Command::new("unshare")
             .args([
@@ -114,11 +108,8 @@ impl Boot {
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
             .stderr(console)
-            .spawn();
-        let Ok(unshare) = unshare else {
-            println!("SKIPPED: there is no unshare (util-linux)");
-            return None;
-        };
+            .spawn()
+            .unwrap();
         let mut boot = Self {
             folder,
             unshare,
@@ -126,7 +117,7 @@ impl Boot {
             root: None,
         };
         boot.pid = boot.wait_until(|| children(boot.unshare.id()).first().copied());
-        Some(boot)
+        boot
     }
 
     /// PID 1, as the host numbers it.
@@ -253,6 +244,11 @@ impl Drop for Boot {
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
     }
+}
+
+/// Namespaces need root, and programs of util-linux.
+fn can_run() -> bool {
+    needs::root() && needs::programs(&["mount", "nsenter", "setpriv", "unshare"])
 }
 
 /// PID 1 and the roles that every test has.

@@ -1,12 +1,10 @@
-//! Doubles of the other daemons: they keep what they are told and do what the test says.
+//! Doubles of daemons: they keep what they are told and do what the test says.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aios_brain::{Act, Argument, Proposal, Source};
-use aios_orchestrator::plan::operator::Understand;
 use aios_proto::v1::emergency_server::Emergency;
 use aios_proto::v1::init_server::Init;
 use aios_proto::v1::memory_server::Memory;
@@ -24,24 +22,30 @@ fn absent<T>() -> Answer<T> {
 /// Goals and tasks in a map; can be made to be away.
 #[derive(Clone, Default)]
 pub struct MemoryDouble {
+    /// All goals with their tasks, the oldest first.
     pub goals: Arc<Mutex<Vec<Goal>>>,
+    /// All decisions, the oldest first.
     pub decisions: Arc<Mutex<Vec<Decision>>>,
+    /// While set, every call is refused as UNAVAILABLE.
     pub away: Arc<AtomicBool>,
 }
 
 impl MemoryDouble {
     fn there(&self) -> Result<(), Status> {
-        match self.away.load(Ordering::SeqCst) {
-            true => Err(Status::unavailable("the memory is away")),
-            false => Ok(()),
+        if self.away.load(Ordering::SeqCst) {
+            return Err(Status::unavailable("the memory is away"));
         }
+        Ok(())
     }
 
+    /// The goal as it is kept now.
+    #[must_use]
     pub fn goal(&self, id: &str) -> Option<Goal> {
         let goals = self.goals.lock().unwrap();
         goals.iter().find(|goal| goal.id == id).cloned()
     }
 
+    /// Refuses every call for this time, as a restart of the daemon would.
     pub fn away_for(&self, time: Duration) {
         self.away.store(true, Ordering::SeqCst);
         let away = self.away.clone();
@@ -125,14 +129,19 @@ impl Memory for MemoryDouble {
     }
 }
 
-/// Tools that have each effect once per call id, as the real ones do.
+/// Tools that have each effect once per call id, as the real ones do. A call whose arguments name
+/// something below `/full/` fails.
 #[derive(Clone, Default)]
 pub struct ToolsDouble {
     /// Call id to request, of calls that had their effect.
     pub effects: Arc<Mutex<HashMap<String, CallRequest>>>,
+    /// How many calls came, repeated and failed ones too.
+    pub calls: Arc<AtomicU32>,
+    /// What was put on record.
     pub records: Arc<Mutex<Vec<RecordRequest>>>,
     /// While set, `test.wait` does not return.
     pub hold: Arc<AtomicBool>,
+    /// `service.restart` makes it go away for a while.
     pub memory: MemoryDouble,
 }
 
@@ -142,6 +151,7 @@ impl Tools for ToolsDouble {
 
     async fn call(&self, request: Request<CallRequest>) -> Answer<CallResponse> {
         let request = request.into_inner();
+        self.calls.fetch_add(1, Ordering::SeqCst);
         let known = self.effects.lock().unwrap().contains_key(&request.call_id);
         if request.arguments_json.contains("/full/") {
             return Err(Status::failed_precondition("no space left on /full"));
@@ -226,6 +236,7 @@ impl Tools for ToolsDouble {
 /// The tools' emergency stop.
 #[derive(Clone, Default)]
 pub struct EmergencyDouble {
+    /// The order to stop, while one is in force.
     pub stop: Arc<Mutex<Option<EmergencyRequest>>>,
 }
 
@@ -258,11 +269,14 @@ impl Emergency for EmergencyDouble {
     }
 }
 
-/// Init with a few services; keeps which were asked to start.
+/// Init with the services memory, tools and runtime; keeps what it was asked.
 #[derive(Clone, Default)]
 pub struct InitDouble {
+    /// Services that were asked to start, in order.
     pub started: Arc<Mutex<Vec<String>>>,
+    /// Services that were asked to stop, in order.
     pub stopped: Arc<Mutex<Vec<String>>>,
+    /// Orders to power off or reboot.
     pub power: Arc<Mutex<Vec<PowerRequest>>>,
     /// The service that is stopped.
     pub down: Arc<Mutex<String>>,
@@ -310,9 +324,10 @@ impl Init for InitDouble {
     }
     async fn get_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         let name = request.into_inner().name;
-        let state = match *self.down.lock().unwrap() == name {
-            true => ServiceState::Inactive,
-            false => ServiceState::Ready,
+        let state = if *self.down.lock().unwrap() == name {
+            ServiceState::Inactive
+        } else {
+            ServiceState::Ready
         };
         Ok(Response::new(Service {
             name,
@@ -326,46 +341,5 @@ impl Init for InitDouble {
     }
     async fn restart_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
         absent()
-    }
-}
-
-/// A model that knows four sentences.
-pub struct ModelDouble;
-
-#[tonic::async_trait]
-impl Understand for ModelDouble {
-    async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status> {
-        let said = |name: &str, text: &str| Argument {
-            name: name.into(),
-            text: text.into(),
-            source: Source::Goal,
-            confidence: 0.9,
-        };
-        let call = |act: &str| Act::Call(act.into());
-        let (act, arguments) = match (goal, history.len()) {
-            ("check disk usage", 0) => (call("monitor.disk"), vec![]),
-            ("restart the memory service", 0) => (
-                call("service.restart"),
-                vec![said("service", "the memory service")],
-            ),
-            ("make /srv/a and wait", 0) => (call("fs.mkdir"), vec![said("path", "/srv/a")]),
-            ("make /srv/a and wait", 1) => (call("test.wait"), vec![]),
-            ("put hi into a page in /srv/w", 0) => (
-                call("skill.web_page"),
-                vec![said("directory", "/srv/w"), said("content", "hi")],
-            ),
-            (_, 0) => (Act::None, vec![]),
-            _ => (Act::Done, vec![]),
-        };
-        Ok(Proposal {
-            act,
-            confidence: 0.9,
-            alternatives: vec![("fs.write".into(), 0.1)],
-            arguments,
-        })
-    }
-
-    fn parameters(&self, _: &str) -> &[String] {
-        &[]
     }
 }
