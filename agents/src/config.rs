@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use aios_proto::manifest::{self, AgentManifest};
-use aios_proto::{identity, socket};
+use aios_daemon::manifest::{self, AgentManifest};
+use aios_daemon::{Callers, Places, socket};
 use anyhow::{Context, anyhow};
 
-use crate::service::{Agent, Callers};
+use crate::service::Agent;
 use crate::work::Worker;
 
 /// What an agent needs to know to start.
@@ -24,9 +24,7 @@ impl Config {
     /// No name, a name that no manifest has, or a manifest that cannot be read.
     pub fn load(name: Option<String>) -> anyhow::Result<Self> {
         let name = name.context("usage: aios-agent NAME")?;
-        let folder = std::env::var_os("AIOS_ETC_DIR")
-            .map_or_else(|| PathBuf::from("/etc/aios"), PathBuf::from)
-            .join("agents");
+        let folder = Places::of_this_process().etc.join("agents");
         let manifest = manifest::read_all(&folder)?
             .into_iter()
             .find(|manifest| manifest.name == name)
@@ -48,24 +46,20 @@ impl Config {
             self.manifest,
             self.socket,
             worker,
-            Callers::ByCredentials,
+            Callers::by_kernel(),
         ))
     }
 }
 
-/// May this caller give tasks? The orchestrator may, and root for recovery.
-pub(crate) fn may_command(caller: &identity::Principal) -> bool {
-    *caller == identity::Principal::Root || caller.is_daemon("orchestrator")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use aios_proto::identity::Principal;
+    use aios_daemon::identity::Principal;
+
+    use crate::service::ACCESS;
 
     #[test]
     fn only_the_orchestrator_and_root_give_tasks() {
-        let check = |caller, expected| assert_eq!(may_command(&caller), expected, "{caller}");
+        let check = |caller, expected| assert_eq!(ACCESS.may(&caller, ()), expected, "{caller}");
         check(Principal::Root, true);
         check(Principal::Daemon("orchestrator".into()), true);
         check(Principal::Daemon("tools".into()), false);

@@ -25,8 +25,8 @@ use std::process::ExitCode;
 
 /// `aios-agent NAME`: one agent, as its manifest says.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(async {
+    aios_daemon::run::run(async {
         let config = config::Config::load(std::env::args().nth(1))?;
-        config.build()?.run().await
+        config.build()?.run().await.map_err(anyhow::Error::from)
     })
 }

@@ -3,41 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use aios_proto::identity::{self, Principal};
-use aios_proto::manifest::AgentManifest;
-use aios_proto::socket;
-use aios_proto::v1::agent_server::{Agent as AgentService, AgentServer};
-use aios_proto::v1::{AgentInfo, ExecuteRequest, GetAgentRequest, Task, TaskState};
-use anyhow::Context;
+use aios_contracts::v1::agent_server::{Agent as AgentService, AgentServer};
+use aios_contracts::v1::{AgentInfo, ExecuteRequest, GetAgentRequest, Task, TaskState};
+use aios_daemon::manifest::AgentManifest;
+use aios_daemon::serve::{self, Door, ServeError};
+use aios_daemon::{Access, Callers, Who, socket};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
-use crate::config::may_command;
 use crate::task;
 use crate::work::Worker;
 
-/// How long tasks at hand may take to end after SIGTERM; PID 1 expects the exit within 2 s.
-const GRACE: Duration = Duration::from_millis(1500);
-
-/// How callers are told apart.
-#[derive(Clone, Debug)]
-pub enum Callers {
-    /// By the kernel's word: the peer credentials of the socket.
-    ByCredentials,
-    /// Everyone is this principal; for tests, which run as one uid.
-    All(Principal),
-}
-
-impl Callers {
-    fn identify<T>(&self, request: &Request<T>) -> Result<Principal, Status> {
-        match self {
-            Self::ByCredentials => identity::caller(request),
-            Self::All(principal) => Ok(principal.clone()),
-        }
-    }
-}
+/// Who may give tasks: the orchestrator, and root for recovery.
+pub(crate) static ACCESS: Access<()> = Access::new(
+    "Agent",
+    &[(Who::Root, &[()]), (Who::Daemon("orchestrator"), &[()])],
+);
 
 /// An agent that can be run.
 pub struct Agent {
@@ -81,66 +63,28 @@ impl Agent {
     ///
     /// # Errors
     /// When the socket cannot be listened on.
-    pub async fn run(self) -> anyhow::Result<()> {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        self.serve(async move {
-            terminate.recv().await;
-        })
-        .await
+    pub async fn run(self) -> Result<(), ServeError> {
+        self.serve(serve::terminated()?).await
     }
 
-    /// Serves until `stop` is ready.
+    /// Serves until `stop` is ready. A task that is cut off then is resumed by its call ids.
     ///
     /// # Errors
     /// When the socket cannot be listened on.
-    pub async fn serve(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let name = self.state.manifest.name.clone();
-        let incoming = socket::listen(&self.socket)
-            .with_context(|| format!("cannot listen on {}", self.socket.display()))?;
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let door = Door::open(&self.socket)?;
         let service = AgentServer::new(Handle(self.state))
             .max_decoding_message_size(socket::MESSAGE_MAX)
             .max_encoding_message_size(socket::MESSAGE_MAX);
-        if let Err(error) = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]) {
-            tracing::warn!("cannot tell the supervisor that agent {name} is ready: {error}");
-        }
-        tracing::info!("agent {name} listens on {}", self.socket.display());
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let serving = Server::builder()
-            .add_service(service)
-            .serve_with_incoming_shutdown(incoming, async move {
-                stop.await;
-                stopping.send(()).ok(); // Err: serving has ended already
-            });
-        tokio::select! {
-            ended = serving => ended.context("serving ended"),
-            () = grace(stopped) => Ok(()), // a task that is cut off is resumed by its call ids
-        }
-    }
-}
-
-/// Ready [`GRACE`] after the stop was asked for.
-async fn grace(stopped: tokio::sync::oneshot::Receiver<()>) {
-    match stopped.await {
-        Ok(()) => tokio::time::sleep(GRACE).await,
-        Err(_) => std::future::pending().await,
+        serve::ready();
+        door.serve(Server::builder().add_service(service), stop)
+            .await
     }
 }
 
 struct Handle(Arc<State>);
 
 impl State {
-    fn authorize<T>(&self, request: &Request<T>) -> Result<(), Status> {
-        let caller = self.callers.identify(request)?;
-        if may_command(&caller) {
-            return Ok(());
-        }
-        Err(Status::permission_denied(format!(
-            "{caller} may not give tasks to agent {}; only the orchestrator may",
-            self.manifest.name
-        )))
-    }
-
     fn tally<T>(&self, change: impl FnOnce(&mut Tally) -> T) -> T {
         change(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -188,7 +132,7 @@ impl Drop for AtHand<'_> {
 impl AgentService for Handle {
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Task>, Status> {
         let state = &*self.0;
-        state.authorize(&request)?;
+        ACCESS.admit(&state.callers, &request, (), "Execute")?;
         let request = request.into_inner();
         let reason = request.goal_text.clone();
         let (task, steps, on_behalf_of) = task::accept(&state.manifest, request)?;
@@ -219,7 +163,7 @@ impl AgentService for Handle {
         &self,
         request: Request<GetAgentRequest>,
     ) -> Result<Response<AgentInfo>, Status> {
-        self.0.authorize(&request)?;
+        ACCESS.admit(&self.0.callers, &request, (), "GetAgent")?;
         Ok(Response::new(self.0.info()))
     }
 }

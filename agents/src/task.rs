@@ -1,7 +1,7 @@
 //! What may be carried out, and what it is called afterwards. Pure.
 
-use aios_proto::manifest::AgentManifest;
-use aios_proto::v1::{ExecuteRequest, SkillStep, Task, TaskState};
+use aios_contracts::v1::{ExecuteRequest, SkillStep, Task, TaskState};
+use aios_daemon::manifest::AgentManifest;
 use tonic::Status;
 
 /// A task of more steps than this is a mistake of whoever planned it.
@@ -89,7 +89,7 @@ pub fn failed(mut task: Task, step: usize, steps: &[SkillStep], why: &Status, no
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_proto::v1::Execution;
+    use aios_contracts::v1::Execution;
     use tonic::Code;
 
     fn manifest(tools: &[&str]) -> AgentManifest {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use aios_proto::retry;
-use aios_proto::v1::tools_client::ToolsClient;
-use aios_proto::v1::{CallRequest, CallResponse, Execution, SkillStep, Task};
+use aios_contracts::v1::tools_client::ToolsClient;
+use aios_contracts::v1::{CallRequest, CallResponse, Execution, SkillStep, Task};
+use aios_daemon::clock::now_ms;
+use aios_daemon::retry;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -26,7 +27,7 @@ pub struct Worker {
 impl Worker {
     /// A worker that calls the tools behind `channel`.
     pub fn new(channel: Channel) -> Self {
-        let limit = aios_proto::socket::MESSAGE_MAX;
+        let limit = aios_daemon::socket::MESSAGE_MAX;
         Self {
             tools: ToolsClient::new(channel)
                 .max_decoding_message_size(limit)
@@ -92,12 +93,4 @@ fn execution(step: &SkillStep, response: CallResponse) -> Execution {
         summary: response.summary,
         reversible: response.reversible,
     }
-}
-
-/// Unix time in milliseconds; 0 before 1970.
-pub(crate) fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |time| {
-        i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-    })
 }

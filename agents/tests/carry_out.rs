@@ -6,14 +6,15 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aios_agents::service::{Agent, Callers};
+use aios_agents::service::Agent;
 use aios_agents::work::Worker;
-use aios_proto::identity::Principal;
-use aios_proto::manifest::AgentManifest;
-use aios_proto::socket;
-use aios_proto::v1::agent_client::AgentClient;
-use aios_proto::v1::tools_server::ToolsServer;
-use aios_proto::v1::*;
+use aios_contracts::v1::agent_client::AgentClient;
+use aios_contracts::v1::tools_server::ToolsServer;
+use aios_contracts::v1::*;
+use aios_daemon::Callers;
+use aios_daemon::identity::Principal;
+use aios_daemon::manifest::AgentManifest;
+use aios_daemon::socket;
 use aios_testkit::doubles::ToolsDouble;
 use tonic::Code;
 use tonic::transport::Server;
@@ -35,7 +36,12 @@ fn start_agent(folder: &Path, caller: Principal) -> AgentClient<tonic::transport
         service: Default::default(),
     };
     let worker = Worker::new(channel).with_patience(Duration::from_secs(5));
-    let agent = Agent::new(manifest, path.clone(), worker, Callers::All(caller));
+    let agent = Agent::new(
+        manifest,
+        path.clone(),
+        worker,
+        Callers::played(move || caller.clone()),
+    );
     tokio::spawn(agent.serve(std::future::pending()));
     AgentClient::new(socket::channel(&path).unwrap())
 }
@@ -62,7 +68,7 @@ async fn ready(agent: &mut AgentClient<tonic::transport::Channel>) -> AgentInfo 
         let mut agent = agent.clone();
         async move { agent.get_agent(GetAgentRequest {}).await }
     };
-    let answer = aios_proto::retry::persistently(Duration::from_secs(5), ask).await;
+    let answer = aios_daemon::retry::persistently(Duration::from_secs(5), ask).await;
     answer.unwrap().into_inner()
 }
 
@@ -142,7 +148,7 @@ async fn a_stranger_and_another_domain_are_refused() {
                 .await
         }
     };
-    let refused = aios_proto::retry::persistently(Duration::from_secs(5), execute).await;
+    let refused = aios_daemon::retry::persistently(Duration::from_secs(5), execute).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert!(

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use aios_proto::identity::{self, Principal};
-use aios_proto::manifest::{self, AgentManifest};
+use aios_daemon::identity::{self, Principal};
+use aios_daemon::manifest::{self, AgentManifest};
 use aios_tools::registry::Registry;
 
 fn manifests() -> Vec<AgentManifest> {

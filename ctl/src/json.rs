@@ -147,7 +147,7 @@ pub fn status(status: &SystemStatus) -> Value {
     json!({
         "version": status.version, "node": status.node, "state": status.state,
         "uptime_ms": status.uptime_ms, "ready_ms": status.ready_ms,
-        "degraded": status.degraded, "last_crash": status.last_crash,
+        "degraded": status.degraded, "not_in_force": status.not_in_force, "last_crash": status.last_crash,
         "services_ready": status.services_ready, "services_total": status.services_total,
         "agents_connected": status.agents_connected, "agents_total": status.agents_total,
         "goals_running": status.goals_running,

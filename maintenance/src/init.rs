@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aios_proto::v1::ServiceRequest;
-use aios_proto::v1::init_client::InitClient;
+use aios_contracts::v1::ServiceRequest;
+use aios_contracts::v1::init_client::InitClient;
 use tonic::transport::Channel;
 
 use crate::Place;
@@ -23,7 +23,7 @@ impl Init {
     /// # Errors
     /// When the folder's path is no URI.
     pub fn new(place: &Place) -> anyhow::Result<Self> {
-        let channel = aios_proto::socket::channel(&place.run.join("init.sock"))?;
+        let channel = aios_daemon::socket::channel(&place.run.join("init.sock"))?;
         Ok(Self {
             client: InitClient::new(channel),
         })

@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aios_config::{Management, reader};
+use aios_contracts::v1::maintenance_server::MaintenanceServer;
 use aios_daemon::Places;
-use aios_proto::v1::maintenance_server::MaintenanceServer;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,7 @@ use service::{Installer, Maintenance};
 
 /// `aios-maintenance`: the daemon of a node that nobody can manage yet.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(until_terminated())
+    aios_daemon::run::run(until_terminated())
 }
 
 async fn until_terminated() -> anyhow::Result<()> {

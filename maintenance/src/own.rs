@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use aios_proto::durable;
+use aios_daemon::durable;
 use anyhow::Context as _;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use rustls_pki_types::CertificateDer;

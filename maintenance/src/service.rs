@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use aios_config::node::Node;
-use aios_proto::durable;
-use aios_proto::v1::maintenance_server::Maintenance as MaintenanceService;
-use aios_proto::v1::{ApplyNodeRequest, ApplyNodeResponse, Fingerprint, GetFingerprintRequest};
+use aios_contracts::v1::maintenance_server::Maintenance as MaintenanceService;
+use aios_contracts::v1::{ApplyNodeRequest, ApplyNodeResponse, Fingerprint, GetFingerprintRequest};
+use aios_daemon::durable;
 use rustls_pki_types::UnixTime;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};

@@ -1,7 +1,6 @@
 //! Who may call what: one table.
 
-use aios_proto::identity::Principal;
-use tonic::Status;
+use aios_daemon::{Access, Who};
 
 /// The methods of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,60 +18,49 @@ pub enum Method {
     Recall,
 }
 
-/// May this principal call this method?
-pub fn allowed(caller: &Principal, method: Method) -> bool {
-    match caller {
-        Principal::Root => true,
-        Principal::Daemon(name) if name == "orchestrator" => true,
-        Principal::Daemon(name) if name == "tools" => method == Method::AppendEvent,
-        Principal::Agent(_) => method == Method::AppendEvent,
-        Principal::Daemon(_) | Principal::Other(_) => false,
-    }
-}
+use Method as M;
 
-/// Refuses those who may not.
-///
-/// # Errors
-/// `PERMISSION_DENIED`, saying who and what.
-pub fn check(caller: &Principal, method: Method) -> Result<(), Status> {
-    if allowed(caller, method) {
-        return Ok(());
-    }
-    tracing::warn!("refused {method:?} to {caller}");
-    Err(Status::permission_denied(format!(
-        "{caller} may not call Memory.{method:?}"
-    )))
-}
+/// Every method.
+const ALL: &[Method] = &[
+    M::PutGoal,
+    M::PutTask,
+    M::GetGoal,
+    M::ListGoals,
+    M::AppendDecision,
+    M::ListDecisions,
+    M::AppendEvent,
+    M::ListEvents,
+    M::Remember,
+    M::Recall,
+];
+
+/// Who may call which method.
+pub static ACCESS: Access<Method> = Access::new(
+    "Memory",
+    &[
+        (Who::Root, ALL),
+        (Who::Daemon("orchestrator"), ALL),
+        (Who::Daemon("tools"), &[M::AppendEvent]),
+        (Who::Agents, &[M::AppendEvent]),
+    ],
+);
 
 #[cfg(test)]
 mod tests {
+    use aios_daemon::identity::Principal;
+
     use super::*;
 
     #[test]
     fn each_principal_may_call_only_what_it_needs() {
-        use Method as M;
-        let methods = [
-            M::PutGoal,
-            M::PutTask,
-            M::GetGoal,
-            M::ListGoals,
-            M::AppendDecision,
-            M::ListDecisions,
-            M::AppendEvent,
-            M::ListEvents,
-            M::Remember,
-            M::Recall,
-        ];
         let check = |uid, expected: &[Method]| {
             let caller = Principal::from_uid(uid);
-            let may: Vec<_> = methods
-                .into_iter()
-                .filter(|m| allowed(&caller, *m))
-                .collect();
+            let may = ALL.iter().copied();
+            let may: Vec<_> = may.filter(|m| ACCESS.may(&caller, *m)).collect();
             assert_eq!(may, expected, "{caller}");
         };
-        check(0, &methods);
-        check(905, &methods); // orchestrator
+        check(0, ALL);
+        check(905, ALL); // orchestrator
         check(904, &[M::AppendEvent]); // tools
         check(915, &[M::AppendEvent]); // an agent
         check(902, &[]); // runtime

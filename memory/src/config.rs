@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Overrides the folder of all daemons' state; for tests.
-const STATE_DIR_VARIABLE: &str = "AIOS_STATE_DIR";
+use aios_daemon::Places;
 
 /// What the daemon needs to know.
 #[derive(Clone, Debug)]
@@ -17,14 +16,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the environment.
-    pub fn load() -> Self {
-        let state = std::env::var_os(STATE_DIR_VARIABLE)
-            .map_or_else(|| PathBuf::from("/var/lib/aios"), PathBuf::from);
+    /// In these places.
+    pub fn load(places: &Places) -> Self {
         Self {
-            folder: state.join("memory"),
-            socket: aios_proto::socket::of("memory"),
-            runtime_socket: aios_proto::socket::of("runtime"),
+            folder: places.state.join("memory"),
+            socket: places.socket("memory"),
+            runtime_socket: places.socket("runtime"),
         }
     }
 }

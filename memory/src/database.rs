@@ -166,7 +166,7 @@ fn write_until_closed(
     while jobs.blocking_recv_many(&mut group, GROUP_MAX) > 0 {
         let (outcome, replies) = commit(connection, group.drain(..));
         if let Err(error) = &outcome {
-            tracing::error!("a commit failed: {}", crate::error::chain(error));
+            tracing::error!("a commit failed: {}", aios_daemon::error::chain(error));
             if error.is_corruption() {
                 damaged.notify_one();
             }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aios_proto::socket;
-use aios_proto::v1::EmbedRequest;
-use aios_proto::v1::runtime_client::RuntimeClient;
+use aios_contracts::v1::EmbedRequest;
+use aios_contracts::v1::runtime_client::RuntimeClient;
+use aios_daemon::socket;
 use tonic::transport::Channel;
 
 use crate::error::Error;

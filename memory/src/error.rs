@@ -95,7 +95,7 @@ impl Error {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        let text = chain(&error);
+        let text = aios_daemon::error::chain(&error);
         match &error {
             Error::Invalid(_) => Self::invalid_argument(text),
             Error::NotFound(_) => Self::not_found(text),
@@ -109,16 +109,4 @@ impl From<Error> for Status {
             _ => Self::internal(text),
         }
     }
-}
-
-/// An error with its sources on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

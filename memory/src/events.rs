@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use aios_proto::v1::Event;
+use aios_contracts::v1::Event;
 
 /// So many events are remembered. At some hundred bytes each: a few hundred KiB.
 pub const RING: usize = 1000;

@@ -39,10 +39,12 @@ pub use server::{ServeError, serve};
 
 use std::process::ExitCode;
 
+use aios_daemon::Places;
+
 /// The daemon: reads its configuration, serves until it is told to stop.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(async {
-        let served = serve(Config::load()).await;
-        served.map_err(|error| error::chain(&error))
+    aios_daemon::run::run(async {
+        let served = serve(Config::load(&Places::of_this_process())).await;
+        served.map_err(|error| aios_daemon::error::chain(&error))
     })
 }

@@ -1,6 +1,6 @@
 //! What is too large or malformed is refused before it is queued.
 
-use aios_proto::v1::{Decision, Event, Goal, RememberRequest, Task};
+use aios_contracts::v1::{Decision, Event, Goal, RememberRequest, Task};
 use prost::Message as _;
 
 use crate::error::Error;

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::error::{Error, chain};
+use crate::error::Error;
 
 /// Pages that each connection keeps in memory, in KiB. The working set is small
 /// and the kernel caches the file.
@@ -39,7 +39,7 @@ pub fn open(path: &Path, migrations: Migrations) -> Result<Opened, Error> {
             let aside = move_aside(path)?;
             Ok(Opened {
                 connections: open_sound(path, migrations)?,
-                moved_aside: Some((aside, chain(&error))),
+                moved_aside: Some((aside, aios_daemon::error::chain(&error))),
             })
         }
         Err(error) => Err(error),

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use aios_proto::v1::{RecallRequest, Recollection, RememberRequest};
+use aios_contracts::v1::{RecallRequest, Recollection, RememberRequest};
 use uuid::Uuid;
 
 use crate::embedder::Embedder;
@@ -116,7 +116,10 @@ impl Recall {
                 Ok(0) | Err(Error::Unavailable(_)) => tokio::time::sleep(BACKGROUND_EVERY).await,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!("cannot embed memories: {}", crate::error::chain(&error));
+                    tracing::warn!(
+                        "cannot embed memories: {}",
+                        aios_daemon::error::chain(&error)
+                    );
                     tokio::time::sleep(BACKGROUND_EVERY).await;
                 }
             }

@@ -1,18 +1,19 @@
 //! The gRPC service: who asks, then what is asked.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use aios_proto::identity::Principal;
-use aios_proto::v1::memory_server::Memory;
-use aios_proto::v1::{
+use aios_contracts::v1::memory_server::Memory;
+use aios_contracts::v1::{
     Decision, Event, EventLevel, GetGoalRequest, Goal, ListDecisionsRequest, ListDecisionsResponse,
     ListEventsRequest, ListEventsResponse, ListGoalsRequest, ListGoalsResponse, PutResponse,
     RecallRequest, RecallResponse, RememberRequest, RememberResponse, Task,
 };
+use aios_daemon::Callers;
+use aios_daemon::clock::now_ms;
+use aios_daemon::identity::Principal;
 use tonic::{Request, Response, Status};
 
-use crate::access::{Method, check};
+use crate::access::{ACCESS, Method};
 use crate::error::Error;
 use crate::events::Ring;
 use crate::limits;
@@ -32,6 +33,7 @@ pub struct Service {
     working: Working,
     events: Mutex<Ring>,
     recall: std::sync::Arc<Recall>,
+    callers: Callers,
 }
 
 impl Service {
@@ -39,13 +41,23 @@ impl Service {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn new(working: Working, recall: std::sync::Arc<Recall>) -> Result<Self, Error> {
+    pub async fn new(
+        working: Working,
+        recall: std::sync::Arc<Recall>,
+        callers: Callers,
+    ) -> Result<Self, Error> {
         let events = Mutex::new(Ring::new(working.newest_events().await?));
         Ok(Self {
             working,
             events,
             recall,
+            callers,
         })
+    }
+
+    /// Who calls, if that caller may call the method.
+    fn caller<T>(&self, request: &Request<T>, method: Method) -> Result<Principal, Status> {
+        ACCESS.admit(&self.callers, request, method, &format!("{method:?}"))
     }
 
     /// Records an event: in the ring, and on disk when it is a warning or worse.
@@ -67,22 +79,6 @@ impl Service {
     }
 }
 
-/// Unix time in milliseconds.
-pub fn now_ms() -> i64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The caller, which the server's interceptor put there, if he may call the method.
-fn caller<T>(request: &Request<T>, method: Method) -> Result<Principal, Status> {
-    let caller = request.extensions().get::<Principal>();
-    let caller = caller.ok_or_else(|| Status::unauthenticated("nobody knows who calls"))?;
-    check(caller, method)?;
-    Ok(caller.clone())
-}
-
 type Answer<T> = Result<Response<T>, Status>;
 
 fn put(outcome: Result<(), Error>) -> Answer<PutResponse> {
@@ -93,24 +89,24 @@ fn put(outcome: Result<(), Error>) -> Answer<PutResponse> {
 #[tonic::async_trait]
 impl Memory for Service {
     async fn put_goal(&self, request: Request<Goal>) -> Answer<PutResponse> {
-        caller(&request, Method::PutGoal)?;
+        self.caller(&request, Method::PutGoal)?;
         put(self.working.put_goal(request.into_inner()).await)
     }
 
     async fn put_task(&self, request: Request<Task>) -> Answer<PutResponse> {
-        caller(&request, Method::PutTask)?;
+        self.caller(&request, Method::PutTask)?;
         put(self.working.put_task(request.into_inner()).await)
     }
 
     async fn get_goal(&self, request: Request<GetGoalRequest>) -> Answer<Goal> {
-        caller(&request, Method::GetGoal)?;
+        self.caller(&request, Method::GetGoal)?;
         Ok(Response::new(
             self.working.goal(request.into_inner().id).await?,
         ))
     }
 
     async fn list_goals(&self, request: Request<ListGoalsRequest>) -> Answer<ListGoalsResponse> {
-        caller(&request, Method::ListGoals)?;
+        self.caller(&request, Method::ListGoals)?;
         let ListGoalsRequest { limit, states } = request.into_inner();
         let limit = limits::list(limit, GOALS.0, GOALS.1);
         let goals = self.working.goals(limit, states).await?;
@@ -118,7 +114,7 @@ impl Memory for Service {
     }
 
     async fn append_decision(&self, request: Request<Decision>) -> Answer<PutResponse> {
-        caller(&request, Method::AppendDecision)?;
+        self.caller(&request, Method::AppendDecision)?;
         put(self.working.put_decision(request.into_inner()).await)
     }
 
@@ -126,7 +122,7 @@ impl Memory for Service {
         &self,
         request: Request<ListDecisionsRequest>,
     ) -> Answer<ListDecisionsResponse> {
-        caller(&request, Method::ListDecisions)?;
+        self.caller(&request, Method::ListDecisions)?;
         let ListDecisionsRequest { goal_id, limit } = request.into_inner();
         let limit = limits::list(limit, DECISIONS.0, DECISIONS.1);
         let decisions = self.working.decisions(goal_id, limit).await?;
@@ -134,7 +130,7 @@ impl Memory for Service {
     }
 
     async fn append_event(&self, request: Request<Event>) -> Answer<PutResponse> {
-        let source = caller(&request, Method::AppendEvent)?.to_string();
+        let source = self.caller(&request, Method::AppendEvent)?.to_string();
         let event = Event {
             source,
             ..request.into_inner()
@@ -143,7 +139,7 @@ impl Memory for Service {
     }
 
     async fn list_events(&self, request: Request<ListEventsRequest>) -> Answer<ListEventsResponse> {
-        caller(&request, Method::ListEvents)?;
+        self.caller(&request, Method::ListEvents)?;
         let limit = limits::list(request.into_inner().limit, EVENTS.0, EVENTS.1);
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(Response::new(ListEventsResponse {
@@ -152,13 +148,13 @@ impl Memory for Service {
     }
 
     async fn remember(&self, request: Request<RememberRequest>) -> Answer<RememberResponse> {
-        caller(&request, Method::Remember)?;
+        self.caller(&request, Method::Remember)?;
         let id = self.recall.remember(request.into_inner(), now_ms()).await?;
         Ok(Response::new(RememberResponse { id }))
     }
 
     async fn recall(&self, request: Request<RecallRequest>) -> Answer<RecallResponse> {
-        caller(&request, Method::Recall)?;
+        self.caller(&request, Method::Recall)?;
         let memories = self.recall.recall(request.into_inner()).await?;
         Ok(Response::new(RecallResponse { memories }))
     }

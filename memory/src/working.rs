@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aios_proto::v1::{Decision, Event, Goal, GoalState, Task};
+use aios_contracts::v1::{Decision, Event, Goal, GoalState, Task};
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::Notify;

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use aios_proto::socket;
-use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::{
+use aios_contracts::v1::memory_client::MemoryClient;
+use aios_contracts::v1::{
     Decision, Event, EventLevel, GetGoalRequest, Goal, ListDecisionsRequest, ListEventsRequest,
     ListGoalsRequest, RememberRequest, Task,
 };
+use aios_daemon::socket;
 use tokio::net::UnixDatagram;
 use tonic::transport::Channel;
 

@@ -5,12 +5,13 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use aios_contracts::v1::memory_client::MemoryClient;
+use aios_contracts::v1::runtime_server::{Runtime, RuntimeServer};
+use aios_contracts::v1::*;
+use aios_daemon::Callers;
+use aios_daemon::identity::Principal;
+use aios_daemon::socket;
 use aios_memory::{Config, server};
-use aios_proto::identity::Principal;
-use aios_proto::socket;
-use aios_proto::v1::memory_client::MemoryClient;
-use aios_proto::v1::runtime_server::{Runtime, RuntimeServer};
-use aios_proto::v1::*;
 use tokio::sync::oneshot;
 use tonic::transport::{Channel, Server};
 use tonic::{Code, Request, Response, Status};
@@ -18,8 +19,8 @@ use tonic::{Code, Request, Response, Status};
 /// Who the next caller is, by uid.
 static CALLER: AtomicU32 = AtomicU32::new(905);
 
-fn played(_: &Request<()>) -> Result<Principal, Status> {
-    Ok(Principal::from_uid(CALLER.load(Ordering::SeqCst)))
+fn played() -> Principal {
+    Principal::from_uid(CALLER.load(Ordering::SeqCst))
 }
 
 /// Memory in this process; stops when the sender is dropped.
@@ -33,7 +34,8 @@ fn serve(folder: &Path) -> (MemoryClient<Channel>, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let stop = async { drop(stopped.await) };
-        server::serve_until(&config, played, stop).await.unwrap();
+        let callers = Callers::played(played);
+        server::serve_until(&config, callers, stop).await.unwrap();
     });
     (MemoryClient::new(channel), stop)
 }

@@ -38,12 +38,12 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let mut arguments = std::env::args();
     let name = arguments.next().unwrap_or_default();
-    aios_proto::logging::init();
+    aios_daemon::logging::init();
     // dhcpcd calls its script without arguments, and with an environment of its own making.
     if let Some(folder) = name.strip_suffix("/hook") {
-        return aios_proto::daemon::ended(lease::hook(Path::new(folder)));
+        return aios_daemon::run::ended(lease::hook(Path::new(folder)));
     }
-    aios_proto::daemon::ended(match arguments.next().as_deref() {
+    aios_daemon::run::ended(match arguments.next().as_deref() {
         None => daemon::run(),
         Some("time") => time::run(),
         Some("ssh") => ssh::run(),

@@ -11,7 +11,7 @@ use std::process::Command;
 
 use aios_config::{Ssh, reader};
 use aios_daemon::Places;
-use aios_proto::durable;
+use aios_daemon::durable;
 use anyhow::{Context, Result, ensure};
 
 use crate::places::{AUTHORIZED_KEYS, NODE_KEYS};

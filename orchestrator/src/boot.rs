@@ -73,7 +73,7 @@ impl Orchestrator {
         let manifests = manifest::read_all(&config.etc.join("agents"))?;
         let agents = Agents::new(manifests, &config.run, clients.init.clone(), patience)?;
         let skills = Skill::load_dir(&config.lib.join("skills")).unwrap_or_else(|error| {
-            tracing::error!("no skills: {}", chain(&error));
+            tracing::error!("no skills: {}", aios_daemon::error::chain(&error));
             Vec::new()
         });
         let folder = config.lib.join("models");
@@ -82,7 +82,7 @@ impl Orchestrator {
         let model = match model {
             Ok(model) => Some(Box::new(model) as Box<dyn Understand>),
             Err(error) => {
-                tracing::error!("no operator model: {}", chain(&error));
+                tracing::error!("no operator model: {}", aios_daemon::error::chain(&error));
                 None
             }
         };
@@ -168,6 +168,7 @@ impl Orchestrator {
             emergency: emergency.clone(),
             updates: updates.clone(),
             state: self.config.state.clone(),
+            etc: self.config.etc.clone(),
             sbom: self.config.lib.join("sbom.spdx.json"),
         };
         let endpoint = Endpoint {
@@ -270,15 +271,4 @@ fn notify(states: &[NotifyState]) {
     if let Err(error) = sd_notify::notify(false, states) {
         tracing::warn!("cannot tell the supervisor {states:?}: {error}");
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
 }

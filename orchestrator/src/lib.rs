@@ -39,7 +39,6 @@ pub mod registry;
 pub mod sessions;
 pub mod standing;
 pub mod store;
-pub mod time;
 pub mod update;
 
 use std::process::ExitCode;

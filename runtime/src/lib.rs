@@ -34,15 +34,3 @@ pub mod wire;
 pub mod worker;
 
 pub use config::Config;
-
-/// An error and all its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

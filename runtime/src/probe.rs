@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aios_proto::v1;
+use aios_contracts::v1;
 use serde::Deserialize;
 
 use crate::wire::{Command, Event};
@@ -129,7 +129,7 @@ fn judge_act(
                 answer.width as usize,
             )
         })
-        .map_err(|error| format!("the heads: {}", crate::chain(&error)))?;
+        .map_err(|error| format!("the heads: {}", aios_daemon::error::chain(&error)))?;
     let chosen = format!("{text:?} is {} ({:.2})", decision.act, decision.confidence);
     if decision.act == expected {
         Ok(chosen)

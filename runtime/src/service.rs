@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use aios_proto::identity::{self, Principal};
-use aios_proto::v1::{self, ModelState, runtime_server};
+use aios_contracts::v1::{self, ModelState, runtime_server};
+use aios_daemon::{Access, Callers, Who};
 use tokio_stream::Stream;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
@@ -31,22 +31,19 @@ impl Runtime {
 }
 
 /// The daemons that models are for, root, and this daemon's own account.
-fn may_call(caller: &Principal, own_uid: u32) -> bool {
-    caller.is_daemon("orchestrator")
-        || caller.is_daemon("memory")
-        || *caller == Principal::Root
-        || *caller == Principal::from_uid(own_uid)
-}
+static ACCESS: Access<()> = Access::new(
+    "Runtime",
+    &[
+        (Who::Root, &[()]),
+        (Who::Daemon("orchestrator"), &[()]),
+        (Who::Daemon("memory"), &[()]),
+        (Who::Own, &[()]),
+    ],
+);
 
 fn admit<T>(request: Request<T>, method: &str) -> Result<T, Status> {
-    let caller = identity::caller(&request)?;
-    if may_call(&caller, rustix::process::geteuid().as_raw()) {
-        return Ok(request.into_inner());
-    }
-    tracing::warn!("refused Runtime.{method} to {caller}");
-    Err(Status::permission_denied(format!(
-        "{caller} may not call Runtime.{method}"
-    )))
+    ACCESS.admit(&Callers::by_kernel(), &request, (), method)?;
+    Ok(request.into_inner())
 }
 
 fn model_of(listed: Listed) -> v1::Model {
@@ -186,16 +183,18 @@ impl Stream for Pieces {
 
 #[cfg(test)]
 mod tests {
+    use aios_daemon::identity::{Principal, identities};
+
     use super::*;
 
     #[test]
     fn models_are_for_the_orchestrator_the_memory_and_root() {
         let check = |uid: u32, expected| {
             let caller = Principal::from_uid(uid);
-            assert_eq!(may_call(&caller, 902), expected, "{caller}");
+            assert_eq!(ACCESS.may(&caller, ()), expected, "{caller}");
         };
         let uid_of = |name: &str| {
-            let found = identity::identities().iter().find(|i| i.name == name);
+            let found = identities().iter().find(|i| i.name == name);
             found.map(|i| i.uid).unwrap()
         };
         check(0, true);
@@ -203,6 +202,7 @@ mod tests {
         check(uid_of("aios-memory"), true);
         check(uid_of("aios-tools"), false);
         check(uid_of("aios-agent-storage"), false);
-        check(1000, false);
+        check(54_321, false);
+        check(rustix::process::geteuid().as_raw(), true);
     }
 }

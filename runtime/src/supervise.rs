@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use aios_proto::v1::ModelState;
+use aios_contracts::v1::ModelState;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use crate::config::Settings;
@@ -196,7 +196,8 @@ async fn inspect(spec: &Spec) -> Result<(Summary, Option<Test>), StartError> {
     let path = spec.path.clone();
     let most = spec.settings.context_tokens;
     let read = tokio::task::spawn_blocking(move || {
-        let mut summary = gguf::inspect(&path).map_err(|error| crate::chain(&error))?;
+        let mut summary =
+            gguf::inspect(&path).map_err(|error| aios_daemon::error::chain(&error))?;
         let limit = if summary.generates {
             most
         } else {

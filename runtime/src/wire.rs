@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Write};
 
-use aios_proto::v1;
+use aios_contracts::v1;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -7,7 +7,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use aios_proto::v1::{EmbedRequest, HealthRequest, LoadModelRequest};
+use aios_contracts::v1::{EmbedRequest, HealthRequest, LoadModelRequest};
 use aios_testkit::needs;
 use support::models::{ENCODER_CONTEXT, WIDTH};
 use support::{code, settings, start, tiny};

@@ -152,7 +152,7 @@ async fn a_dropped_stream_stops_the_work() {
 async fn bad_requests_are_refused_and_the_worker_lives_on() {
     let mut runtime = tiny().await;
     let pid = runtime.model("writer").await.worker_pid;
-    let with = |change: fn(&mut aios_proto::v1::GenerateRequest)| {
+    let with = |change: fn(&mut aios_contracts::v1::GenerateRequest)| {
         let mut request = prompt("x", 4);
         change(&mut request);
         request

@@ -15,7 +15,7 @@ async fn load_and_encode() {
     let Some(folder) = needs::folder(needs::MODELS, "embedding.gguf") else {
         return;
     };
-    aios_proto::logging::init(); // the log has the steps of the load
+    aios_daemon::logging::init(); // the log has the steps of the load
     let mut runtime = start(settings(), |builtin, _| {
         for name in ["embedding.gguf", "embedding.test.json"] {
             std::os::unix::fs::symlink(folder.join(name), builtin.join(name)).unwrap();

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use aios_proto::v1::{
+use aios_contracts::v1::{
     EmbedRequest, HealthRequest, LoadModelRequest, ModelState, UnloadModelRequest,
 };
 use aios_runtime::config::Settings;

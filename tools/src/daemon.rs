@@ -1,16 +1,16 @@
 //! The daemon: configuration, ledger and store, then the service on `tools.sock`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_daemon::Places;
-use aios_proto::identity::peer;
+use aios_daemon::serve::{self, Door};
+use aios_daemon::{Callers, Places};
 use aios_proto::socket;
 use aios_proto::v1::emergency_server::EmergencyServer;
 use aios_proto::v1::tools_server::ToolsServer;
 use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Server;
 
 use crate::capability::Grants;
@@ -22,17 +22,15 @@ use crate::{confine, emergency};
 
 /// How often the ledger makes durable what changes nothing.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-/// How long calls under way may go on after SIGTERM; what is not finished is settled at the next start.
-const STOP_LIMIT: Duration = Duration::from_millis(1500);
-
 /// Serves until SIGTERM.
 ///
 /// # Errors
 /// When it cannot start.
 pub async fn run() -> anyhow::Result<()> {
-    let config = Config::load(Places::of_this_process());
-    let pipeline = build(&config)?;
-    serve(pipeline).await
+    let places = Places::of_this_process();
+    let socket = places.socket("tools");
+    let pipeline = build(&Config::load(places))?;
+    serve(pipeline, &socket).await
 }
 
 fn build(config: &Config) -> anyhow::Result<Arc<Pipeline>> {
@@ -56,36 +54,23 @@ fn grants(config: &Config) -> Grants {
     })
 }
 
-async fn serve(pipeline: Arc<Pipeline>) -> anyhow::Result<()> {
-    let path = socket::of("tools");
-    let listener = socket::listen(&path).with_context(|| format!("{}", path.display()))?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let service = Service::new(Arc::clone(&pipeline), Arc::new(peer));
-    let service = ToolsServer::new(service)
+async fn serve(pipeline: Arc<Pipeline>, socket: &Path) -> anyhow::Result<()> {
+    let terminated = serve::terminated()?;
+    let door = Door::open(socket)?;
+    let callers = Callers::by_kernel();
+    let service = ToolsServer::new(Service::new(Arc::clone(&pipeline), callers.clone()))
         .max_decoding_message_size(socket::MESSAGE_MAX)
         .max_encoding_message_size(socket::MESSAGE_MAX);
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let emergency = emergency::Service::new(Arc::clone(&pipeline), Arc::new(peer), Arc::new(abort));
-    let server = Server::builder()
+    let emergency = emergency::Service::new(Arc::clone(&pipeline), callers, Arc::new(abort));
+    let services = Server::builder()
         .add_service(service)
-        .add_service(EmergencyServer::new(emergency))
-        .serve_with_incoming_shutdown(listener, async {
-            drop(stopped.await);
-        });
-    let mut server = tokio::spawn(server);
+        .add_service(EmergencyServer::new(emergency));
     let syncing = tokio::spawn(sync_ledger(Arc::clone(&pipeline)));
-    let tools = pipeline.registry().iter().count();
     let settling = Arc::clone(&pipeline);
     tokio::task::spawn_blocking(move || settling.settle_all());
-    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
-    tracing::info!("ready: {tools} tools on {}", path.display());
-    tokio::select! {
-        ended = &mut server => ended??,
-        _ = terminate.recv() => {
-            drop(stop); // ends the accepting
-            drop(tokio::time::timeout(STOP_LIMIT, &mut server).await);
-        }
-    }
+    serve::ready();
+    tracing::info!("ready: {} tools", pipeline.registry().iter().count());
+    door.serve(services, terminated).await?; // what is not finished is settled at the next start
     syncing.abort();
     pipeline.ledger().sync().context("the ledger's last sync")?;
     tracing::info!("stopped");

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use aios_daemon::{Access, Callers, Who};
 use aios_ledger::Entry;
 use aios_proto::emergency::{self, Stop};
 use aios_proto::identity::Principal;
@@ -21,7 +22,6 @@ use tokio::sync::{Mutex, watch};
 use tonic::{Request, Response, Status};
 
 use crate::error::ToolError;
-use crate::grpc::Identify;
 use crate::pipeline::{self, Pipeline};
 
 /// How long acts may take to end by themselves: half of the second in which all must be over.
@@ -146,11 +146,17 @@ pub fn refusal(stop: &Stop) -> ToolError {
     ))
 }
 
+/// Who may stop the agents and let them go on: the orchestrator for operators, and root.
+static ACCESS: Access<()> = Access::new(
+    "Emergency",
+    &[(Who::Root, &[()]), (Who::Daemon("orchestrator"), &[()])],
+);
+
 /// The service beside `Tools`.
 #[derive(Clone)]
 pub struct Service {
     pipeline: Arc<Pipeline>,
-    identify: Identify,
+    callers: Callers,
     /// Called when acts did not end: ends the process.
     abort: Arc<dyn Fn() + Send + Sync>,
 }
@@ -159,24 +165,18 @@ impl Service {
     /// The service of a pipeline; `abort` ends the process.
     pub fn new(
         pipeline: Arc<Pipeline>,
-        identify: Identify,
+        callers: Callers,
         abort: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
         Self {
             pipeline,
-            identify,
+            callers,
             abort,
         }
     }
 
-    fn caller<T>(&self, request: &Request<T>) -> Result<Principal, Status> {
-        let caller = (self.identify)(request.extensions())?;
-        match caller == Principal::Root || caller.is_daemon("orchestrator") {
-            true => Ok(caller),
-            false => Err(Status::permission_denied(format!(
-                "{caller} may not use Emergency; only the orchestrator and root may"
-            ))),
-        }
+    fn caller<T>(&self, request: &Request<T>, method: &str) -> Result<Principal, Status> {
+        ACCESS.admit(&self.callers, request, (), method)
     }
 
     /// Puts it on record.
@@ -246,7 +246,7 @@ impl EmergencyService for Service {
         request: Request<EmergencyRequest>,
     ) -> Result<Response<EmergencyState>, Status> {
         let began = Instant::now();
-        let caller = self.caller(&request)?;
+        let caller = self.caller(&request, "Stop")?;
         let request = request.into_inner();
         let stop = Stop {
             by: match request.on_behalf_of.as_str() {
@@ -294,7 +294,7 @@ impl EmergencyService for Service {
         &self,
         request: Request<EmergencyRequest>,
     ) -> Result<Response<EmergencyState>, Status> {
-        let caller = self.caller(&request)?;
+        let caller = self.caller(&request, "Resume")?;
         let request = request.into_inner();
         let emergency = Arc::clone(self.pipeline.emergency());
         let orders = emergency.orders.load(Ordering::SeqCst);
@@ -313,7 +313,7 @@ impl EmergencyService for Service {
         &self,
         request: Request<GetEmergencyRequest>,
     ) -> Result<Response<EmergencyState>, Status> {
-        self.caller(&request)?;
+        self.caller(&request, "GetState")?;
         Ok(self.state(Vec::new()))
     }
 }

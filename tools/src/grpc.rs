@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use aios_daemon::{Access, Callers, Who};
 use aios_ledger::{Entry, Expected, Export};
 use aios_proto::identity::Principal;
 use aios_proto::v1::tools_server::Tools;
@@ -23,14 +24,11 @@ const LIST_MAX: usize = 1000;
 /// Entries that one `ListAudit` gives when it does not say.
 const LIST_DEFAULT: usize = 50;
 
-/// Finds out who calls. [`aios_proto::identity::caller`] in the daemon; tests play roles.
-pub type Identify = Arc<dyn Fn(&tonic::Extensions) -> Result<Principal, Status> + Send + Sync>;
-
 /// The service.
 #[derive(Clone)]
 pub struct Service {
     pipeline: Arc<Pipeline>,
-    identify: Identify,
+    callers: Callers,
 }
 
 /// What a caller wants.
@@ -46,24 +44,23 @@ enum Right {
     Record,
 }
 
-/// The one table of who may do what here.
-fn may(caller: &Principal, right: Right) -> bool {
-    match caller {
-        Principal::Root => true,
-        Principal::Agent(_) => right != Right::Audit,
-        Principal::Daemon(name) => match name.as_str() {
-            "orchestrator" => right != Right::Call,
-            "control" => right == Right::Record,
-            _ => false,
-        },
-        Principal::Other(_) => false,
-    }
-}
+use Right::{Audit, Call, Describe, Record};
+
+/// Who may do what here.
+static ACCESS: Access<Right> = Access::new(
+    "Tools",
+    &[
+        (Who::Root, &[Describe, Call, Audit, Record]),
+        (Who::Agents, &[Describe, Call, Record]),
+        (Who::Daemon("orchestrator"), &[Describe, Audit, Record]),
+        (Who::Daemon("control"), &[Record]),
+    ],
+);
 
 impl Service {
     /// The service of a pipeline.
-    pub fn new(pipeline: Arc<Pipeline>, identify: Identify) -> Self {
-        Self { pipeline, identify }
+    pub fn new(pipeline: Arc<Pipeline>, callers: Callers) -> Self {
+        Self { pipeline, callers }
     }
 
     /// Who calls, when it may. A refusal is recorded.
@@ -73,11 +70,11 @@ impl Service {
         right: Right,
         method: &str,
     ) -> Result<Principal, Status> {
-        let caller = (self.identify)(request.extensions())?;
-        if may(&caller, right) {
+        let caller = self.callers.identify(request.extensions())?;
+        let Err(refused) = ACCESS.check(&caller, right, method) else {
             return Ok(caller);
-        }
-        let text = format!("{caller} may not use Tools.{method}");
+        };
+        let text = refused.message();
         let refusal = Entry {
             time_ms: pipeline::now_ms(),
             kind: "refusal".to_owned(),
@@ -88,7 +85,7 @@ impl Service {
         };
         self.blocking(move |pipeline| pipeline.append(&refusal))
             .await?;
-        Err(Status::permission_denied(text))
+        Err(refused)
     }
 
     /// Runs what blocks on a thread that may.
@@ -326,11 +323,10 @@ mod tests {
 
     #[test]
     fn who_may_do_what_is_one_table() {
-        use Right::{Audit, Call, Describe, Record};
         let check = |caller: Principal, rights: &[Right]| {
             for right in [Describe, Call, Audit, Record] {
                 assert_eq!(
-                    may(&caller, right),
+                    ACCESS.may(&caller, right),
                     rights.contains(&right),
                     "{caller} {right:?}"
                 );

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use aios_daemon::Callers;
 use aios_proto::identity::Principal;
 use aios_proto::v1::EmergencyRequest;
 use aios_proto::v1::emergency_client::EmergencyClient;
@@ -22,8 +23,8 @@ use common::{Machine, agent, done};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tonic::Code;
 use tonic::transport::{Channel, Server};
-use tonic::{Code, Status};
 
 /// In which all must be over.
 const SECOND: Duration = Duration::from_secs(1);
@@ -127,12 +128,8 @@ async fn emergency(
     let abort = move || {
         counted.fetch_add(1, Ordering::SeqCst);
     };
-    let identify = move |_: &tonic::Extensions| Ok::<_, Status>(caller.clone());
-    let service = emergency::Service::new(
-        Arc::clone(&machine.pipeline),
-        Arc::new(identify),
-        Arc::new(abort),
-    );
+    let callers = Callers::played(move || caller.clone());
+    let service = emergency::Service::new(Arc::clone(&machine.pipeline), callers, Arc::new(abort));
     let socket = machine
         .folder
         .path()

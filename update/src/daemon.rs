@@ -1,26 +1,20 @@
 //! `aios-update`: started when it is asked for; ends when nobody has called for a minute.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::identity::{AIOS_GID, peer};
-use aios_proto::socket;
-use aios_proto::v1::update_server::UpdateServer;
-use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use aios_contracts::v1::update_server::UpdateServer;
+use aios_daemon::serve::{self, Door};
+use aios_daemon::{Callers, Places, socket};
 use tonic::transport::Server;
 
 use crate::install::{Site, own_release};
 use crate::place::Machine;
-use crate::service::{Activity, Service};
+use crate::service::Service;
 use crate::{disk, keys};
 
 /// So long without a call, and it ends; whoever wants it again has it started.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// How often to look whether it is idle.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Where a bundle is kept while it is verified.
 const STAGING: &str = "/var/lib/aios/update";
@@ -33,21 +27,22 @@ const OWN_RELEASE: &str = "/usr/lib/aios/build-time";
 /// # Errors
 /// When it cannot start.
 pub async fn run() -> anyhow::Result<()> {
-    let service = Service::new(Machine::this().place().map(site), Arc::new(peer));
-    let path = socket::of("update");
-    let listener = socket::listen(&path).with_context(|| path.display().to_string())?;
-    // A socket of root's own group would be closed to the orchestrator.
-    std::os::unix::fs::chown(&path, None, Some(AIOS_GID))
-        .with_context(|| path.display().to_string())?;
+    let terminated = serve::terminated()?;
+    let service = Service::new(Machine::this().place().map(site), Callers::by_kernel());
     let activity = service.activity();
+    let door = Door::open(&Places::of_this_process().socket("update"))?
+        .for_daemons()?
+        .grace(Duration::ZERO);
     let server = UpdateServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);
-    let mut terminate = signal(SignalKind::terminate())?;
-    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready])); // Err: started by hand.
-    tokio::select! {
-        ended = Server::builder().add_service(server).serve_with_incoming(listener) => ended?,
-        () = idle(&activity) => tracing::info!("nobody has called for a minute"),
-        _ = terminate.recv() => {}
-    }
+    serve::ready();
+    let end = async {
+        tokio::select! {
+            () = activity.unused(IDLE) => tracing::info!("nobody has called for a minute"),
+            () = terminated => {}
+        }
+    };
+    door.serve(Server::builder().add_service(server), end)
+        .await?;
     std::process::exit(0) // an update under way is left as by a power cut
 }
 
@@ -64,10 +59,4 @@ fn site(place: crate::place::Place) -> Site {
     };
     site.clear();
     site
-}
-
-async fn idle(activity: &Activity) {
-    while activity.idle() < IDLE {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
 }

@@ -86,15 +86,4 @@ impl Failure {
             source,
         }
     }
-
-    /// Itself and its causes, on one line.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(source) = cause {
-            text = format!("{text}: {source}");
-            cause = source.source();
-        }
-        text
-    }
 }

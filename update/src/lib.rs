@@ -34,5 +34,5 @@ use std::process::ExitCode;
 
 /// The daemon: started when it is asked for; ends when nobody has called for a minute.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(daemon::run())
+    aios_daemon::run::run(daemon::run())
 }

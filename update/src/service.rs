@@ -1,11 +1,12 @@
 //! The gRPC service on `update.sock`, and when it has nothing left to do.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use aios_proto::identity::Principal;
-use aios_proto::v1::{self, InstallStage, update_server::Update};
+use aios_contracts::v1::{self, InstallStage, update_server::Update};
+use aios_daemon::idle::{Activity, Busy};
+use aios_daemon::{Access, Callers, Who};
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -25,81 +26,44 @@ const REPORT_EVERY: u64 = 1 << 20;
 /// How long the next piece of a bundle may take, seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Finds out who calls. [`aios_proto::identity::caller`] in the daemon; tests play roles.
-pub type Identify = Arc<dyn Fn(&tonic::Extensions) -> Result<Principal, Status> + Send + Sync>;
+/// Who may call: the orchestrator for operators, and root.
+static ACCESS: Access<()> = Access::new(
+    "Update",
+    &[(Who::Root, &[()]), (Who::Daemon("orchestrator"), &[()])],
+);
 
 /// The service; cloning is cheap.
 #[derive(Clone)]
 pub struct Service {
     site: Arc<Result<Site, NoSlots>>,
-    identify: Identify,
+    callers: Callers,
     /// Held by whoever changes the slots.
     changing: Arc<tokio::sync::Mutex<()>>,
-    activity: Arc<Activity>,
-}
-
-/// Since when nobody has called.
-#[derive(Debug)]
-pub struct Activity(Mutex<(usize, Instant)>);
-
-impl Activity {
-    /// How long nothing has been under way; zero while something is.
-    pub fn idle(&self) -> Duration {
-        let (under_way, last) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if under_way > 0 {
-            Duration::ZERO
-        } else {
-            last.elapsed()
-        }
-    }
-
-    fn begin(self: &Arc<Self>) -> Busy {
-        self.change(|under_way| under_way + 1);
-        Busy(Arc::clone(self))
-    }
-
-    fn change(&self, to: impl Fn(usize) -> usize) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = (to(state.0), Instant::now());
-    }
-}
-
-/// Something is under way for as long as this lives.
-struct Busy(Arc<Activity>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.change(|under_way| under_way.saturating_sub(1));
-    }
+    activity: Activity,
 }
 
 type Answer<T> = Result<Response<T>, Status>;
 type Reports = mpsc::Sender<Result<v1::InstallProgress, Status>>;
 
 impl Service {
-    /// For the slots of `site`, called by those whom `identify` finds.
-    pub fn new(site: Result<Site, NoSlots>, identify: Identify) -> Self {
+    /// For the slots of `site`, called by those whom `callers` finds.
+    pub fn new(site: Result<Site, NoSlots>, callers: Callers) -> Self {
         Self {
             site: Arc::new(site),
-            identify,
+            callers,
             changing: Arc::default(),
-            activity: Arc::new(Activity(Mutex::new((0, Instant::now())))),
+            activity: Activity::default(),
         }
     }
 
     /// When it was last used.
-    pub fn activity(&self) -> Arc<Activity> {
-        Arc::clone(&self.activity)
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     /// The slots, for somebody who may ask.
-    fn admit<T>(&self, request: &Request<T>) -> Result<(Site, Busy), Status> {
-        let who = (self.identify)(request.extensions())?;
-        if who != Principal::Root && !who.is_daemon("orchestrator") {
-            return Err(Status::permission_denied(format!(
-                "{who} may not call Update"
-            )));
-        }
+    fn admit<T>(&self, request: &Request<T>, method: &str) -> Result<(Site, Busy), Status> {
+        ACCESS.admit(&self.callers, request, (), method)?;
         let site = self
             .site
             .as_ref()
@@ -117,10 +81,11 @@ impl Service {
     async fn quick<T>(
         &self,
         request: Request<T>,
+        method: &str,
         changes: bool,
         act: fn(&Site) -> Result<State, Failure>,
     ) -> Answer<v1::Slots> {
-        let (site, _busy) = self.admit(&request)?;
+        let (site, _busy) = self.admit(&request, method)?;
         let _changing = if changes { Some(self.change()?) } else { None };
         let state = blocking(move || act(&site)).await?;
         Ok(Response::new(slots(&state)))
@@ -132,22 +97,22 @@ impl Update for Service {
     type InstallStream = Pin<Box<dyn Stream<Item = Result<v1::InstallProgress, Status>> + Send>>;
 
     async fn get_slots(&self, request: Request<v1::GetSlotsRequest>) -> Answer<v1::Slots> {
-        self.quick(request, false, Site::state).await
+        self.quick(request, "GetSlots", false, Site::state).await
     }
 
     async fn rollback(&self, request: Request<v1::RollbackRequest>) -> Answer<v1::Slots> {
-        self.quick(request, true, Site::roll_back).await
+        self.quick(request, "Rollback", true, Site::roll_back).await
     }
 
     async fn mark_good(&self, request: Request<v1::MarkGoodRequest>) -> Answer<v1::Slots> {
-        self.quick(request, true, Site::mark_good).await
+        self.quick(request, "MarkGood", true, Site::mark_good).await
     }
 
     async fn install(
         &self,
         request: Request<Streaming<v1::InstallRequest>>,
     ) -> Answer<Self::InstallStream> {
-        let (site, busy) = self.admit(&request)?;
+        let (site, busy) = self.admit(&request, "Install")?;
         let changing = self.change()?;
         let (reports, stream) = mpsc::channel(WAITING);
         tokio::spawn(async move {
@@ -261,7 +226,7 @@ async fn blocking<T: Send + 'static>(
 
 /// A failure, as the contract says it.
 fn status(failure: &Failure) -> Status {
-    let text = failure.chain();
+    let text = aios_daemon::error::chain(failure);
     match failure {
         Failure::Refused(_) | Failure::BootImage(_) => Status::invalid_argument(text),
         Failure::NoSlots(_) | Failure::No(_) | Failure::TooBig { .. } | Failure::Keys(_) => {

@@ -67,9 +67,9 @@ fn whatever_is_refused_changes_nothing() {
         let before = node.disk();
         let failure = node.install_as(bytes, size as u64, |_| true).unwrap_err();
         assert!(
-            failure.chain().contains(expected),
+            aios_daemon::error::chain(&failure).contains(expected),
             "{expected:?}: {}",
-            failure.chain()
+            aios_daemon::error::chain(&failure)
         );
         assert_eq!(node.disk(), before, "{expected}");
         assert!(node.nothing_is_staged(), "{expected}");
@@ -171,7 +171,10 @@ fn a_slot_that_is_not_proven_keeps_what_it_could_fall_back_to() {
     );
     // The one that it came from is older than what ran well here, and still there to go back to.
     let older = after.install(&after.bundle(RUNNING, |_| {})).unwrap_err();
-    assert!(older.chain().contains("older than 101"), "{older}");
+    assert!(
+        aios_daemon::error::chain(&older).contains("older than 101"),
+        "{older}"
+    );
     assert_eq!(after.site.roll_back().unwrap().first, Slot::A);
     assert_eq!(
         (after.variable("first"), after.variable("tries_a")),

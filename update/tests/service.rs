@@ -5,16 +5,17 @@
 mod support;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::identity::Principal;
-use aios_proto::v1::update_client::UpdateClient;
-use aios_proto::v1::update_server::UpdateServer;
-use aios_proto::v1::{GetSlotsRequest, InstallRequest, InstallStage, RollbackRequest, Slots};
+use aios_contracts::v1::update_client::UpdateClient;
+use aios_contracts::v1::update_server::UpdateServer;
+use aios_contracts::v1::{GetSlotsRequest, InstallRequest, InstallStage, RollbackRequest, Slots};
+use aios_daemon::Callers;
+use aios_daemon::identity::Principal;
+use aios_daemon::idle::Activity;
 use aios_update::install::Site;
 use aios_update::place::NoSlots;
-use aios_update::service::{Activity, Service};
+use aios_update::service::Service;
 use support::Node;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
@@ -23,16 +24,16 @@ use tonic::{Code, Request, Status};
 
 struct Daemon {
     client: UpdateClient<Channel>,
-    activity: Arc<Activity>,
+    activity: Activity,
 }
 
 fn daemon(socket: PathBuf, site: Result<Site, NoSlots>, caller: Principal) -> Daemon {
-    let service = Service::new(site, Arc::new(move |_| Ok(caller.clone())));
+    let service = Service::new(site, Callers::played(move || caller.clone()));
     let activity = service.activity();
     let listener = UnixListenerStream::new(tokio::net::UnixListener::bind(&socket).unwrap());
     let server = tonic::transport::Server::builder().add_service(UpdateServer::new(service));
     tokio::spawn(server.serve_with_incoming(listener));
-    let client = UpdateClient::new(aios_proto::socket::channel(&socket).unwrap());
+    let client = UpdateClient::new(aios_daemon::socket::channel(&socket).unwrap());
     Daemon { client, activity }
 }
 

@@ -29,16 +29,13 @@ mod trial;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_proto::identity::AIOS_GID;
-use aios_proto::socket;
-use aios_proto::v1::config_server::ConfigServer;
-use anyhow::Context as _;
+use aios_contracts::v1::config_server::ConfigServer;
+use aios_daemon::serve::{self, Door};
+use aios_daemon::{Callers, Places, configuration, socket};
 use tonic::transport::Server;
 
 use applier::Applier;
@@ -57,7 +54,7 @@ const ANSWERS: Duration = Duration::from_millis(300);
 /// `aios-config`: shows, checks and changes the node's configuration. Started when it is needed;
 /// leaves when nobody has asked for a while.
 pub fn main() -> ExitCode {
-    aios_proto::daemon::run(run())
+    aios_daemon::run::run(run())
 }
 
 /// Runs until SIGTERM, or until nobody needs it.
@@ -65,38 +62,31 @@ pub fn main() -> ExitCode {
 /// # Errors
 /// When it cannot listen.
 async fn run() -> anyhow::Result<()> {
-    let folder = |variable: &str, default: &str| {
-        std::env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
-    };
-    let store = Store::new(&folder("AIOS_ETC_DIR", "/etc/aios").join("config.toml"));
-    let state = folder("AIOS_STATE_DIR", "/var/lib/aios");
-    let services = InitServices::new(&socket::run_dir(), state)?;
+    let places = Places::of_this_process();
+    let store = Store::new(&places.etc.join(configuration::FILE));
+    store.remember();
+    let services = InitServices::new(&places.run, places.state.clone())?;
     // A folder of PID 1's: in that of the sockets any daemon could put up a note.
-    let note = socket::run_dir().join("init/config-trial.toml");
+    let note = places.run.join("init/config-trial.toml");
     let applier = Applier::new(store, note, Arc::new(services));
     applier.recover();
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let path = socket::of("config");
-    let incoming = socket::listen(&path).with_context(|| format!("{}", path.display()))?;
-    // Made by root: the orchestrator is in the group.
-    std::os::unix::fs::chown(&path, None, Some(AIOS_GID))
-        .with_context(|| format!("cannot open {} to the group aios", path.display()))?;
-    let service = service::Service::new(applier.clone(), access::by_peer_credentials());
-    let (leave, leaving) = tokio::sync::oneshot::channel::<()>();
-    let server = Server::builder()
-        .add_service(ConfigServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX))
-        .serve_with_incoming_shutdown(incoming, async { drop(leaving.await) });
-    let mut server = pin!(server);
-    // Err: nobody waits for it (started by hand).
-    drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
-    tokio::select! {
-        ended = &mut server => return Ok(ended?),
-        () = unused(&applier) => tracing::info!("nobody needs it; it is started again when somebody does"),
-        _ = terminate.recv() => applier.leave().await,
-    }
-    drop(leave);
-    // Who connects from now on waits at the socket, which PID 1 keeps, for the next process.
-    drop(tokio::time::timeout(ANSWERS, server).await);
+    let terminated = serve::terminated()?;
+    let door = Door::open(&places.socket("config"))?
+        .for_daemons()?
+        .grace(ANSWERS);
+    let service = service::Service::new(applier.clone(), Callers::by_kernel());
+    let service = ConfigServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);
+    serve::ready();
+    let end = async {
+        tokio::select! {
+            () = unused(&applier) => {
+                tracing::info!("nobody needs it; it is started again when somebody does");
+            }
+            () = terminated => applier.leave().await,
+        }
+    };
+    door.serve(Server::builder().add_service(service), end)
+        .await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! An order: who gives it, what it means, and why it is refused.
 
-use aios_config::{Change, Problem};
+use aios_config::{Change, NotInForce, Problem};
 use sha2::{Digest, Sha256};
 
 use crate::trial;
@@ -44,6 +44,8 @@ fn joined(problems: &[Problem]) -> String {
 pub struct Effect {
     /// For the services, in order.
     pub changes: Vec<Change>,
+    /// Keys that are set and that nothing reads yet.
+    pub not_in_force: Vec<NotInForce>,
 }
 
 impl Effect {
@@ -76,6 +78,7 @@ pub fn effect(old: &str, new: &str) -> Result<Effect, Refusal> {
     let old = aios_config::parse(old).unwrap_or_default();
     Ok(Effect {
         changes: aios_config::changes(&old, &new),
+        not_in_force: new.not_in_force(),
     })
 }
 

@@ -1,12 +1,13 @@
 //! The wire: messages in, messages out.
 
 use aios_config::{Change, Problem};
-use aios_proto::identity::Principal;
-use aios_proto::v1::config_server::Config;
-use aios_proto::v1::*;
+use aios_contracts::v1::config_server::Config;
+use aios_contracts::v1::*;
+use aios_daemon::Callers;
+use aios_daemon::identity::Principal;
 use tonic::{Request, Response, Status};
 
-use crate::access::{self, Identify};
+use crate::access::ACCESS;
 use crate::applier::Applier;
 use crate::order::{By, Effect, Refusal, digest};
 use crate::trial::{self, Trial};
@@ -14,19 +15,18 @@ use crate::trial::{self, Trial};
 /// The service.
 pub struct Service {
     applier: Applier,
-    identify: Identify,
+    callers: Callers,
 }
 
 impl Service {
     /// Over this applier.
-    pub fn new(applier: Applier, identify: Identify) -> Self {
-        Self { applier, identify }
+    pub fn new(applier: Applier, callers: Callers) -> Self {
+        Self { applier, callers }
     }
 
     /// The message, when its sender may send it; and who that is.
-    fn admit<T>(&self, request: Request<T>) -> Result<(T, Principal), Status> {
-        let who = (self.identify)(request.extensions())?;
-        access::check(&who)?;
+    fn admit<T>(&self, request: Request<T>, method: &str) -> Result<(T, Principal), Status> {
+        let who = ACCESS.admit(&self.callers, &request, (), method)?;
         self.applier.used();
         Ok((request.into_inner(), who))
     }
@@ -84,6 +84,11 @@ fn check(toml: &str, effect: &Effect) -> ConfigCheck {
         restarts: restarts.collect(),
         changes: effect.told(),
         sha256: digest(toml),
+        not_in_force: effect
+            .not_in_force
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         ..ConfigCheck::default()
     }
 }
@@ -105,7 +110,7 @@ impl Config for Service {
         &self,
         request: Request<GetConfigRequest>,
     ) -> Result<Response<ConfigState>, Status> {
-        self.admit(request)?;
+        self.admit(request, "GetConfig")?;
         self.state()
     }
 
@@ -113,7 +118,7 @@ impl Config for Service {
         &self,
         request: Request<ValidateConfigRequest>,
     ) -> Result<Response<ConfigCheck>, Status> {
-        let (request, _) = self.admit(request)?;
+        let (request, _) = self.admit(request, "ValidateConfig")?;
         let answer = match self.applier.effect(&request.toml) {
             Ok(effect) => check(&request.toml, &effect),
             Err(Refusal::Invalid(problems)) => ConfigCheck {
@@ -130,7 +135,7 @@ impl Config for Service {
         &self,
         request: Request<ApplyConfigRequest>,
     ) -> Result<Response<ConfigCheck>, Status> {
-        let (request, caller) = self.admit(request)?;
+        let (request, caller) = self.admit(request, "ApplyConfig")?;
         let by = by(request.on_behalf_of, &caller);
         let expected = |present: &str| {
             request.expected_sha256.is_empty() || request.expected_sha256 == digest(present)
@@ -149,7 +154,7 @@ impl Config for Service {
         &self,
         request: Request<ConfirmConfigRequest>,
     ) -> Result<Response<ConfigState>, Status> {
-        let (request, caller) = self.admit(request)?;
+        let (request, caller) = self.admit(request, "ConfirmConfig")?;
         let by = by(request.on_behalf_of, &caller);
         self.applier.confirm(&request.trial, &by).map_err(status)?;
         self.state()

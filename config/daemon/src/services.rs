@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aios_config::Change;
-use aios_proto::socket;
-use aios_proto::unrecorded::{self, Happened};
-use aios_proto::v1::init_client::InitClient;
-use aios_proto::v1::{Service, ServiceRequest, ServiceState};
+use aios_contracts::v1::init_client::InitClient;
+use aios_contracts::v1::{Service, ServiceRequest, ServiceState};
+use aios_daemon::socket;
+use aios_daemon::unrecorded::{self, Happened};
 use rustix::process::{Pid, Signal, kill_process};
 use tonic::Code;
 use tonic::transport::Channel;

@@ -4,10 +4,10 @@
 //! one rename brings the old configuration back.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use aios_config::in_force;
+use aios_daemon::{configuration, durable};
 
 /// What the kept file is called, beside `config.toml`. PID 1 knows it too
 /// (`init/pid1/src/boot/trial.rs`).
@@ -71,7 +71,7 @@ impl Store {
     /// Has the services fall back to what is there now, should it be made wrong by hand later.
     pub fn remember(&self) {
         let folder = self.file.parent().unwrap_or(Path::new("/"));
-        if let Err(error) = in_force::remember(folder) {
+        if let Err(error) = configuration::remember(folder) {
             tracing::warn!("an older configuration holds should this one be made wrong: {error}");
         }
     }
@@ -142,18 +142,9 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes(path)?).into_owned())
 }
 
-/// Written beside, synced, renamed, folder synced.
+/// Every daemon reads its tables.
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let mut file = File::create(&beside)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))?; // every daemon reads its tables
-    file.write_all(text)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    sync_folder(path)
+    durable::replace_with_mode(path, text, 0o644)
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -206,7 +197,7 @@ mod tests {
         check("tried", false);
         let right = "[tools]\ncalls_per_caller_max = 4\n";
         store.replace(right).unwrap();
-        let last_right = folder.path().join(in_force::LAST_RIGHT);
+        let last_right = folder.path().join(configuration::LAST_RIGHT);
         assert_eq!(std::fs::read_to_string(last_right).unwrap(), right);
     }
 }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aios_config::Change;
-use aios_proto::identity::Principal;
-use aios_proto::v1::config_server::Config as _;
-use aios_proto::v1::{ApplyConfigRequest, ConfirmConfigRequest};
+use aios_contracts::v1::config_server::Config as _;
+use aios_contracts::v1::{ApplyConfigRequest, ConfirmConfigRequest};
+use aios_daemon::Callers;
+use aios_daemon::identity::Principal;
 use tonic::Request;
 
 use crate::applier::Applier;
@@ -316,7 +317,7 @@ async fn an_order_that_does_not_come_through_the_orchestrator_is_on_record_befor
     let check = async |caller: Principal, named: &str, expected: &[&str]| {
         let folder = tempfile::tempdir().unwrap();
         let (applier, noted) = daemon(folder.path());
-        let service = Service::new(applier, Arc::new(move |_| Ok(caller.clone())));
+        let service = Service::new(applier, Callers::played(move || caller.clone()));
         let wrong = ApplyConfigRequest {
             toml: "[tool]".into(),
             ..ApplyConfigRequest::default()
@@ -409,14 +410,14 @@ async fn what_the_disk_refuses_is_not_asked_of_it_again() {
     let folder = tempfile::tempdir().unwrap();
     let (applier, _) = daemon(folder.path());
     std::fs::create_dir(folder.path().join("config.toml.new")).unwrap();
-    let service = Service::new(applier, Arc::new(|_| Ok(Principal::Root)));
+    let service = Service::new(applier, Callers::played(|| Principal::Root));
     let request = ApplyConfigRequest {
         toml: NEW.into(),
         ..ApplyConfigRequest::default()
     };
     let refused = service.apply_config(Request::new(request)).await;
     let refused = refused.unwrap_err();
-    assert!(!aios_proto::retry::is_transient(&refused), "{refused}");
+    assert!(!aios_daemon::retry::is_transient(&refused), "{refused}");
     let owed = folder.path().join("config-owed.toml");
     assert!(!owed.exists(), "nothing was changed");
 }

@@ -13,14 +13,14 @@ use crate::table::table;
 
 table! {
     /// `[system]`: the node as a whole.
-    System = "system", in system, read by [];
+    System = "system", in system, read by [Everyone];
 
     /// The host name.
     hostname: Option<String> = None, optional(text(HOST_NAME, host_name)),
         same as "node.name";
     /// The least severe lines that daemons log.
     log_level: Option<String> = None, optional(one_of(&["error", "warn", "info", "debug"])),
-        default "\"info\"", pending "daemons that read their level", holds Some("info".to_owned());
+        default "\"info\"";
     /// How much happens without a person: "full" is all that `[approval]` lets through.
     autonomy_level: Option<String> = None, optional(one_of(&["full", "supervised", "manual"])),
         default "\"full\"", pending "approval by a person", holds Some("full".to_owned());

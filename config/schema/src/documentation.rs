@@ -47,7 +47,7 @@ fn change(key: &Key) -> String {
     match &key.force {
         Force::SameAs(other) => format!("another name of `{other}`"),
         Force::Always(why) => format!("holds on every node: {why}"),
-        Force::Pending(part) => format!("not in force yet: needs {part}"),
+        Force::Pending(part) => format!("another value is not in force yet: it needs {part}"),
         Force::Read(services) => {
             let told: Vec<String> = services
                 .iter()

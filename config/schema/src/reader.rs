@@ -59,6 +59,8 @@ macro_rules! readers {
 // The network comes before what is reached over it: a connection must be let in before it is
 // served. The orchestrator comes last: it serves whoever watches the others.
 readers! {
+    /// Every daemon, when it starts to log.
+    Everyone = "every daemon", NextStart;
     /// PID 1, which makes the data partition.
     Init = "init", NextStart;
     /// Serves a node that has no certificate yet.

@@ -128,10 +128,14 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 fn effects(check: &ConfigCheck) -> String {
-    match check.changes.as_slice() {
+    let mut text = match check.changes.as_slice() {
         [] => "no service is concerned".to_owned(),
         changes => changes.join(", "),
+    };
+    for key in &check.not_in_force {
+        text.push_str(&format!("\n{key}"));
     }
+    text
 }
 
 /// All that is wrong, as a compiler would say it.
@@ -154,6 +158,7 @@ fn wrong(path: &Path, problems: &[ConfigProblem]) -> Failure {
 fn shown(check: &ConfigCheck) -> Value {
     json!({
         "sha256": check.sha256, "changes": check.changes, "restarts": check.restarts,
+        "not_in_force": check.not_in_force,
         "trial": check.trial.as_ref().map(|trial| json!({
             "id": trial.id, "seconds_left": trial.seconds_left,
         })),

@@ -63,6 +63,8 @@ fn text(status: &SystemStatus) -> String {
             .iter()
             .map(|missing| ("degraded", missing.clone())),
     );
+    let pending = status.not_in_force.iter();
+    rows.extend(pending.map(|key| ("config", key.clone())));
     table::fields(&rows)
 }
 
@@ -78,6 +80,7 @@ mod tests {
             uptime_ms: 61_000,
             ready_ms: 900,
             degraded: vec!["runtime: goals are not understood".into()],
+            not_in_force: vec!["api.claude.model: not in force yet".into()],
             ..Default::default()
         };
         let text = text(&status);
@@ -87,8 +90,10 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.ends_with("degraded  runtime: goals are not understood\n"),
+            text.contains("degraded  runtime: goals are not understood\n"),
             "{text}"
         );
+        let pending = "config    api.claude.model: not in force yet\n";
+        assert!(text.ends_with(pending), "{text}");
     }
 }

@@ -22,14 +22,8 @@ pub fn set_name() -> nix::Result<()> {
         .lines()
         .next()
         .map(str::trim)
-        .filter(|name| is_host_name(name));
+        .filter(|name| aios_config::is_host_name(name));
     nix::unistd::sethostname(name.unwrap_or("aios"))
-}
-
-/// Letters, digits, `-` and `.`, at most 64 (Linux's limit).
-pub fn is_host_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    (1..=64).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with(['-', '.'])
 }
 
 /// Gives the host an id of its own if it has none (machine-id(5)).
@@ -267,11 +261,13 @@ mod tests {
 
     #[test]
     fn host_names_are_checked() {
-        let check = |name: &str, expected| assert_eq!(is_host_name(name), expected, "{name}");
+        let check =
+            |name: &str, expected| assert_eq!(aios_config::is_host_name(name), expected, "{name}");
         check("node-1.example", true);
         check("", false);
         check("-x", false);
         check("a b", false);
+        check("a..b", false);
         check(&"x".repeat(65), false);
     }
 }

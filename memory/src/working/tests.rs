@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use aios_proto::v1::{Execution, TaskState};
+use aios_contracts::v1::{Execution, TaskState};
 use proptest::prelude::*;
 
 use super::*;
@@ -105,7 +105,7 @@ async fn a_task_needs_its_goal_and_all_tasks_fit_one_message() {
     ));
     let whole = working.goal("goal-1".to_owned()).await.unwrap();
     assert_eq!(whole.tasks.len(), 1);
-    assert!(whole.encoded_len() < aios_proto::socket::MESSAGE_MAX);
+    assert!(whole.encoded_len() < aios_daemon::socket::MESSAGE_MAX);
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ mod tests {
 
     /// The methods, from the contract itself.
     fn methods() -> Vec<String> {
-        let contract = include_str!("../../../proto/aios/v1/management.proto");
+        let contract = include_str!("../../../proto/contracts/aios/v1/management.proto");
         let rpcs = contract
             .lines()
             .filter_map(|line| line.trim().strip_prefix("rpc "));

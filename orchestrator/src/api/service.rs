@@ -53,6 +53,8 @@ pub struct Management {
     pub state: std::path::PathBuf,
     /// What the image is made of, as SPDX.
     pub sbom: std::path::PathBuf,
+    /// The configuration's folder.
+    pub etc: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
 }

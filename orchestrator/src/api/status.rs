@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aios_config::reader;
+use aios_daemon::InForce;
 use aios_proto::services::is_core;
 use aios_proto::v1::*;
 
@@ -24,6 +26,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         management.agents.list(),
     );
     let boot = boot.unwrap_or_default();
+    let config = InForce::<reader::Orchestrator>::read(&management.etc);
     let mut emergency = management.emergency.state(Vec::new());
     emergency.goals_suspended = match emergency.stopped {
         true => u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX),
@@ -36,6 +39,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         has_model: management.goals.planner().has_model(),
         agents: &agents,
         emergency: emergency.stopped,
+        configuration: config.warning(),
     });
     let degraded: Vec<String> = degraded::list(&found)
         .iter()
@@ -70,6 +74,11 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         last_crash: boot.last_crash,
         degraded,
         emergency: Some(emergency),
+        not_in_force: config
+            .not_in_force()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
@@ -91,6 +100,7 @@ pub(super) async fn conditions(management: &Management) -> Vec<Condition> {
         has_model: management.goals.planner().has_model(),
         agents: &agents,
         emergency: management.emergency.stopped().is_some(),
+        configuration: InForce::<reader::Orchestrator>::read(&management.etc).warning(),
     })
 }
 
@@ -102,6 +112,8 @@ struct Seen<'a> {
     has_model: bool,
     agents: &'a [AgentInfo],
     emergency: bool,
+    /// What is wrong with the configuration.
+    configuration: Option<String>,
 }
 
 /// What is missing, by the identifiers of the table.
@@ -115,6 +127,9 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
     match seen.services {
         Some(services) => found.extend(faults(services)),
         None => found.push(condition("control", "init does not answer".to_owned())),
+    }
+    if let Some(wrong) = &seen.configuration {
+        found.push(condition(degraded::CONFIGURATION, wrong.clone()));
     }
     if seen.boot.degraded && found.is_empty() {
         found.push(condition("boot", "see aiosctl boot".to_owned()));
@@ -244,7 +259,7 @@ mod tests {
             conditions: vec![safe],
             ..BootTimeline::default()
         };
-        let ids = |boot: &BootTimeline| -> Vec<String> {
+        let ids = |boot: &BootTimeline, wrong: Option<&str>| -> Vec<String> {
             let found = found(&Seen {
                 boot,
                 services: Some(&[]),
@@ -252,12 +267,15 @@ mod tests {
                 has_model: false,
                 agents: &[AgentInfo::default()],
                 emergency: false,
+                configuration: wrong.map(str::to_owned),
             });
             found.into_iter().map(|condition| condition.id).collect()
         };
-        assert_eq!(ids(&boot), [degraded::SAFE_MODE]);
+        assert_eq!(ids(&boot, None), [degraded::SAFE_MODE]);
         boot.conditions.clear();
-        assert_eq!(ids(&boot), ["boot", "runtime", "agents"]);
+        assert_eq!(ids(&boot, None), ["boot", "runtime", "agents"]);
+        let wrong = Some("the defaults hold: line 1, column 1: not TOML");
+        assert_eq!(ids(&boot, wrong), ["configuration", "runtime", "agents"]);
     }
 
     #[test]

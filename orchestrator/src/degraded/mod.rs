@@ -10,6 +10,9 @@ const TABLE: &str = include_str!("table.toml");
 /// PID 1's condition that means safe mode.
 pub const SAFE_MODE: &str = "safe-mode";
 
+/// The identifier of a configuration that is wrong.
+pub const CONFIGURATION: &str = "configuration";
+
 /// A row: what is missing, and what follows from it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

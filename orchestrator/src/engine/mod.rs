@@ -5,7 +5,7 @@ use aios_proto::v1::{Goal, GoalState, Task, TaskState};
 
 use crate::guard::Cleared;
 use crate::plan::Next;
-use crate::time::now_ms;
+use aios_daemon::clock::now_ms;
 
 /// A goal that needs more acts than this is not understood.
 pub const ACTS_MAX: usize = 8;

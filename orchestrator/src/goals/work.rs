@@ -13,7 +13,7 @@ use super::Inner;
 use super::live::Live;
 use crate::engine::{self, End, Interruption, Step};
 use crate::plan::Plan;
-use crate::time::now_ms;
+use aios_daemon::clock::now_ms;
 
 /// Between two tries to write the end of a goal to a memory that is away for long.
 const END_RETRY: Duration = Duration::from_secs(5);

@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aios_agents::service::{Agent, Callers};
+use aios_agents::service::Agent;
 use aios_agents::work::Worker;
+use aios_daemon::Callers;
 use aios_orchestrator::boot::Orchestrator;
 use aios_orchestrator::config::{Config, Limits};
 use aios_orchestrator::goals::{Goals, Wish};
@@ -114,7 +115,7 @@ impl Node {
                 .path()
                 .join(format!("agents/{}.sock", manifest.name));
             let tools = socket::channel(&self.folder.path().join("tools.sock")).unwrap();
-            let caller = Callers::All(Principal::Daemon("orchestrator".into()));
+            let caller = Callers::played(|| Principal::Daemon("orchestrator".into()));
             let agent = Agent::new(manifest, path.clone(), Worker::new(tools), caller);
             tokio::spawn(agent.serve(std::future::pending()));
             while tokio::net::UnixStream::connect(&path).await.is_err() {

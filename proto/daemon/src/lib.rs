@@ -1,13 +1,41 @@
-//! The frame of a daemon: what each of them needs to start, to serve and to end.
+//! The frame of a daemon: all that a daemon needs beside what it is for.
 //!
-//! 1. [`places`] knows where a daemon's files are.
-//! 2. [`Places::config`] gives a daemon its tables of the configuration: the last right ones while
-//!    `config.toml` is wrong.
+//! 1. **A daemon is a service, an access table and a manifest.** [`run`] starts it, [`serve`] listens,
+//!    says READY, and gives calls under way their time at the end.
+//! 2. **Who calls is what the kernel says** ([`access::Callers`]), never a field of a message. Who may
+//!    call what is one table for each service ([`access::Access`]).
+//! 3. **A daemon starts whatever is wrong with `config.toml`**: [`Places::config`] gives it its own
+//!    tables, the last right ones while the file is wrong ([`configuration`]).
+//! 4. **No client is refused while a daemon restarts**: PID 1 keeps its listeners ([`kept`]), and callers
+//!    wait for it ([`retry`], [`demand`]).
+//! 5. **A file is old or new, never half** ([`durable`]).
+//! 6. One line format for all ([`logging`]), one clock ([`clock`]), one text for an error and its
+//!    causes ([`error`]).
+//!
+//! Contracts on the disk that several daemons share are here too: [`manifest`], [`emergency`],
+//! [`unrecorded`], [`services`].
 //!
 //! What must not live here: anything that only one daemon uses.
 
-#![forbid(unsafe_code)]
-
+pub mod access;
+pub mod configuration;
+pub mod demand;
+pub mod emergency;
+pub mod error;
+pub mod identity;
+pub mod idle;
+pub mod kept;
+pub mod logging;
+pub mod manifest;
 pub mod places;
+pub mod retry;
+pub mod run;
+pub mod serve;
+pub mod services;
+pub mod socket;
 
+pub use aios_files::{clock, durable, unrecorded};
+
+pub use access::{Access, Callers, Who};
+pub use configuration::InForce;
 pub use places::Places;

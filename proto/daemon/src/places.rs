@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use aios_config::InForce;
 use aios_config::reader::Reader;
+
+use crate::InForce;
 
 /// The folders that daemons share. Each has a variable of the environment that overrides it, for
 /// tests alone.
@@ -61,10 +62,10 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
-    use aios_config::in_force::{FILE, remember};
     use aios_config::{Tools, reader};
 
     use super::*;
+    use crate::configuration::{FILE, remember};
 
     #[test]
     fn a_daemon_gets_its_tables_also_while_the_file_is_wrong() {

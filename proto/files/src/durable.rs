@@ -11,6 +11,14 @@ use std::path::Path;
 /// # Errors
 /// When the disk is full, read-only or broken; what was there is then still there.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, content, 0o600)
+}
+
+/// The same for a file of this mode (less the process's umask).
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
@@ -20,7 +28,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(&beside)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     if let Err(error) = written.and_then(|()| std::fs::rename(&beside, path)) {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use aios_proto::v1;
+use aios_contracts::v1;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
@@ -63,7 +63,7 @@ impl<'m> Encoder<'m> {
         let width = self.width()?;
         let vocabulary = self.model.n_vocab();
         let tokens = check_ids(&request.token_ids, self.limit(), vocabulary)?;
-        let largest = aios_proto::socket::MESSAGE_MAX / (width * size_of::<f32>() + 1);
+        let largest = aios_daemon::socket::MESSAGE_MAX / (width * size_of::<f32>() + 1);
         if tokens.len() > largest {
             return Err(Status::out_of_range(format!(
                 "the states of {} tokens do not fit into an answer; those of {largest} do",

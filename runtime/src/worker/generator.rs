@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use aios_proto::v1;
+use aios_contracts::v1;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;

@@ -31,7 +31,7 @@ const SEQUENCES: u32 = 8;
 
 /// The process `aios-runtime worker`; its standard input is the socket to the server.
 pub fn main() -> ExitCode {
-    aios_proto::logging::init();
+    aios_daemon::logging::init();
     llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
     let dies_with_parent =
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));

@@ -1,6 +1,6 @@
 //! Choosing the next token: within the grammar, greedily or at random.
 
-use aios_proto::v1;
+use aios_contracts::v1;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;

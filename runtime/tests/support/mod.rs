@@ -6,8 +6,8 @@ pub mod models;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aios_proto::v1::runtime_client::RuntimeClient;
-use aios_proto::v1::{self, GenerateRequest, GenerateResponse, ListModelsRequest, Model};
+use aios_contracts::v1::runtime_client::RuntimeClient;
+use aios_contracts::v1::{self, GenerateRequest, GenerateResponse, ListModelsRequest, Model};
 use aios_runtime::Config;
 use aios_runtime::config::Settings;
 use tokio::sync::oneshot;
@@ -57,7 +57,7 @@ pub fn start_with(
     tokio::spawn(aios_runtime::server::serve(config, async {
         drop(stopped.await);
     }));
-    let channel = aios_proto::socket::channel(&socket).unwrap();
+    let channel = aios_daemon::socket::channel(&socket).unwrap();
     Runtime {
         client: RuntimeClient::new(channel),
         folder,

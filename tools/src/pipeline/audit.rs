@@ -1,7 +1,7 @@
 //! What a call leaves in the ledger.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+pub use aios_daemon::clock::now_ms;
+pub use aios_daemon::error::chain;
 use aios_ledger::{Entry, Ledger};
 use aios_proto::identity::Principal;
 use serde_json::Value;
@@ -12,28 +12,9 @@ use crate::error::ToolError;
 use crate::store::{Call, Outcome};
 use crate::tool::Done;
 
-/// Now, in Unix milliseconds.
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
-}
-
 /// SHA-256 of a JSON value, hex. Keys are ordered, so equal values have equal digests.
 pub fn digest(value: &Value) -> String {
     aios_ledger::hex(&Sha256::digest(value.to_string()))
-}
-
-/// An error with what caused it, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The beginning of a text, at most so many bytes as JSON has it: there a control character takes six.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aios_daemon::Places;
+use aios_daemon::{Callers, Places};
 use aios_proto::identity::Principal;
 use aios_proto::manifest::AgentManifest;
 use aios_proto::v1::tools_client::ToolsClient;
@@ -64,8 +64,8 @@ impl Machine {
         let run = self.folder.path().join("run");
         let socket = run.join(format!("{}.sock", self.servers.len()));
         let listener = aios_proto::socket::listen(&socket).unwrap();
-        let identify = move |_: &tonic::Extensions| Ok::<_, Status>(principal.clone());
-        let service = Service::new(Arc::clone(&self.pipeline), Arc::new(identify));
+        let callers = Callers::played(move || principal.clone());
+        let service = Service::new(Arc::clone(&self.pipeline), callers);
         let service = ToolsServer::new(service)
             .max_decoding_message_size(aios_proto::socket::MESSAGE_MAX)
             .max_encoding_message_size(aios_proto::socket::MESSAGE_MAX);

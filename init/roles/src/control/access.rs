@@ -1,11 +1,6 @@
 //! Who may call what.
 
-use std::sync::Arc;
-
-use aios_proto::identity::{Principal, peer};
-use tonic::{Request, Status};
-
-type Resolve = dyn Fn(&tonic::Extensions) -> Result<Principal, Status> + Send + Sync;
+use aios_daemon::{Access, Who};
 
 /// What a call does, as far as permission is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,75 +35,50 @@ impl Deed {
     }
 }
 
-/// The rules, and how to find out who calls.
-#[derive(Clone)]
-pub struct Access {
-    resolve: Arc<Resolve>,
-}
+use Deed::{Configure, Look, Power, Provision, Services};
 
-impl Access {
-    /// Who calls is what the kernel says.
-    pub fn by_peer_credentials() -> Self {
-        Self::by(peer)
-    }
-
-    /// With another way to know the caller (tests play roles).
-    pub fn by(
-        resolve: impl Fn(&tonic::Extensions) -> Result<Principal, Status> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            resolve: Arc::new(resolve),
-        }
-    }
-
-    /// # Errors
-    /// `PERMISSION_DENIED`, saying who and what.
-    pub fn check<T>(
-        &self,
-        request: &Request<T>,
-        deed: Deed,
-        what: &str,
-    ) -> Result<Principal, Status> {
-        let who = (self.resolve)(request.extensions())?;
-        if allows(&who, deed) {
-            Ok(who)
-        } else {
-            Err(Status::permission_denied(format!(
-                "{who} may not call Init.{what}"
-            )))
-        }
-    }
-}
-
-fn allows(who: &Principal, deed: Deed) -> bool {
-    match deed {
-        _ if *who == Principal::Root || who.is_daemon("orchestrator") => true,
-        Deed::Look => who.is_daemon("tools") || who.is_daemon("console"),
-        Deed::Services => who.is_daemon("tools"),
-        Deed::Provision => who.is_daemon("tools") || who.is_daemon("maintenance"),
-        Deed::Configure => who.is_daemon("tools") || who.is_daemon("console"),
-        Deed::Power => false,
-    }
-}
+/// Who may do what.
+pub static ACCESS: Access<Deed> = Access::new(
+    "Init",
+    &[
+        (Who::Root, &[Look, Services, Provision, Configure, Power]),
+        (
+            Who::Daemon("orchestrator"),
+            &[Look, Services, Provision, Configure, Power],
+        ),
+        (
+            Who::Daemon("tools"),
+            &[Look, Services, Provision, Configure],
+        ),
+        (Who::Daemon("console"), &[Look, Configure]),
+        (Who::Daemon("maintenance"), &[Provision]),
+    ],
+);
 
 #[cfg(test)]
 mod tests {
+    use aios_daemon::identity::Principal;
+
     use super::*;
 
     #[test]
     fn only_root_and_the_orchestrator_end_the_system_and_no_agent_calls_at_all() {
         let daemon = |name: &str| Principal::Daemon(name.to_owned());
         let check = |who: &Principal, services, power| {
-            assert_eq!(allows(who, Deed::Services), services, "{who}");
-            assert_eq!(allows(who, Deed::restart("provision")), services, "{who}");
-            assert_eq!(allows(who, Deed::Power), power, "{who}");
+            assert_eq!(ACCESS.may(who, Deed::Services), services, "{who}");
+            assert_eq!(
+                ACCESS.may(who, Deed::restart("provision")),
+                services,
+                "{who}"
+            );
+            assert_eq!(ACCESS.may(who, Deed::Power), power, "{who}");
         };
         let maintenance = daemon("maintenance");
-        assert!(allows(&maintenance, Deed::restart("provision")));
-        assert!(!allows(&maintenance, Deed::restart("tools")));
-        assert!(!allows(&maintenance, Deed::start("config")));
-        assert!(allows(&daemon("console"), Deed::start("config")));
-        assert!(!allows(&daemon("console"), Deed::start("agent-task")));
+        assert!(ACCESS.may(&maintenance, Deed::restart("provision")));
+        assert!(!ACCESS.may(&maintenance, Deed::restart("tools")));
+        assert!(!ACCESS.may(&maintenance, Deed::start("config")));
+        assert!(ACCESS.may(&daemon("console"), Deed::start("config")));
+        assert!(!ACCESS.may(&daemon("console"), Deed::start("agent-task")));
         check(&Principal::Root, true, true);
         check(&daemon("orchestrator"), true, true);
         check(&daemon("tools"), true, false);

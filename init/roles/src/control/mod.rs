@@ -14,10 +14,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_daemon::Callers;
+use aios_daemon::error::chain;
+use aios_daemon::serve::{self, Door};
 use aios_proto::v1::init_server::InitServer;
 use tonic::transport::Server;
 
-pub use access::Access;
 pub use link::Link;
 pub use service::InitService;
 
@@ -40,32 +42,21 @@ pub fn run() -> io::Result<()> {
 
 async fn serve() -> io::Result<()> {
     let link = Arc::new(Link::from_stdin()?);
-    let incoming = aios_proto::socket::listen(&aios_proto::socket::of("init"))?;
-    let service = InitService::new(link.clone(), Access::by_peer_credentials());
+    let door = Door::open(&aios_daemon::socket::of("init"))
+        .map_err(|error| io::Error::other(chain(&error)))?;
+    let door = door.grace(GRACE); // open streams (`logs -f`) are cut off then
+    let service = InitService::new(link.clone(), Callers::by_kernel());
     let server = InitServer::new(service)
-        .max_decoding_message_size(aios_proto::socket::MESSAGE_MAX)
-        .max_encoding_message_size(aios_proto::socket::MESSAGE_MAX);
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    // Err: nobody waits for it (started by hand).
-    let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let serving = Server::builder()
-        .add_service(server)
-        .serve_with_incoming_shutdown(incoming, async move {
-            terminate.recv().await;
-            stopping.send(()).ok(); // Err: serving has ended already
-        });
-    tokio::select! {
-        ended = serving => ended.map_err(io::Error::other),
-        () = grace(stopped) => Ok(()),
-        () = link.closed() => Err(io::Error::other("PID 1 closed the connection")),
-    }
-}
-
-/// Ready [`GRACE`] after the stop was asked for: open streams (`logs -f`) are cut off then.
-async fn grace(stopped: tokio::sync::oneshot::Receiver<()>) {
-    match stopped.await {
-        Ok(()) => tokio::time::sleep(GRACE).await,
-        Err(_) => std::future::pending().await,
-    }
+        .max_decoding_message_size(aios_daemon::socket::MESSAGE_MAX)
+        .max_encoding_message_size(aios_daemon::socket::MESSAGE_MAX);
+    let terminated = serve::terminated().map_err(|error| io::Error::other(chain(&error)))?;
+    serve::ready();
+    let end = async {
+        tokio::select! {
+            () = terminated => Ok(()),
+            () = link.closed() => Err(io::Error::other("PID 1 closed the connection")),
+        }
+    };
+    let served = door.serve(Server::builder().add_service(server), end).await;
+    served.map_err(|error| io::Error::other(chain(&error)))?
 }

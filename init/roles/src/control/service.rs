@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aios_daemon::Callers;
 use aios_proto::v1;
 use aios_proto::v1::init_server::Init;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::access::{Access, Deed};
+use super::access::{ACCESS, Deed};
 use super::link::Link;
 use super::logs;
 use aios_service::supervise::State;
@@ -27,7 +28,7 @@ const LIST_MAX: u16 = 1024;
 /// The gRPC service.
 pub struct InitService {
     link: Arc<Link>,
-    access: Access,
+    callers: Callers,
 }
 
 /// Where an order is to lead.
@@ -38,9 +39,9 @@ enum Aim {
 }
 
 impl InitService {
-    /// Asks PID 1 over `link`, for callers that `access` allows.
-    pub fn new(link: Arc<Link>, access: Access) -> Self {
-        Self { link, access }
+    /// Asks PID 1 over `link`, for the callers that the access table allows.
+    pub fn new(link: Arc<Link>, callers: Callers) -> Self {
+        Self { link, callers }
     }
 
     pub(super) async fn ask(&self, request: wire::Request) -> Result<Reply, Status> {
@@ -122,7 +123,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
-        self.access.check(&request, Deed::Look, "ListServices")?;
+        ACCESS.admit(&self.callers, &request, Deed::Look, "ListServices")?;
         let mut services = Vec::new();
         for place in 0..LIST_MAX {
             match self.ask(wire::Request::At(place)).await? {
@@ -137,7 +138,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
-        self.access.check(&request, Deed::Services, "GetService")?;
+        ACCESS.admit(&self.callers, &request, Deed::Services, "GetService")?;
         let name = self.known(&request.get_ref().name).await?;
         Ok(Response::new(to_wire(self.find(&name).await?)))
     }
@@ -147,7 +148,7 @@ impl Init for InitService {
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
         let deed = Deed::start(&request.get_ref().name);
-        self.access.check(&request, deed, "StartService")?;
+        ACCESS.admit(&self.callers, &request, deed, "StartService")?;
         let name = self.known(&request.get_ref().name).await?;
         self.start_needed(&name).await?;
         let order = wire::Request::Start(name.clone());
@@ -158,7 +159,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
-        let who = self.access.check(&request, Deed::Services, "StopService")?;
+        let who = ACCESS.admit(&self.callers, &request, Deed::Services, "StopService")?;
         let name = self.known(&request.get_ref().name).await?;
         tracing::info!(%who, service = %name, "stop");
         let order = wire::Request::Stop(name.clone());
@@ -170,7 +171,7 @@ impl Init for InitService {
         request: Request<v1::ServiceRequest>,
     ) -> Result<Response<v1::Service>, Status> {
         let deed = Deed::restart(&request.get_ref().name);
-        let who = self.access.check(&request, deed, "RestartService")?;
+        let who = ACCESS.admit(&self.callers, &request, deed, "RestartService")?;
         let name = self.known(&request.get_ref().name).await?;
         tracing::info!(%who, service = %name, "restart");
         let order = wire::Request::Restart(name.clone());
@@ -181,7 +182,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::LogsRequest>,
     ) -> Result<Response<Self::LogsStream>, Status> {
-        self.access.check(&request, Deed::Services, "Logs")?;
+        ACCESS.admit(&self.callers, &request, Deed::Services, "Logs")?;
         let query = logs::Query::from_wire(&request.into_inner())?;
         Ok(Response::new(Box::pin(logs::stream(
             places::log_dir(),
@@ -193,7 +194,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::GetBootRequest>,
     ) -> Result<Response<v1::BootTimeline>, Status> {
-        self.access.check(&request, Deed::Look, "GetBoot")?;
+        ACCESS.admit(&self.callers, &request, Deed::Look, "GetBoot")?;
         let Reply::Boot(boot) = self.ask(wire::Request::Boot).await? else {
             return Err(Status::internal("PID 1 has no boot timeline"));
         };
@@ -230,7 +231,7 @@ impl Init for InitService {
         &self,
         request: Request<v1::PowerRequest>,
     ) -> Result<Response<v1::PowerResponse>, Status> {
-        let who = self.access.check(&request, Deed::Power, "Power")?;
+        let who = ACCESS.admit(&self.callers, &request, Deed::Power, "Power")?;
         let power = request.into_inner();
         let reboot = match power.action() {
             v1::PowerAction::Off => false,

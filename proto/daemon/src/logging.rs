@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
+use aios_config::{System, reader};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -10,16 +11,26 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Starts logging. The filter is `AIOS_LOG` (syntax of `tracing_subscriber::EnvFilter`),
-/// `info` when it is not set. A second call does nothing.
+use crate::{InForce, Places};
+
+/// Starts logging. The filter is `AIOS_LOG` (syntax of `tracing_subscriber::EnvFilter`); without
+/// it, what the configuration says (`[system] log_level`). A second call does nothing.
 pub fn init() {
-    let filter = EnvFilter::try_from_env("AIOS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("AIOS_LOG");
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(level(&Places::of_this_process())));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .event_format(SeverityLine)
         .try_init();
     drop(started); // Err: a subscriber is already there
+}
+
+fn level(places: &Places) -> String {
+    // Not `Places::config`, which logs what is wrong: there is no log yet.
+    let config = InForce::<reader::Everyone>::read(&places.etc);
+    let level = config.table::<System>().log_level.clone();
+    level.unwrap_or_else(|| "info".to_owned())
 }
 
 struct SeverityLine;
@@ -70,5 +81,21 @@ impl Visit for OneLine {
             name => write!(self.0, " {name}={text}"),
         };
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_what_the_configuration_says() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path());
+        std::fs::create_dir(&places.etc).unwrap();
+        assert_eq!(level(&places), "info");
+        let file = places.etc.join(crate::configuration::FILE);
+        std::fs::write(&file, "[system]\nlog_level = \"warn\"\n").unwrap();
+        assert_eq!(level(&places), "warn");
     }
 }

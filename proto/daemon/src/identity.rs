@@ -8,7 +8,7 @@ use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Status};
 
 /// The table, as text: also what the root file system's `/etc/passwd` is made from.
-pub const TABLE: &str = include_str!("../identities.toml");
+pub const TABLE: &str = include_str!("../../identities.toml");
 
 pub use aios_files::AIOS_GID;
 

@@ -10,10 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::kept;
-
-/// Overrides the folder of the sockets; for tests only.
-pub const RUN_DIR_VARIABLE: &str = "AIOS_RUN_DIR";
+use crate::{Places, kept};
 
 /// The largest message that any daemon accepts, in bytes.
 pub const MESSAGE_MAX: usize = 4 * 1024 * 1024;
@@ -23,7 +20,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The folder of the sockets: `/run/aios`.
 pub fn run_dir() -> PathBuf {
-    std::env::var_os(RUN_DIR_VARIABLE).map_or_else(|| PathBuf::from("/run/aios"), PathBuf::from)
+    Places::of_this_process().run
 }
 
 /// The socket of a daemon: `init`, `runtime`, `memory`, `tools`, `orchestrator`, `gateway`.

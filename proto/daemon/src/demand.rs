@@ -7,12 +7,12 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use aios_contracts::v1::ServiceRequest;
+use aios_contracts::v1::init_client::InitClient;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 use crate::retry;
-use crate::v1::ServiceRequest;
-use crate::v1::init_client::InitClient;
 
 /// How often a call is tried whose connection breaks: the daemon left with it.
 const TRIES: u32 = 3;

@@ -6,15 +6,14 @@
 //! that run as root keep it up to date: `aios-provision` at each boot, `aios-config` at each change,
 //! `aios-network` when it reads the file again.
 
-use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::marker::PhantomData;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::reader::{ReadBy, Reader};
-use crate::table::TopTable;
-use crate::{Config, NotInForce, Problem};
+use aios_config::reader::{ReadBy, Reader};
+use aios_config::{Config, NotInForce, Problem, TopTable};
+
+use crate::durable;
 
 /// The configuration's name in `/etc/aios`.
 pub const FILE: &str = "config.toml";
@@ -92,7 +91,8 @@ impl<R: Reader> InForce<R> {
     /// to be had:
     ///
     /// ```compile_fail
-    /// use aios_config::{InForce, Runtime, reader};
+    /// use aios_config::{Runtime, reader};
+    /// use aios_daemon::InForce;
     /// let config = InForce::<reader::Tools>::read("/etc/aios".as_ref());
     /// let runtime: &Runtime = config.table();
     /// ```
@@ -134,7 +134,7 @@ pub fn read(path: &Path) -> Result<(Config, String), Wrong> {
     };
     // Bytes that are no text are as wrong as any other mistake.
     let text = String::from_utf8_lossy(&text).into_owned();
-    match crate::parse(&text) {
+    match aios_config::parse(&text) {
         Ok(config) => Ok((config, text)),
         Err(problems) => Err(Wrong::Problems {
             path: path.to_owned(),
@@ -156,23 +156,14 @@ pub fn remember(etc: &Path) -> io::Result<()> {
     if std::fs::read_to_string(&path).unwrap_or_default() == text {
         return Ok(());
     }
-    let beside = etc.join("config.toml.last-right.new");
-    drop(std::fs::remove_file(&beside)); // left by a power cut, or not there
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o644) // each service reads its own tables
-        .open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, &path)?;
-    File::open(etc)?.sync_all()
+    // Each service reads its own tables.
+    durable::replace_with_mode(&path, text.as_bytes(), 0o644)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Approval, Risk, Tools, reader};
+    use aios_config::{Approval, Risk, Tools, reader};
 
     #[test]
     fn while_the_file_is_wrong_the_last_right_one_holds_and_else_the_defaults() {

@@ -1,0 +1,140 @@
+//! A daemon at its socket: it listens, says READY, serves, and ends.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::server::Router;
+
+use crate::identity::AIOS_GID;
+use crate::socket;
+
+/// How long calls under way may take to end after SIGTERM. PID 1 kills a daemon after its
+/// `stop_timeout_ms`, which is 2 s or more.
+pub const GRACE: Duration = Duration::from_millis(1500);
+
+/// Why a daemon cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Its socket cannot be bound, or not be opened to those who may connect.
+    #[error("cannot listen on {path}")]
+    Listen {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Signals cannot be received.
+    #[error("cannot receive signals")]
+    Signal(#[source] io::Error),
+    /// The connection loop failed.
+    #[error("serving failed")]
+    Serve(#[from] tonic::transport::Error),
+    /// The connection loop ended although nobody asked for that.
+    #[error("serving ended")]
+    Ended,
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Door {
+    incoming: UnixListenerStream,
+    path: PathBuf,
+    grace: Duration,
+}
+
+impl Door {
+    /// Listens on this socket, which the group `aios` may connect to, with the listener of the
+    /// former process if PID 1 kept it.
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub fn open(path: &Path) -> Result<Self, ServeError> {
+        let refused = |source| ServeError::Listen {
+            path: path.to_owned(),
+            source,
+        };
+        let incoming = socket::listen(path).map_err(refused)?;
+        Ok(Self {
+            incoming,
+            path: path.to_owned(),
+            grace: GRACE,
+        })
+    }
+
+    /// Opens the socket of a daemon that runs as root to aiOS's daemons: a socket of root's own group
+    /// would be closed to them.
+    ///
+    /// # Errors
+    /// When its group cannot be changed.
+    pub fn for_daemons(self) -> Result<Self, ServeError> {
+        let changed = std::os::unix::fs::chown(&self.path, None, Some(AIOS_GID));
+        match changed {
+            Ok(()) => Ok(self),
+            Err(source) => Err(ServeError::Listen {
+                path: self.path,
+                source,
+            }),
+        }
+    }
+
+    /// Gives calls under way another time at the end than [`GRACE`].
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Serves these services until `end` is ready, whose value it returns. Nothing new is taken
+    /// then, and calls under way have their time; who connects from now on waits at the socket,
+    /// which PID 1 keeps, for the next process.
+    ///
+    /// # Errors
+    /// When serving fails or ends before.
+    pub async fn serve<T>(
+        self,
+        services: Router,
+        end: impl Future<Output = T>,
+    ) -> Result<T, ServeError> {
+        tracing::info!("listens on {}", self.path.display());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let until = async { drop(stopped.await) };
+        let mut server = pin!(services.serve_with_incoming_shutdown(self.incoming, until));
+        let mut end = pin!(end);
+        let why = tokio::select! {
+            ended = &mut server => {
+                ended?;
+                return Err(ServeError::Ended);
+            }
+            why = &mut end => why,
+        };
+        drop(stop);
+        // Err: idle connections of others need not be waited for, nor calls that take longer.
+        drop(tokio::time::timeout(self.grace, server).await);
+        Ok(why)
+    }
+}
+
+/// Says READY=1 to PID 1. Not to be able to is no error: the daemon was started by hand.
+pub fn ready() {
+    if let Err(error) = sd_notify::notify(false, &[NotifyState::Ready]) {
+        tracing::warn!("cannot tell PID 1 READY: {error}");
+    }
+}
+
+/// Ready at SIGTERM or SIGINT. They are caught from the call on, not only from the first await.
+///
+/// # Errors
+/// When signals cannot be received.
+pub fn terminated() -> Result<impl Future<Output = ()> + Send, ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
