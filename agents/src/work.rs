@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aios_contracts::v1::tools_client::ToolsClient;
 use aios_contracts::v1::{CallRequest, CallResponse, Execution, SkillStep, Task};
-use aios_daemon::clock::now_ms;
 use aios_daemon::retry;
+use aios_files::clock::now_ms;
 use tonic::Status;
 use tonic::transport::Channel;
 

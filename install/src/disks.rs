@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aios_disk::layout::{MIB_SECTORS, SECTOR};
-use aios_disk::partitions;
+use aios_disk::partitions::{self, names};
 
 use super::contents::Part;
 
@@ -83,8 +83,7 @@ pub fn size(sectors: u64) -> String {
 impl Machine {
     /// All disks, by name; what they hold is not looked at.
     pub fn disks(&self) -> Vec<Disk> {
-        let mut names = names(&self.blocks);
-        names.sort();
+        let names = names(&self.blocks);
         names.iter().filter_map(|name| self.disk(name)).collect()
     }
 
@@ -149,18 +148,7 @@ impl Machine {
             .rev()
             .find_map(|word| word.strip_prefix("root=/dev/"))
             .ok_or("the kernel's command line has no root=/dev/…")?;
-        let mut device = self.blocks.join(root);
-        // Verity on a disk's partition, or on a piece of a CD-ROM.
-        for _ in 0..8 {
-            match names(&device.join("slaves")).as_slice() {
-                [] => break,
-                [below] => device = device.join("slaves").join(below),
-                several => return Err(format!("{root} stands on {} devices", several.len())),
-            }
-        }
-        let own = device
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", device.display()))?;
+        let own = partitions::beneath(&self.blocks, root)?;
         let disk = match own.join("partition").exists() {
             true => own.parent().map(Path::to_owned).unwrap_or_default(),
             false => own,
@@ -172,14 +160,6 @@ impl Machine {
             false => Ok(name),
         }
     }
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-    entries.flatten().map(name).collect()
 }
 
 /// A file of `/sys`, without blanks around it; empty when there is none.

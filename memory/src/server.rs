@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use aios_contracts::v1::memory_server::MemoryServer;
 use aios_contracts::v1::{Event, EventLevel};
-use aios_daemon::clock::now_ms;
 use aios_daemon::serve::{self, Door};
 use aios_daemon::{Callers, socket};
+use aios_files::clock::now_ms;
 use tokio::sync::Notify;
 use tonic::transport::Server;
 

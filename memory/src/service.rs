@@ -9,8 +9,8 @@ use aios_contracts::v1::{
     PutResponse, RecallRequest, RecallResponse, RememberRequest, RememberResponse,
 };
 use aios_daemon::Callers;
-use aios_daemon::clock::now_ms;
 use aios_daemon::identity::Principal;
+use aios_files::clock::now_ms;
 use tonic::{Request, Response, Status};
 
 use crate::access::{ACCESS, Method};

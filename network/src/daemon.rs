@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aios_config::Config;
-use aios_config::in_force;
+use aios_daemon::configuration;
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
@@ -120,7 +120,7 @@ impl Daemon {
     /// The last daemon's, or the interfaces and the ports of a configuration that was made wrong
     /// would go down with a restart. The default one where there is none.
     fn read_last_config(&mut self) {
-        match in_force::read(&places::last_right()) {
+        match configuration::read(&places::last_right()) {
             Ok((config, _)) => self.config = config,
             Err(error) => tracing::error!("{error:#}"),
         }
@@ -128,7 +128,7 @@ impl Daemon {
 
     /// Each time, so that what could not be written is written later.
     fn keep_config(&mut self) {
-        if let Err(error) = in_force::remember(&places::etc()) {
+        if let Err(error) = configuration::remember(&places::etc()) {
             self.failed.insert(format!(
                 "a restart would not find the configuration if it were wrong then: {error}"
             ));
@@ -137,7 +137,7 @@ impl Daemon {
 
     /// A configuration that is wrong changes nothing.
     fn read_config(&mut self) {
-        match in_force::read(&places::config()) {
+        match configuration::read(&places::config()) {
             Ok((config, _)) => {
                 self.config = config;
                 self.refused = None;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aios_config::in_force;
+use aios_daemon::configuration;
 
 /// What is told to programs that look names up; `/etc/resolv.conf` leads there.
 pub fn resolv_conf() -> PathBuf {
@@ -34,12 +34,12 @@ pub fn etc() -> PathBuf {
 
 /// `/etc/aios/config.toml`.
 pub fn config() -> PathBuf {
-    etc().join(in_force::FILE)
+    etc().join(configuration::FILE)
 }
 
 /// The last configuration that was right, for a daemon that starts while the present one is wrong.
 pub fn last_right() -> PathBuf {
-    etc().join(in_force::LAST_RIGHT)
+    etc().join(configuration::LAST_RIGHT)
 }
 
 /// Where dropbear reads who may log in.

@@ -92,10 +92,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let places = Places::below(root.path());
         std::fs::create_dir(&places.etc).unwrap();
-        let file = places.etc.join(aios_config::in_force::FILE);
+        let file = places.etc.join(aios_daemon::configuration::FILE);
         let check = |text: &str, expected: &str| {
             std::fs::write(&file, text).unwrap();
-            aios_config::in_force::remember(&places.etc).unwrap();
+            aios_daemon::configuration::remember(&places.etc).unwrap();
             let config = Config::load(places.clone());
             let found = format!("{} {}", config.listen, config.limits.healthy.as_secs());
             assert_eq!(found, expected, "{text}");

@@ -19,7 +19,7 @@ use tonic::{Response, Status};
 
 use crate::agents::Agents;
 use crate::record::Recorder;
-use aios_daemon::clock::now_ms;
+use aios_files::clock::now_ms;
 
 /// How long each part may take to stop before the answer goes without it.
 const PART: Duration = Duration::from_secs(6);

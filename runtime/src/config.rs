@@ -59,10 +59,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let places = Places::below(root.path());
         std::fs::create_dir(&places.etc).unwrap();
-        let file = places.etc.join(aios_config::in_force::FILE);
+        let file = places.etc.join(aios_daemon::configuration::FILE);
         let check = |text: &str, threads: u32| {
             std::fs::write(&file, text).unwrap();
-            aios_config::in_force::remember(&places.etc).unwrap();
+            aios_daemon::configuration::remember(&places.etc).unwrap();
             let settings = Config::load(&places).unwrap().settings;
             assert_eq!(settings.threads, threads, "{text}");
         };

@@ -101,19 +101,10 @@ impl Machine {
         let root = self
             .word("root=/dev/")
             .ok_or("the kernel command line has no root=/dev/…")?;
-        let slaves = names(&self.blocks.join(root).join("slaves"))?;
-        let [partition] = slaves.as_slice() else {
-            return Err(format!(
-                "/dev/{root} stands on {} devices, not on one partition",
-                slaves.len()
-            ));
-        };
-        let own = self.blocks.join(partition);
-        let own = own
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", own.display()))?;
+        let own = partitions::beneath(&self.blocks, root)?;
         if !own.join("partition").exists() {
-            return Err(format!("the root is on {partition}, which is no partition"));
+            let own = own.display();
+            return Err(format!("the root is on {own}, which is no partition"));
         }
         let disk = own.parent().ok_or("the root's partition has no disk")?;
         let label = label(&own)?;
@@ -134,7 +125,7 @@ impl Machine {
     /// The partition of this disk that has this label; there must be one.
     fn neighbour(&self, disk: &Path, wanted: &str) -> Result<Partition, String> {
         let mut found = Vec::new();
-        for name in names(disk)? {
+        for name in partitions::names(disk) {
             let folder = disk.join(&name);
             if folder.join("partition").exists() && label(&folder)? == wanted {
                 found.push((name, folder));
@@ -161,14 +152,6 @@ impl Machine {
 
 fn label(partition: &Path) -> Result<String, String> {
     partitions::label(partition).map_err(|error| format!("{}: {error}", partition.display()))
-}
-
-fn names(folder: &Path) -> Result<Vec<String>, String> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Ok(entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect())
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -201,7 +184,9 @@ mod tests {
                 symlink(&device, blocks.join(name)).unwrap();
             }
         }
-        fs::create_dir_all(blocks.join("dm-0/slaves/vdb3")).unwrap();
+        let slaves = blocks.join("dm-0/slaves");
+        fs::create_dir_all(&slaves).unwrap();
+        symlink(folder.join("devices/pci/vdb/vdb3"), slaves.join("vdb3")).unwrap();
         Machine {
             command_line: command_line.to_owned(),
             container: false,

@@ -33,8 +33,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_config::in_force;
 use aios_contracts::v1::config_server::ConfigServer;
+use aios_daemon::configuration;
 use aios_daemon::serve::{self, Door};
 use aios_daemon::{Callers, Places, socket};
 use tonic::transport::Server;
@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
 /// When it cannot listen.
 async fn run() -> anyhow::Result<()> {
     let places = Places::of_this_process();
-    let store = Store::new(&places.etc.join(in_force::FILE));
+    let store = Store::new(&places.etc.join(configuration::FILE));
     store.remember();
     let services = InitServices::new(&places.run, places.state.clone())?;
     // A folder of PID 1's: in that of the sockets any daemon could put up a note.

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aios_config::in_force;
+use aios_daemon::configuration;
 use aios_files::durable;
 
 /// What the kept file is called, beside `config.toml`. PID 1 knows it too
@@ -72,7 +72,7 @@ impl Store {
     /// Has the services fall back to what is there now, should it be made wrong by hand later.
     pub fn remember(&self) {
         let folder = self.file.parent().unwrap_or(Path::new("/"));
-        if let Err(error) = in_force::remember(folder) {
+        if let Err(error) = configuration::remember(folder) {
             tracing::warn!("an older configuration holds should this one be made wrong: {error}");
         }
     }
@@ -198,7 +198,7 @@ mod tests {
         check("tried", false);
         let right = "[tools]\ncalls_per_caller_max = 4\n";
         store.replace(right).unwrap();
-        let last_right = folder.path().join(in_force::LAST_RIGHT);
+        let last_right = folder.path().join(configuration::LAST_RIGHT);
         assert_eq!(std::fs::read_to_string(last_right).unwrap(), right);
     }
 }

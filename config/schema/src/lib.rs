@@ -8,10 +8,10 @@
 //!    addresses, and the tables agree with each other ([`check`](mod@check)).
 //! 4. What is left out has its default, and [`Config::default`] is the appliance
 //!    as it comes: an address by DHCP, only 9090 open.
-//! 5. While the file is wrong, the last right one holds ([`in_force`]).
+//!
 //!
 //! Every key, with what it means: `config/schema/reference.toml`, which a test reads.
-//! What must not live here: what a service does with its tables; any effect but those of [`in_force`].
+//! What must not live here: what a service does with its tables; any effect.
 
 #![forbid(unsafe_code)]
 
@@ -21,7 +21,6 @@ pub mod design;
 mod documentation;
 mod firewall;
 mod form;
-pub mod in_force;
 mod network;
 pub mod node;
 mod read;
@@ -37,7 +36,6 @@ pub use changes::{Change, changes};
 pub use design::{Api, Memory, Models, Security, System};
 pub use documentation::documentation;
 pub use firewall::{Firewall, Ports, Protocol, Rule, Verdict};
-pub use in_force::InForce;
 pub use network::{BondMode, FIRST, Interface, Ipv6, Kind, Network, Route};
 pub use report::Problem;
 pub use services::{

@@ -12,6 +12,9 @@ use crate::layout::{SECTOR, SECTOR_LENGTH};
 /// What a line of `uevent` begins with that says a partition's label.
 const LABEL: &str = "PARTNAME=";
 
+/// Devices of device-mapper that lie on each other at most; ours are one or two.
+const STACK_MAX: usize = 8;
+
 /// The device of the partition with this name, by what the kernel says of it.
 pub fn by_label(block_devices: &Path, label: &str) -> Option<PathBuf> {
     for entry in std::fs::read_dir(block_devices).ok()?.flatten() {
@@ -23,6 +26,38 @@ pub fn by_label(block_devices: &Path, label: &str) -> Option<PathBuf> {
         }
     }
     None
+}
+
+/// The folder of sysfs of the disk or partition that a device of device-mapper stands on, whatever
+/// other such devices lie between (verity, and on a CD-ROM a piece of it).
+///
+/// # Errors
+/// The device stands on several, or the kernel does not show it.
+pub fn beneath(block_devices: &Path, device: &str) -> Result<PathBuf, String> {
+    let mut folder = block_devices.join(device);
+    for _ in 0..STACK_MAX {
+        match names(&folder.join("slaves")).as_slice() {
+            [] => break,
+            [below] => folder = folder.join("slaves").join(below),
+            several => {
+                let count = several.len();
+                return Err(format!(
+                    "/dev/{device} stands on {count} devices, not on one"
+                ));
+            }
+        }
+    }
+    let found = folder.canonicalize();
+    found.map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+/// The names in a folder, in their order; none where there is no such folder.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    let mut names: Vec<String> = entries.map(name).collect();
+    names.sort();
+    names
 }
 
 /// The label of the partition that has this folder of sysfs; empty without one.
@@ -40,14 +75,8 @@ fn value<'a>(uevent: &'a str, key: &str) -> Option<&'a str> {
 
 /// The device of the partition with this GUID, of all that the kernel has found.
 pub fn by_guid(block_devices: &Path, devices: &Path, uuid: &str) -> Option<PathBuf> {
-    let mut names: Vec<_> = fs::read_dir(block_devices)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.file_name())
-        .collect();
-    // Two disks with the same image: always the same one.
-    names.sort();
-    names.into_iter().find_map(|name| {
+    // In their order: of two disks with the same image it is always the same one.
+    names(block_devices).into_iter().find_map(|name| {
         let own = block_devices.join(&name).canonicalize().ok()?;
         let number: u32 = number(&own.join("partition"))?;
         let disk = own.parent()?;
@@ -123,6 +152,30 @@ mod tests {
             Some(PathBuf::from("/dev/vda2"))
         );
         assert_eq!(by_label(folder.path(), "AIOS"), None);
+    }
+
+    #[test]
+    fn what_a_device_stands_on_is_found_through_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (blocks, disk) = (folder.path().join("block"), folder.path().join("sda"));
+        fs::create_dir_all(disk.join("sda2")).unwrap();
+        let stack = |upper: &str, lower: &Path| {
+            let slaves = blocks.join(upper).join("slaves");
+            fs::create_dir_all(&slaves).unwrap();
+            let name = lower.file_name().unwrap();
+            std::os::unix::fs::symlink(lower, slaves.join(name)).unwrap();
+        };
+        stack("dm-1", &disk.join("sda2"));
+        stack("dm-0", &blocks.join("dm-1"));
+        let own = disk.join("sda2").canonicalize().unwrap();
+        assert_eq!(beneath(&blocks, "dm-0"), Ok(own));
+        assert!(beneath(&blocks, "dm-7").is_err());
+        stack("dm-1", &disk);
+        let said = beneath(&blocks, "dm-0").unwrap_err();
+        assert_eq!(said, "/dev/dm-0 stands on 2 devices, not on one");
+        // A circle ends, too.
+        stack("dm-8", &blocks.join("dm-8"));
+        assert!(beneath(&blocks, "dm-8").is_ok());
     }
 
     #[test]

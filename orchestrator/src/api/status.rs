@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use aios_config::InForce;
 use aios_config::reader;
 use aios_contracts::v1::*;
+use aios_daemon::InForce;
 use aios_daemon::services::is_core;
 
 use super::peer::Peer;

@@ -22,7 +22,7 @@ use crate::plan::Planner;
 use crate::record::Recorder;
 use crate::standing::Standing;
 use crate::store::Store;
-use aios_daemon::clock::now_ms;
+use aios_files::clock::now_ms;
 use live::Live;
 pub use wish::Wish;
 

@@ -17,7 +17,7 @@ use super::progress::Progress;
 use crate::plan::follow::follow;
 use crate::plan::{Next, Plan};
 use crate::wire;
-use aios_daemon::clock::now_ms;
+use aios_files::clock::now_ms;
 
 /// Between two tries to write the end of a goal to a memory that is away for long.
 const END_RETRY: Duration = Duration::from_secs(5);

@@ -5,10 +5,10 @@
 //! 2. **Who calls is what the kernel says** ([`access::Callers`]), never a field of a message. Who may
 //!    call what is one table for each service ([`access::Access`]).
 //! 3. **A daemon starts whatever is wrong with `config.toml`**: [`Places::config`] gives it its own
-//!    tables, the last right ones while the file is wrong ([`aios_config::InForce`]).
+//!    tables, the last right ones while the file is wrong ([`crate::InForce`]).
 //! 4. **No client is refused while a daemon restarts**: PID 1 keeps its listeners ([`kept`]), and callers
 //!    wait for it ([`retry`], [`demand`]).
-//! 5. One line format for all ([`logging`]), one clock ([`clock`]), one text for an error and its
+//! 5. One line format for all ([`logging`]), one clock ([`aios_files::clock`]), one text for an error and its
 //!    causes ([`error`]).
 //!
 //! Contracts on the disk that several daemons share are here too: [`manifest`], [`emergency`],
@@ -17,7 +17,7 @@
 //! What must not live here: anything that only one daemon uses.
 
 pub mod access;
-pub mod clock;
+pub mod configuration;
 pub mod demand;
 pub mod emergency;
 pub mod error;
@@ -34,4 +34,5 @@ pub mod services;
 pub mod socket;
 
 pub use access::{Access, Callers, Who};
+pub use configuration::InForce;
 pub use places::Places;

@@ -3,7 +3,8 @@
 
 use std::fmt::{self, Write as _};
 
-use aios_config::{InForce, System, reader};
+use crate::InForce;
+use aios_config::{System, reader};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
@@ -94,7 +95,7 @@ mod tests {
         let places = Places::below(root.path());
         std::fs::create_dir(&places.etc).unwrap();
         assert_eq!(level(&places), "info");
-        let file = places.etc.join(aios_config::in_force::FILE);
+        let file = places.etc.join(crate::configuration::FILE);
         std::fs::write(&file, "[system]\nlog_level = \"warn\"\n").unwrap();
         assert_eq!(level(&places), "warn");
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aios_config::reader::Reader;
 
-use aios_config::InForce;
+use crate::InForce;
 
 /// The folders that daemons share. Each has a variable of the environment that overrides it, for
 /// tests alone.
@@ -65,7 +65,7 @@ mod tests {
     use aios_config::{Tools, reader};
 
     use super::*;
-    use aios_config::in_force::{FILE, remember};
+    use crate::configuration::{FILE, remember};
 
     #[test]
     fn a_daemon_gets_its_tables_also_while_the_file_is_wrong() {

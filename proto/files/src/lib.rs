@@ -2,12 +2,14 @@
 //!
 //! 1. [`durable`] replaces and removes a file such that a power cut leaves it old or new.
 //! 2. [`unrecorded`] keeps what must still go into the ledger.
-//! 3. [`AIOS_GID`] is the group that may enter `/run/aios`.
+//! 3. [`clock`] is the time as records have it.
+//! 4. [`AIOS_GID`] is the group that may enter `/run/aios`.
 //!
 //! PID 1 uses this crate. What must not live here: gRPC, an async runtime, logging.
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
 pub mod durable;
 pub mod unrecorded;
 

@@ -11,12 +11,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
+use crate::{clock, durable};
 
 /// The folder, in `/var/lib/aios`.
 const FOLDER: &str = "unrecorded";
@@ -51,12 +50,8 @@ pub struct Happened {
 impl Happened {
     /// It happens now.
     pub fn now(actor: &str, kind: &str, subject: &str, detail: &str) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let time_ms = since.map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        });
         Self {
-            time_ms,
+            time_ms: clock::now_ms(),
             actor: cut(actor),
             kind: cut(kind),
             subject: cut(subject),

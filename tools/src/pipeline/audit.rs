@@ -1,8 +1,8 @@
 //! What a call leaves in the ledger.
 
-pub use aios_daemon::clock::now_ms;
 pub use aios_daemon::error::chain;
 use aios_daemon::identity::Principal;
+pub use aios_files::clock::now_ms;
 use aios_ledger::{Entry, Ledger};
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -17,8 +17,8 @@ mod terminal;
 use std::io;
 use std::time::Duration;
 
-use aios_config::InForce;
 use aios_config::reader;
+use aios_daemon::InForce;
 use facts::Facts;
 use terminal::{Key, Terminal};
 

@@ -4,7 +4,8 @@
 use std::io;
 use std::path::Path;
 
-use aios_config::{Data, InForce, reader};
+use aios_config::{Data, reader};
+use aios_daemon::InForce;
 use aios_disk::unlock;
 use aios_service::{conditions, places};
 

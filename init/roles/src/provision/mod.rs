@@ -7,7 +7,8 @@
 
 mod install;
 
-use aios_config::{InForce, in_force, node, reader};
+use aios_config::{node, reader};
+use aios_daemon::{InForce, configuration};
 use aios_disk::sources::{self, offered};
 use aios_files::unrecorded::{self, Happened};
 use aios_service::host;
@@ -50,7 +51,7 @@ pub fn run() -> std::process::ExitCode {
         }
     }
     configure(&found.config);
-    if let Err(error) = in_force::remember(&aios_service::places::etc_dir()) {
+    if let Err(error) = configuration::remember(&aios_service::places::etc_dir()) {
         say(&format!(
             "services have no configuration to fall back to, should this one be made wrong: {error}"
         ));

@@ -10,8 +10,8 @@ use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use crate::reader::{ReadBy, Reader};
-use crate::{Config, NotInForce, Problem, TopTable};
+use aios_config::reader::{ReadBy, Reader};
+use aios_config::{Config, NotInForce, Problem, TopTable};
 
 use aios_files::durable;
 
@@ -91,7 +91,8 @@ impl<R: Reader> InForce<R> {
     /// to be had:
     ///
     /// ```compile_fail
-    /// use aios_config::{InForce, Runtime, reader};
+    /// use aios_config::{Runtime, reader};
+    /// use aios_daemon::InForce;
     /// let config = InForce::<reader::Tools>::read("/etc/aios".as_ref());
     /// let runtime: &Runtime = config.table();
     /// ```
@@ -133,7 +134,7 @@ pub fn read(path: &Path) -> Result<(Config, String), Wrong> {
     };
     // Bytes that are no text are as wrong as any other mistake.
     let text = String::from_utf8_lossy(&text).into_owned();
-    match crate::parse(&text) {
+    match aios_config::parse(&text) {
         Ok(config) => Ok((config, text)),
         Err(problems) => Err(Wrong::Problems {
             path: path.to_owned(),
@@ -162,7 +163,7 @@ pub fn remember(etc: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Approval, Risk, Tools, reader};
+    use aios_config::{Approval, Risk, Tools, reader};
 
     #[test]
     fn while_the_file_is_wrong_the_last_right_one_holds_and_else_the_defaults() {
