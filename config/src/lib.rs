@@ -6,7 +6,8 @@
 //!    addresses, and the tables agree with each other ([`check`](mod@check)).
 //! 3. What is not said has its default, and [`Config::default`] is the appliance
 //!    as it comes: an address by DHCP, only 9090 open.
-//! 4. [`changes`] says, before anything is done, what a new configuration restarts.
+//! 4. [`changes`] says, before anything is done, what a new configuration restarts, and
+//!    [`warnings`](fn@warnings) what of it may not be expected.
 //!
 //! Every key, with what it means: `config/reference.toml`, which a test reads.
 //! Effects are in [`daemon`] alone: `aios-config`, which applies a configuration.
@@ -24,6 +25,7 @@ mod report;
 mod services;
 mod ssh;
 mod time;
+mod warnings;
 
 pub use changes::{Change, changes};
 pub use firewall::{Firewall, Ports, Protocol, Rule, Verdict};
@@ -35,6 +37,7 @@ pub use services::{
 };
 pub use ssh::Ssh;
 pub use time::{Time, TimeServer};
+pub use warnings::{Card, Here, warnings};
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@
 mod access;
 mod applier;
 mod back;
+mod here;
 mod note;
 mod order;
 mod owed;

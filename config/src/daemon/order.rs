@@ -1,6 +1,6 @@
 //! An order: who gives it, what it means, and why it is refused.
 
-use crate::{Change, Problem};
+use crate::{Change, Here, Problem};
 use sha2::{Digest, Sha256};
 
 use super::trial;
@@ -44,6 +44,8 @@ fn joined(problems: &[Problem]) -> String {
 pub struct Effect {
     /// For the services, in order.
     pub changes: Vec<Change>,
+    /// What may not be expected of it.
+    pub warnings: Vec<String>,
 }
 
 impl Effect {
@@ -53,7 +55,8 @@ impl Effect {
             Change::Reload(name) => format!("{name} is told"),
             Change::Restart(name) => format!("{name} is restarted"),
         };
-        self.changes.iter().map(told).collect()
+        let warned = self.warnings.iter().map(|text| format!("warning: {text}"));
+        self.changes.iter().map(told).chain(warned).collect()
     }
 }
 
@@ -66,16 +69,17 @@ pub struct By {
     pub on_record: bool,
 }
 
-/// What it means to put the text `new` in the place of `old`.
+/// What it means to put the text `new` in the place of `old`, on this machine.
 ///
 /// # Errors
 /// All that is wrong with `new`.
-pub fn effect(old: &str, new: &str) -> Result<Effect, Refusal> {
+pub fn effect(old: &str, new: &str, here: &Here) -> Result<Effect, Refusal> {
     let new = crate::parse(new).map_err(Refusal::Invalid)?;
     // What is there may have been written by hand; then it is as if it were empty.
     let old = crate::parse(old).unwrap_or_default();
     Ok(Effect {
         changes: crate::changes(&old, &new),
+        warnings: crate::warnings(&old, &new, here),
     })
 }
 
