@@ -19,6 +19,7 @@ use crate::clients::Clients;
 use crate::emergency::Emergency;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
+use crate::standing::Standing;
 use crate::update::Updates;
 use crate::{degraded, engine};
 
@@ -55,6 +56,8 @@ pub struct Management {
     pub sbom: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
+    /// Where this API listens, if not where it is configured to.
+    pub elsewhere: super::listen::Elsewhere,
 }
 
 /// What a daemon says, within [`PASSED_ON`].
@@ -182,33 +185,26 @@ impl ManagementService for Management {
     }
 
     async fn list_audit(&self, request: Request<ListAuditRequest>) -> Answer<ListAuditResponse> {
-        within(self.clients.tools.clone().list_audit(request.into_inner())).await
+        let answer = within(self.clients.tools.clone().list_audit(request.into_inner())).await;
+        self.explained(answer).await
     }
 
     async fn verify_audit(
         &self,
         request: Request<VerifyAuditRequest>,
     ) -> Answer<VerifyAuditResponse> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .verify_audit(request.into_inner()),
-        )
-        .await
+        let mut tools = self.clients.tools.clone();
+        let answer = within(tools.verify_audit(request.into_inner())).await;
+        self.explained(answer).await
     }
 
     async fn export_audit(
         &self,
         request: Request<ExportAuditRequest>,
     ) -> Answer<Self::ExportAuditStream> {
-        within(
-            self.clients
-                .tools
-                .clone()
-                .export_audit(request.into_inner()),
-        )
-        .await
+        let mut tools = self.clients.tools.clone();
+        let answer = within(tools.export_audit(request.into_inner())).await;
+        self.explained(answer).await
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
@@ -391,6 +387,18 @@ impl ManagementService for Management {
 }
 
 impl Management {
+    /// An answer of the tools service. When the way to it failed, how the service is: a ledger
+    /// that is damaged keeps it from starting, and whoever asks for the ledger must hear that.
+    async fn explained<T>(&self, answer: Answer<T>) -> Answer<T> {
+        match answer {
+            Err(status) if aios_proto::retry::is_transient(&status) => {
+                let standing = Standing::new(self.clients.init.clone());
+                Err(standing.explain(RECORD_KEEPER, status).await)
+            }
+            answer => answer,
+        }
+    }
+
     /// Asks the configuration daemon, which leaves when it is idle.
     async fn ask_config<T, C>(&self, call: impl Fn(ConfigClient<Channel>) -> C) -> Answer<T>
     where
