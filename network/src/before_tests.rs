@@ -46,6 +46,7 @@ fn way(ours: bool) -> Way {
         index: 3,
         to: "0.0.0.0/0".parse().unwrap(),
         via: "192.0.2.1".parse().unwrap(),
+        direct: false,
         metric: METRIC,
         ours,
     }

@@ -41,6 +41,8 @@ struct Daemon {
     /// The ruleset that stands.
     rules: Option<String>,
     client: Option<(String, Child)>,
+    /// Sizes of packets that servers offered it and that it must not take.
+    refused_sizes: dhcp::Refused,
     /// What interfaces were before they were ours.
     known: Known,
     state: State,
@@ -78,6 +80,7 @@ async fn serve() -> Result<()> {
         refused: None,
         rules: None,
         client: None,
+        refused_sizes: dhcp::Refused::new(),
         known: before::read(&places::before()),
         state: State::default(),
         failed: BTreeSet::new(),
@@ -185,7 +188,9 @@ impl Daemon {
                 format!("{name}: another interface has this name; give the bond or VLAN another")
             }));
             let actions = plan::plan(&resolved, &seen, &self.known);
-            let text = client_configuration(&resolved);
+            let leases = lease::read(&lease::folder());
+            dhcp::follow(&mut self.refused_sizes, &leases, &seen.links);
+            let text = client_configuration(&resolved, &self.refused_sizes);
             if !actions.is_empty() && self.client_text() != text.as_ref() {
                 // It would bring back what is taken from an interface that it is not to ask for.
                 self.stop_client().await;
@@ -210,7 +215,8 @@ impl Daemon {
         self.failed.append(&mut failed);
         let seen = netlink::look(&self.handle).await?;
         let resolved = plan::resolve(&wanted, &seen);
-        self.run_client(client_configuration(&resolved)).await?;
+        let text = client_configuration(&resolved, &self.refused_sizes);
+        self.run_client(text).await?;
         anyhow::bail!("what was set does not stay: somebody else changes the network too")
     }
 
@@ -338,13 +344,16 @@ impl Daemon {
     }
 }
 
-fn client_configuration(resolved: &[aios_config::Interface]) -> Option<String> {
+fn client_configuration(
+    resolved: &[aios_config::Interface],
+    refused_sizes: &dhcp::Refused,
+) -> Option<String> {
     let hook = places::folder().join("hook");
     let host = rustix::system::uname()
         .nodename()
         .to_string_lossy()
         .into_owned();
-    dhcp::configuration(resolved, &hook, &host)
+    dhcp::configuration(resolved, refused_sizes, &hook, &host)
 }
 
 fn forget_leases() {

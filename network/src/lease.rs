@@ -34,6 +34,8 @@ pub struct Lease {
     pub search: Vec<String>,
     /// Time servers.
     pub ntp: Vec<String>,
+    /// The largest packet, in bytes, as the server has it.
+    pub mtu: Option<u32>,
 }
 
 /// What an event does to what is known.
@@ -83,6 +85,7 @@ pub fn understand(environment: &BTreeMap<String, String>, now: u64) -> Told {
             lease.address = get("new_ip_address").and_then(|text| text.parse().ok());
             lease.seconds = get("new_dhcp_lease_time").and_then(|text| text.parse().ok());
             lease.ntp = words("new_ntp_servers");
+            lease.mtu = get("new_interface_mtu").and_then(|text| text.parse().ok());
             if lease.search.is_empty() {
                 lease.search = words("new_domain_name");
             }
@@ -189,6 +192,7 @@ mod tests {
             ("new_domain_name_servers", "192.0.2.1 nonsense 192.0.2.2"),
             ("new_domain_name", "example.org a;b"),
             ("new_ntp_servers", "192.0.2.3 $(reboot)"),
+            ("new_interface_mtu", "9000"),
         ]) else {
             panic!("no lease")
         };
@@ -196,6 +200,7 @@ mod tests {
         assert_eq!(lease.dns.len(), 2);
         assert_eq!(lease.search, ["example.org"]);
         assert_eq!(lease.ntp, ["192.0.2.3"]);
+        assert_eq!(lease.mtu, Some(9000));
         assert_eq!((lease.seconds, lease.since), (Some(3600), 7));
     }
 

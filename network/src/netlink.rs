@@ -13,7 +13,9 @@ use netlink_packet_route::link::{
     BondMode as KernelBondMode, InfoBond, InfoBondPort, InfoData, InfoPortData, InfoVlan,
     LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
 };
-use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol,
+};
 use rtnetlink::{Handle, LinkBond, LinkUnspec, LinkVlan, RouteMessageBuilder};
 
 use crate::plan::{Action, Address, Link, Made, Seen, Six, Way};
@@ -205,6 +207,7 @@ fn way(message: &RouteMessage) -> Option<Way> {
         index: index?,
         to: IpNet::new(to.unwrap_or(any), length).ok()?,
         via,
+        direct: message.header.flags.contains(RouteFlags::Onlink),
         metric,
         ours,
     })
@@ -312,7 +315,11 @@ fn route(way: &Way) -> Result<RouteMessage> {
         .output_interface(way.index)
         .priority(way.metric)
         .protocol(RouteProtocol::Static);
-    Ok(message.build())
+    let mut message = message.build();
+    if way.direct {
+        message.header.flags |= RouteFlags::Onlink;
+    }
+    Ok(message)
 }
 
 #[cfg(test)]

@@ -87,6 +87,8 @@ pub struct Way {
     pub to: IpNet,
     /// By which router.
     pub via: IpAddr,
+    /// The router is in no network of the interface's and is reached on the link all the same.
+    pub direct: bool,
     /// The lower, the better.
     pub metric: u32,
     /// We set it.
@@ -365,6 +367,7 @@ fn ways(interface: &Interface, index: u32) -> Vec<Way> {
         index,
         to,
         via,
+        direct: interface.is_direct(via),
         metric,
         ours: true,
     });

@@ -67,6 +67,7 @@ fn only_what_changed_changes() {
         index: 2,
         to: "0.0.0.0/0".parse().unwrap(),
         via: via.parse().unwrap(),
+        direct: false,
         metric: METRIC,
         ours: true,
     };
@@ -88,6 +89,38 @@ fn only_what_changed_changes() {
             Action::RemoveRoute(way("192.0.2.1")),
             Action::AddRoute(way("192.0.2.2")),
         ]
+    );
+}
+
+#[test]
+fn a_router_of_a_single_address_is_reached_on_the_link() {
+    let check = |text: &str, expected: bool| {
+        let text = format!("[[network.interface]]\nname = \"eth0\"\n{text}\n");
+        let actions = planned(&text, &seen(&[link(2, "eth0")]));
+        let routes: Vec<bool> = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::AddRoute(way) => Some(way.direct),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(routes, [expected], "{text}");
+    };
+    check(
+        "addresses = [\"203.0.113.7/32\"]\ngateway4 = \"172.31.1.1\"",
+        true,
+    );
+    check(
+        "addresses = [\"2001:db8::7/128\"]\ngateway6 = \"2001:db8:1::1\"",
+        true,
+    );
+    check(
+        "addresses = [\"2001:db8::7/128\"]\ngateway6 = \"fe80::1\"",
+        false,
+    );
+    check(
+        "addresses = [\"192.0.2.7/24\"]\ngateway4 = \"192.0.2.1\"",
+        false,
     );
 }
 

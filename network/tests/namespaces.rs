@@ -119,6 +119,7 @@ fn what_leaves_the_configuration_leaves_its_interface_also_over_a_restart() {
 
 #[test]
 fn dhcp_and_router_advertisements_give_addresses_routes_names_and_time_servers() {
+    let _alone = support::alone_with_dhcpcd();
     let Some(world) = World::new("dhcp", &["nft", "dhcpcd", "dnsmasq"]) else {
         return;
     };
@@ -178,6 +179,73 @@ fn dhcp_and_router_advertisements_give_addresses_routes_names_and_time_servers()
             let eth0 = state.interfaces.first();
             !told && eth0.is_some_and(|eth0| !eth0.up && eth0.addresses.is_empty())
         })
+    });
+}
+
+#[test]
+fn a_size_of_packets_by_dhcp_is_no_larger_than_the_card_s_and_no_nonsense() {
+    let _alone = support::alone_with_dhcpcd();
+    // Without a size of its own, a route has the card's.
+    for (offered, expected) in [("9000", None), ("68", None), ("1400", Some(" mtu 1400"))] {
+        let Some(world) = World::new("mtu", &["nft", "dhcpcd", "dnsmasq"]) else {
+            return;
+        };
+        let _daemon = world.daemon("[[network.interface]]\nname = \"eth0\"\nipv6 = \"off\"\n");
+        world.plug();
+        let option = format!("--dhcp-option-force=26,{offered}");
+        let _server = world.outside_in_background(&[
+            "dnsmasq",
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--port=0",
+            "--user=root",
+            "--pid-file=",
+            "--interface=peer",
+            "--bind-interfaces",
+            "--leasefile-ro",
+            "--dhcp-range=10.77.0.50,10.77.0.60,255.255.255.0,1h",
+            &option,
+        ]);
+        let routes = || world.inside(&["ip", "route", "show", "default"]);
+        let is_right = || {
+            let routes = routes();
+            let is_size_right = match expected {
+                Some(size) => routes.contains(size),
+                None => !routes.contains(" mtu "),
+            };
+            routes.contains("default via") && is_size_right
+        };
+        wait_for(&format!("a right route with {offered} offered"), is_right);
+        // It stays so, and the client is not started again and again.
+        std::thread::sleep(Duration::from_secs(2));
+        let before = world.clients();
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(world.clients(), before, "{offered}");
+        assert!(is_right(), "{offered}: {}", routes());
+    }
+}
+
+#[test]
+fn a_router_outside_of_the_network_is_reached_on_the_link() {
+    let Some(world) = World::new("direct", &["nft"]) else {
+        return;
+    };
+    let text = "[[network.interface]]\nname = \"eth0\"\naddresses = [\"203.0.113.7/32\", \
+                \"2001:db8::7/128\"]\ngateway4 = \"172.31.1.1\"\ngateway6 = \"2001:db8:1::1\"\n";
+    let mut daemon = world.daemon(text);
+    world.plug();
+    let routes = |six: &str| world.inside(&["ip", six, "route", "show", "default"]);
+    wait_for("the routers", || {
+        routes("-4").contains("via 172.31.1.1 dev eth0")
+            && routes("-6").contains("via 2001:db8:1::1 dev eth0")
+    });
+    let looked = world.state().map(|state| state.problems);
+    assert_eq!(looked, Some(Vec::new()));
+    // It goes as it came.
+    world.configure(FIXED);
+    daemon.hangup();
+    wait_for("no router", || {
+        routes("-4").is_empty() && routes("-6").is_empty()
     });
 }
 

@@ -161,6 +161,7 @@ impl Orchestrator {
         let safe = degraded::safe_mode(&self.config.run);
         let management = Management {
             safe: safe.clone(),
+            elsewhere: api::listen::Elsewhere::default(),
             goals: goals.clone(),
             agents: self.agents.clone(),
             clients: self.clients,

@@ -76,6 +76,20 @@ impl Standing {
         }
     }
 
+    /// What to say instead of `failure` when the way to a daemon failed: how its service is.
+    pub async fn explain(&self, service: &str, failure: Status) -> Status {
+        let mut init = self.init.clone();
+        let request = ServiceRequest {
+            name: service.to_owned(),
+        };
+        let answer = timeout(ANSWER, init.get_service(request)).await;
+        let found = answer.ok().and_then(Result::ok);
+        match found.and_then(|found| why_silent(found.get_ref())) {
+            Some(why) => Status::unavailable(why),
+            None => failure,
+        }
+    }
+
     /// Why the service is down, if it is. One that is not known here is not.
     async fn down(&self, service: &str) -> Option<String> {
         let mut init = self.init.clone();
@@ -101,6 +115,23 @@ pub fn why_down(service: &Service) -> Option<String> {
     }
 }
 
+/// Why a service does not answer now, down or not. Pure.
+fn why_silent(service: &Service) -> Option<String> {
+    let name = &service.name;
+    let tried_again = match service.state() {
+        ServiceState::Ready => return None,
+        ServiceState::Starting | ServiceState::Backoff => !service.last_exit.is_empty(),
+        _ => false,
+    };
+    let failing = || {
+        format!(
+            "the {name} service does not start ({}) and is tried again; aiosctl logs {name}",
+            service.last_exit
+        )
+    };
+    why_down(service).or_else(|| tried_again.then(failing))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +152,25 @@ mod tests {
         check(ServiceState::Starting, false);
         check(ServiceState::Stopping, false);
         check(ServiceState::Backoff, false);
+    }
+
+    #[test]
+    fn who_asks_a_service_that_does_not_start_hears_why() {
+        let damaged = "exited with 1: the ledger is damaged: the log's tail is cut";
+        let check = |state: ServiceState, last_exit: &str, is_said: bool| {
+            let said = why_silent(&Service {
+                name: "tools".into(),
+                state: state.into(),
+                last_exit: last_exit.into(),
+                ..Service::default()
+            });
+            let holds = said.as_ref().is_some_and(|said| said.contains(last_exit));
+            assert_eq!(holds, is_said, "{state:?}: {said:?}");
+        };
+        check(ServiceState::Degraded, damaged, true);
+        check(ServiceState::Backoff, damaged, true);
+        check(ServiceState::Starting, damaged, true);
+        check(ServiceState::Starting, "", false);
+        check(ServiceState::Ready, damaged, false);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::back;
+use crate::here;
 use crate::note;
 use crate::order::{self, By, Effect, Refusal, digest};
 use crate::owed::Owed;
@@ -92,7 +93,7 @@ impl Applier {
     /// # Errors
     /// All that is wrong with it.
     pub fn effect(&self, text: &str) -> Result<Effect, Refusal> {
-        order::effect(&self.current()?, text)
+        order::effect(&self.current()?, text, &here::look())
     }
 
     /// Puts the text in effect, for good or for `seconds`. It is on the disk when this returns;
@@ -130,7 +131,8 @@ impl Applier {
         if let Some(trial) = &state.trial {
             if tried_for.is_some() && trial.tried == text && trial.by == by.name {
                 let before = self.0.store.kept().unwrap_or_default();
-                return Ok((order::effect(&before, text)?, Some(trial.clone())));
+                let effect = order::effect(&before, text, &here::look())?;
+                return Ok((effect, Some(trial.clone())));
             }
             let left = trial.left_ms(trial::now_ms()) / 1000;
             return Err(Refusal::NotNow(format!(

@@ -18,6 +18,7 @@
 mod access;
 mod applier;
 mod back;
+mod here;
 mod note;
 mod order;
 mod owed;

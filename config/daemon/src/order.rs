@@ -1,6 +1,6 @@
 //! An order: who gives it, what it means, and why it is refused.
 
-use aios_config::{Change, NotInForce, Problem};
+use aios_config::{Change, Here, NotInForce, Problem};
 use sha2::{Digest, Sha256};
 
 use crate::trial;
@@ -46,6 +46,8 @@ pub struct Effect {
     pub changes: Vec<Change>,
     /// Keys that are set and that nothing reads yet.
     pub not_in_force: Vec<NotInForce>,
+    /// What may not be expected of it.
+    pub warnings: Vec<String>,
 }
 
 impl Effect {
@@ -55,7 +57,8 @@ impl Effect {
             Change::Reload(name) => format!("{name} is told"),
             Change::Restart(name) => format!("{name} is restarted"),
         };
-        self.changes.iter().map(told).collect()
+        let warned = self.warnings.iter().map(|text| format!("warning: {text}"));
+        self.changes.iter().map(told).chain(warned).collect()
     }
 }
 
@@ -68,16 +71,17 @@ pub struct By {
     pub on_record: bool,
 }
 
-/// What it means to put the text `new` in the place of `old`.
+/// What it means to put the text `new` in the place of `old`, on this machine.
 ///
 /// # Errors
 /// All that is wrong with `new`.
-pub fn effect(old: &str, new: &str) -> Result<Effect, Refusal> {
+pub fn effect(old: &str, new: &str, here: &Here) -> Result<Effect, Refusal> {
     let new = aios_config::parse(new).map_err(Refusal::Invalid)?;
     // What is there may have been written by hand; then it is as if it were empty.
     let old = aios_config::parse(old).unwrap_or_default();
     Ok(Effect {
         changes: aios_config::changes(&old, &new),
+        warnings: aios_config::warnings(&old, &new, here),
         not_in_force: new.not_in_force(),
     })
 }

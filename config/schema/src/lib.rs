@@ -31,6 +31,7 @@ mod services;
 mod ssh;
 mod table;
 mod time;
+mod warnings;
 
 pub use changes::{Change, changes};
 pub use design::{Api, Memory, Models, Security, System};
@@ -45,6 +46,7 @@ pub use services::{
 pub use ssh::Ssh;
 pub use table::{Force, Key, NotInForce, Table, TopTable};
 pub use time::{Time, TimeServer};
+pub use warnings::{Card, Here, warnings};
 
 use report::Report;
 

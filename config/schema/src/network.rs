@@ -143,6 +143,22 @@ pub struct Route {
 }
 
 impl Interface {
+    /// Is this router in none of the interface's networks, and reached on the link all the same?
+    /// So it is where all addresses of its IP version are single ones (a prefix of 32 or 128 bits),
+    /// as hosting providers give them. With a real network it is a mistake of somebody's.
+    pub fn is_direct(&self, router: IpAddr) -> bool {
+        let mut own = self.addresses.iter();
+        let mut own = own
+            .by_ref()
+            .filter(|net| net.addr().is_ipv4() == router.is_ipv4())
+            .peekable();
+        let is_link_local =
+            matches!(router, IpAddr::V6(address) if address.is_unicast_link_local());
+        own.peek().is_some()
+            && !is_link_local
+            && own.all(|net| net.prefix_len() == net.max_prefix_len() && net.addr() != router)
+    }
+
     /// Hardware that gets everything by itself.
     pub fn automatic(name: &str) -> Self {
         Self {

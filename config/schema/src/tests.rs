@@ -362,7 +362,7 @@ fn a_mistake_is_named_with_its_place() {
         ),
         (
             "addresses = [\"192.0.2.5/24\"]\ngateway4 = \"192.0.3.1\"",
-            "gateway4: 192.0.3.1 is not on this interface's network; it must lie in 192.0.2.0/24",
+            "gateway4: 192.0.3.1 is not on this interface's network; it must lie in 192.0.2.0/24; if it is reached without one, give the address the prefix /32",
         ),
         (
             "addresses = [\"192.0.2.5/24\"]\ngateway4 = \"192.0.2.5\"",
@@ -443,6 +443,9 @@ fn what_looks_odd_and_is_right_is_accepted() {
         "[[network.interface]]\nname = \"first\"\naddresses = [\"192.0.2.5/24\"]\ngateway4 = \"192.0.2.1\"",
         "[[network.interface]]\nname = \"eth0\"\naddresses = [\"192.0.2.0/31\"]\ngateway4 = \"192.0.2.1\"",
         "[[network.interface]]\nname = \"eth0\"\naddresses = [\"2001:db8::/64\"]\ngateway6 = \"fe80::1\"",
+        "[[network.interface]]\nname = \"eth0\"\naddresses = [\"203.0.113.7/32\"]\ngateway4 = \"172.31.1.1\"",
+        "[[network.interface]]\nname = \"eth0\"\naddresses = [\"2001:db8::7/128\"]\ngateway6 = \"2001:db8:ffff::1\"",
+        "[[network.interface]]\nname = \"eth0\"\naddresses = [\"203.0.113.7/32\"]\nroutes = [{ to = \"10.0.0.0/8\", via = \"172.31.1.1\" }]",
         "[[network.interface]]\nname = \"eth0\"\n[[network.interface]]\nname = \"b0\"\nbond = { members = [\"eth0\"] }",
         "[[network.interface]]\nname = \"eth0\"\nroutes = [{ to = \"10.0.0.0/8\", via = \"192.0.2.1\" }]",
         "[[firewall.input]]\naction = \"deny\"\nport = 9090\nfrom = [\"10.0.0.0/8\"]",

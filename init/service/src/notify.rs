@@ -39,6 +39,8 @@ pub enum Said {
     Store(String),
     /// `FDSTOREREMOVE=1`, of this `FDNAME=`.
     Forget(String),
+    /// `AIOS_FAILURE=`: why it is about to end.
+    Failure(String),
     /// `AIOS_RESTART=no`: not to be started again after this process.
     Final,
     /// `AIOS_PHASE=5`
@@ -149,12 +151,16 @@ fn parse_line(line: &str) -> Option<Said> {
         ("MAINPID", value) => Some(Said::MainPid(value.parse().ok()?)),
         ("AIOS_RESTART", "no") => Some(Said::Final),
         ("AIOS_PHASE", "5") => Some(Said::Phase5),
-        ("STATUS", text) => {
-            let safe = text.chars().filter(|c| !c.is_control()).take(200);
-            Some(Said::Status(safe.collect()))
-        }
+        ("STATUS", text) => Some(Said::Status(safe(text, 200))),
+        ("AIOS_FAILURE", text) => Some(Said::Failure(safe(text, 400))),
         _ => None,
     }
+}
+
+/// At most so many characters, none of which controls a terminal.
+fn safe(text: &str, length: usize) -> String {
+    let safe = text.chars().filter(|c| !c.is_control());
+    safe.take(length).collect()
 }
 
 #[cfg(test)]
@@ -174,6 +180,8 @@ mod tests {
             vec![Said::Phase5, Said::Alive, Said::Stopping],
         );
         check("MAINPID=17\nMAINPID=-1", vec![Said::MainPid(17)]);
+        let failure = Said::Failure("no disk".to_owned());
+        check("AIOS_FAILURE=no \u{1b}disk", vec![failure]);
         check("AIOS_RESTART=no\nAIOS_RESTART=yes", vec![Said::Final]);
         check("FDNAME=a b\nFDSTORE=1", vec![Said::Store("a b".to_owned())]);
         check(

@@ -163,6 +163,8 @@ fn a_start_that_fails_is_a_failure_and_the_log_says_what_was_waited_for() {
         system.said(name, text);
         let now = system.now(name);
         assert_eq!(now.state(), v1::ServiceState::Degraded, "{name}: {now:?}");
+        assert!(now.last_exit.contains(text), "{name}: {now:?}");
+        assert!(why.message().contains(text), "{name}: {why}");
     }
     let why = system.start("tried-again").unwrap_err();
     assert!(why.message().contains("it is tried again"), "{why}");

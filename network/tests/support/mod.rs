@@ -31,6 +31,15 @@ pub fn has_programs(programs: &[&str]) -> bool {
     needs::root() && needs::programs(programs)
 }
 
+/// dhcpcd has one set of files for all of a machine: its tests run one after the other. Until
+/// this is dropped.
+pub fn alone_with_dhcpcd() -> File {
+    let path = std::env::temp_dir().join("aios-network-dhcpcd.lock");
+    let file = File::create(path).unwrap();
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    file
+}
+
 /// Has this kernel such interfaces?
 pub fn can_make(kind: &str) -> bool {
     let make = match kind {
@@ -78,6 +87,17 @@ impl World {
         }
         world.inside(&["ip", "link", "set", "lo", "up"]);
         Some(world)
+    }
+
+    /// The DHCP client's processes.
+    pub fn clients(&self) -> Vec<u32> {
+        let all = run(&["ip", "netns", "pids", &self.inside]);
+        let is_client = |pid: &u32| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| name.trim() == "dhcpcd")
+        };
+        let pids = all.lines().filter_map(|line| line.trim().parse().ok());
+        pids.filter(is_client).collect()
     }
 
     /// Connects both by a cable: `eth0` inside, `peer` (10.77.0.1) outside.

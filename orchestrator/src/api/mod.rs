@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod incoming;
+pub mod listen;
 pub mod peer;
 mod reset;
 pub mod roles;
@@ -111,15 +112,21 @@ async fn serve_once(
     bound: &tokio::sync::watch::Sender<Option<SocketAddr>>,
 ) -> anyhow::Result<()> {
     let acceptor = tls::acceptor(&endpoint.pki)?;
-    let listener = aios_daemon::socket::listen_tcp(endpoint.listen)?;
+    let last = management.state.join("listen");
+    let (listener, why) = listen::open(endpoint.listen, &last)?;
     let address = listener.local_addr()?;
-    tracing::info!("management API on {address}");
+    match &why {
+        None => tracing::info!("management API on {address}"),
+        Some(why) => tracing::error!("management API on {address}: {why}"),
+    }
+    let is_elsewhere = why.is_some();
+    management.elsewhere.set(why);
     bound.send_replace(Some(address));
     let incoming = incoming::accept(listener, acceptor, recorder.clone());
     let service = ManagementServer::new(management)
         .max_decoding_message_size(REQUEST_MAX)
         .max_encoding_message_size(ANSWER_MAX);
-    Server::builder()
+    let server = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
         .concurrency_limit_per_connection(STREAMS_MAX as usize)
         .http2_max_header_list_size(HEADERS_MAX)
@@ -127,7 +134,12 @@ async fn serve_once(
         .http2_keepalive_timeout(Some(ALIVE))
         .layer(gate::GateLayer::new(recorder))
         .add_service(service)
-        .serve_with_incoming(incoming)
-        .await?;
+        .serve_with_incoming(incoming);
+    tokio::select! {
+        ended = server => ended?,
+        () = listen::until_there(endpoint.listen), if is_elsewhere => {
+            tracing::info!("{} is there now: the management API moves", endpoint.listen);
+        }
+    }
     Ok(())
 }

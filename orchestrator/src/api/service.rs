@@ -19,6 +19,7 @@ use crate::clients::Clients;
 use crate::emergency::Emergency;
 use crate::goals::{Goals, Wish};
 use crate::record::Recorder;
+use crate::standing::Standing;
 use crate::update::Updates;
 use crate::{degraded, wire};
 
@@ -57,6 +58,8 @@ pub struct Management {
     pub etc: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
+    /// Where this API listens, if not where it is configured to.
+    pub elsewhere: super::listen::Elsewhere,
 }
 
 /// Has a daemon answer a call, within [`PASSED_ON`].
@@ -174,21 +177,24 @@ impl ManagementService for Management {
     }
 
     async fn list_audit(&self, request: Request<ListAuditRequest>) -> Answer<ListAuditResponse> {
-        pass_on!(self.tools.list_audit(request.into_inner()))
+        let answer = pass_on!(self.tools.list_audit(request.into_inner()));
+        self.explained(answer).await
     }
 
     async fn verify_audit(
         &self,
         request: Request<VerifyAuditRequest>,
     ) -> Answer<VerifyAuditResponse> {
-        pass_on!(self.tools.verify_audit(request.into_inner()))
+        let answer = pass_on!(self.tools.verify_audit(request.into_inner()));
+        self.explained(answer).await
     }
 
     async fn export_audit(
         &self,
         request: Request<ExportAuditRequest>,
     ) -> Answer<Self::ExportAuditStream> {
-        pass_on!(self.tools.export_audit(request.into_inner()))
+        let answer = pass_on!(self.tools.export_audit(request.into_inner()));
+        self.explained(answer).await
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
@@ -365,6 +371,18 @@ impl ManagementService for Management {
 }
 
 impl Management {
+    /// An answer of the tools service. When the way to it failed, how the service is: a ledger
+    /// that is damaged keeps it from starting, and whoever asks for the ledger must hear that.
+    async fn explained<T>(&self, answer: Answer<T>) -> Answer<T> {
+        match answer {
+            Err(status) if aios_daemon::retry::is_transient(&status) => {
+                let standing = Standing::new(self.clients.init.clone());
+                Err(standing.explain(RECORD_KEEPER, status).await)
+            }
+            answer => answer,
+        }
+    }
+
     /// Asks the configuration daemon, which leaves when it is idle.
     async fn ask_config<T, C>(&self, call: impl Fn(ConfigClient<Channel>) -> C) -> Answer<T>
     where

@@ -14,6 +14,9 @@ use crate::degraded;
 /// A daemon that does not say how it is within this time is missing.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// The row of the table for an API that is not where it is configured to be.
+const MANAGEMENT_LISTEN: &str = "management-listen";
+
 /// Asks everybody.
 pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatus {
     let mut init = management.clients.init.clone();
@@ -40,6 +43,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         agents: &agents,
         emergency: emergency.stopped,
         configuration: config.warning(),
+        elsewhere: management.elsewhere.get(),
     });
     let degraded: Vec<String> = degraded::list(&found)
         .iter()
@@ -47,6 +51,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         .map(degraded::line)
         .collect();
     let services = services.unwrap_or_default().services;
+    let is_given_up = services.iter().any(is_given_up);
     let (total, available) = memory();
     SystemStatus {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -56,7 +61,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
             .into_owned(),
         state: match emergency.stopped {
             true => "manual".into(),
-            false => state(boot.ready_ms, &degraded).into(),
+            false => state(boot.ready_ms, is_given_up, &degraded).into(),
         },
         uptime_ms: uptime_ms(),
         ready_ms: boot.ready_ms,
@@ -101,6 +106,7 @@ pub(super) async fn conditions(management: &Management) -> Vec<Condition> {
         agents: &agents,
         emergency: management.emergency.stopped().is_some(),
         configuration: InForce::<reader::Orchestrator>::read(&management.etc).warning(),
+        elsewhere: management.elsewhere.get(),
     })
 }
 
@@ -114,6 +120,8 @@ struct Seen<'a> {
     emergency: bool,
     /// What is wrong with the configuration.
     configuration: Option<String>,
+    /// Where the API listens, if not where it is configured to.
+    elsewhere: Option<String>,
 }
 
 /// What is missing, by the identifiers of the table.
@@ -130,6 +138,9 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
     }
     if let Some(wrong) = &seen.configuration {
         found.push(condition(degraded::CONFIGURATION, wrong.clone()));
+    }
+    if let Some(elsewhere) = &seen.elsewhere {
+        found.push(condition(MANAGEMENT_LISTEN, elsewhere.clone()));
     }
     if seen.boot.degraded && found.is_empty() {
         found.push(condition("boot", "see aiosctl boot".to_owned()));
@@ -173,9 +184,10 @@ async fn asked<T>(
     answer.ok().map(tonic::Response::into_inner)
 }
 
-fn state(ready_ms: u64, degraded: &[String]) -> &'static str {
+/// `is_given_up`: so is a core service. What is still to come of a boot comes without it.
+fn state(ready_ms: u64, is_given_up: bool, degraded: &[String]) -> &'static str {
     match (ready_ms, degraded) {
-        (0, _) => "booting",
+        (0, _) if !is_given_up => "booting",
         (_, []) => "ready",
         _ => "degraded",
     }
@@ -183,6 +195,10 @@ fn state(ready_ms: u64, degraded: &[String]) -> &'static str {
 
 fn is_well(service: &Service) -> bool {
     matches!(service.state(), ServiceState::Ready | ServiceState::Done)
+}
+
+fn is_given_up(service: &Service) -> bool {
+    is_core(&service.name) && service.state() == ServiceState::Degraded
 }
 
 /// The services that fail, and core services that are stopped. One that the table has no row for says itself what that means.
@@ -243,9 +259,12 @@ mod tests {
 
     #[test]
     fn the_state_is_ready_only_when_nothing_is_missing() {
-        assert_eq!(state(0, &[]), "booting");
-        assert_eq!(state(900, &[]), "ready");
-        assert_eq!(state(900, &["agent dev is away".into()]), "degraded");
+        let away = ["agent dev is away".to_owned()];
+        assert_eq!(state(0, false, &[]), "booting");
+        assert_eq!(state(0, false, &away), "booting");
+        assert_eq!(state(0, true, &away), "degraded");
+        assert_eq!(state(900, false, &[]), "ready");
+        assert_eq!(state(900, false, &away), "degraded");
     }
 
     #[test]
@@ -268,6 +287,7 @@ mod tests {
                 agents: &[AgentInfo::default()],
                 emergency: false,
                 configuration: wrong.map(str::to_owned),
+                elsewhere: None,
             });
             found.into_iter().map(|condition| condition.id).collect()
         };

@@ -17,12 +17,21 @@ pub fn run<E: Display>(daemon: impl Future<Output = Result<(), E>>) -> ExitCode 
     }
 }
 
-/// How it ended, in the log and for whoever started it.
+/// How it ended, in the log and for whoever started it. PID 1 shows the reason of a failure
+/// beside the exit status: when the daemon that would be asked is gone, there is nothing else.
 pub fn ended<E: Display>(outcome: Result<(), E>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            let why = format!("{error:#}");
+            tracing::error!("{why}");
+            let why = why.lines().next().unwrap_or_default();
+            let told = format!("AIOS_FAILURE={why}");
+            // Err: nobody waits for it (started by hand).
+            drop(sd_notify::notify(
+                false,
+                &[sd_notify::NotifyState::Custom(&told)],
+            ));
             ExitCode::FAILURE
         }
     }

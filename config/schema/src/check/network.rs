@@ -266,6 +266,7 @@ fn on_link(path: String, router: IpAddr, interface: &Interface, out: &mut Founds
         );
     } else if !link_local
         && !unknown
+        && !interface.is_direct(router)
         && !interface.addresses.iter().any(|net| net.contains(&router))
     {
         let nets: Vec<String> = interface
@@ -276,7 +277,11 @@ fn on_link(path: String, router: IpAddr, interface: &Interface, out: &mut Founds
         let message = format!("{router} is not on this interface's network");
         let help = match nets.as_slice() {
             [] => "give the interface an address of that network".to_owned(),
-            _ => format!("it must lie in {}", nets.join(" or ")),
+            _ => format!(
+                "it must lie in {}; if it is reached without one, give the address the prefix /{}",
+                nets.join(" or "),
+                if router.is_ipv4() { 32 } else { 128 }
+            ),
         };
         out.add(path, message, &help);
     }

@@ -70,10 +70,11 @@ impl Supervisor {
             name: manifest.name.clone(),
             description: manifest.description.clone(),
             without: manifest.without.clone(),
-            last_exit: status
-                .last_exit
-                .map(|exit| exit.to_string())
-                .unwrap_or_default(),
+            last_exit: match (status.last_exit, process.last_failure.as_str()) {
+                (None, _) => String::new(),
+                (Some(exit), "") => exit.to_string(),
+                (Some(exit), why) => format!("{exit}: {why}"),
+            },
             status: process.status.clone(),
             state: wire::state_number(status.state),
             phase: manifest.phase,

@@ -27,6 +27,10 @@ pub struct Process {
     pub executed: Option<OwnedFd>,
     /// What it last said of itself.
     pub status: String,
+    /// Why its process is about to end, as it says.
+    pub failure: String,
+    /// Why its last process ended, as that one said.
+    pub last_failure: String,
     /// The process that does the work, if it said that this is another than its main one.
     pub worker: Option<u32>,
     /// Sockets that it wants kept for its next process.
@@ -52,6 +56,8 @@ impl Process {
             pidfd: None,
             executed: None,
             status: String::new(),
+            failure: String::new(),
+            last_failure: String::new(),
             worker: None,
             store: Store::default(),
             pipe: None,

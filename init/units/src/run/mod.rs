@@ -307,12 +307,12 @@ impl Service {
             }
             Over::Failed(cause, why) => {
                 say(3, why);
+                tell(&format!("AIOS_FAILURE={why}"));
                 (1, Some(*cause))
             }
         };
         if cause.is_some_and(|cause| !ends::comes_back(&self.unit, cause)) {
-            // Err: nobody waits for it (started by hand).
-            let _ = sd_notify::notify(false, &[NotifyState::Custom("AIOS_RESTART=no")]);
+            tell("AIOS_RESTART=no");
         }
         // Its own commands do not stop what never started, or what does not answer any more.
         self.wind_up(self.is_up && !matches!(over, Over::Failed(..)));
@@ -327,8 +327,15 @@ fn not_possible(why: String) -> Over {
     Over::Failed(Cause::Protocol, why)
 }
 
+/// To PID 1, in a word of aiOS's own.
+fn tell(word: &str) {
+    // Err: nobody waits for it (started by hand).
+    let _ = sd_notify::notify(false, &[NotifyState::Custom(word)]);
+}
+
 fn fail(why: &str) -> ExitCode {
     say(3, why);
+    tell(&format!("AIOS_FAILURE={why}"));
     ExitCode::FAILURE
 }
 

@@ -65,6 +65,7 @@ impl Supervisor {
         process.pid = None;
         process.pidfd = None;
         process.status.clear();
+        process.last_failure = std::mem::take(&mut process.failure);
         process.worker = None;
         let name = process.manifest.name.clone();
         if name == CONTROL {
