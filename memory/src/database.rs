@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::error::Error;
 
-/// So many pieces of work may wait; a caller beyond waits to hand in his.
+/// So many pieces of work may wait; a caller beyond that waits until there is room.
 /// At some KiB each that is about a megabyte.
 const QUEUE: usize = 256;
 
@@ -22,8 +22,8 @@ const GROUP_MAX: usize = 512;
 
 /// Answers the caller, once it is known whether the commit stands.
 type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
-/// A piece of work.
-type Job = Box<dyn FnOnce(&Connection) -> Reply + Send>;
+/// A piece of work; it is given the reason instead of the connection when it cannot be done.
+type Job = Box<dyn FnOnce(Result<&Connection, Error>) -> Reply + Send>;
 
 /// A database that is open.
 pub struct Database {
@@ -51,7 +51,7 @@ impl Database {
         })?;
         let reader = Worker::start(&format!("{name}-read"), move |mut jobs| {
             while let Some(job) = jobs.blocking_recv() {
-                job(&read)(Ok(()));
+                job(Ok(&read))(Ok(()));
             }
         })?;
         Ok(Self {
@@ -122,7 +122,7 @@ impl Worker {
     ) -> Result<T, Error> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            let outcome = work(connection);
+            let outcome = connection.and_then(work);
             Box::new(move |commit| {
                 // Nobody listens when the caller has gone away.
                 let _ = answer.send(commit.and(outcome));
@@ -183,11 +183,14 @@ fn commit(
     connection: &Connection,
     group: impl Iterator<Item = Job>,
 ) -> (Result<(), Error>, Vec<Reply>) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    let replies = group.map(|job| job(connection)).collect();
-    let outcome = begun
-        .and_then(|()| connection.execute_batch("COMMIT"))
-        .map_err(Error::from);
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        // Without a transaction each piece would be committed by itself and be answered as failed.
+        let error = Error::from(error);
+        let replies = group.map(|job| job(Err(error.clone()))).collect();
+        return (Err(error), replies);
+    }
+    let replies = group.map(|job| job(Ok(connection))).collect();
+    let outcome = connection.execute_batch("COMMIT").map_err(Error::from);
     if outcome.is_err() && !connection.is_autocommit() {
         // The failed commit is what is told.
         let _ = connection.execute_batch("ROLLBACK");
@@ -279,6 +282,22 @@ mod tests {
         assert!(good.is_ok());
         assert!(matches!(bad, Err(Error::Sqlite(_))));
         assert_eq!(count(&database).await, 1);
+    }
+
+    #[test]
+    fn no_piece_is_done_outside_of_a_transaction() {
+        let connection = Connection::open_in_memory().unwrap();
+        // SQLite refuses a transaction within one.
+        connection.execute_batch("BEGIN").unwrap();
+        let done = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&done);
+        let job: Job = Box::new(move |connection| {
+            counted.fetch_add(u64::from(connection.is_ok()), Ordering::Relaxed);
+            Box::new(|_| {})
+        });
+        let (outcome, replies) = commit(&connection, [job].into_iter());
+        assert!(outcome.is_err(), "{outcome:?}");
+        assert_eq!((done.load(Ordering::Relaxed), replies.len()), (0, 1));
     }
 
     #[tokio::test]
