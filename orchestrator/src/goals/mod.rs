@@ -18,7 +18,7 @@ use crate::config::Limits;
 use crate::emergency::Emergency;
 use crate::engine;
 use crate::plan::Planner;
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 use crate::standing::Standing;
 use crate::store::Store;
 use crate::time::now_ms;
@@ -116,7 +116,12 @@ impl Goals {
         };
         self.0.parts.store.put_goal(&goal).await?;
         let Parts { recorder, .. } = &self.0.parts;
-        recorder.note("goal.submitted", &goal.submitted_by, &goal.text, &goal.id);
+        recorder.note(
+            Kind::GoalSubmitted,
+            &goal.submitted_by,
+            &goal.text,
+            &goal.id,
+        );
         self.begin(goal.clone());
         Ok(goal)
     }
@@ -251,21 +256,20 @@ impl Inner {
 
     /// What is told when a goal ended.
     async fn announce(&self, goal: &Goal) {
-        let state = match goal.state() {
-            GoalState::Succeeded => "succeeded",
-            GoalState::Cancelled => "cancelled",
-            _ => "failed",
+        let kind = match goal.state() {
+            GoalState::Succeeded => Kind::GoalSucceeded,
+            GoalState::Cancelled => Kind::GoalCancelled,
+            _ => Kind::GoalFailed,
         };
-        let kind = format!("goal.{state}");
         let told = if goal.reason.is_empty() {
             &goal.answer
         } else {
             &goal.reason
         };
-        tracing::info!("goal {} {state}: {told}", goal.id);
+        tracing::info!("{kind} {}: {told}", goal.id);
         self.parts
             .recorder
-            .note(&kind, &goal.submitted_by, told, &goal.id);
+            .note(kind, &goal.submitted_by, told, &goal.id);
         let level = match goal.state() {
             GoalState::Failed => EventLevel::Warning,
             _ => EventLevel::Info,
@@ -274,7 +278,7 @@ impl Inner {
             time_ms: now_ms(),
             source: String::new(),
             level: level.into(),
-            kind,
+            kind: kind.to_string(),
             text: format!("{}: {told}", goal.text)
                 .chars()
                 .take(EVENT_MAX)
