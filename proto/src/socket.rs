@@ -26,7 +26,7 @@ pub fn run_dir() -> PathBuf {
     std::env::var_os(RUN_DIR_VARIABLE).map_or_else(|| PathBuf::from("/run/aios"), PathBuf::from)
 }
 
-/// The socket of a daemon: `init`, `runtime`, `memory`, `tools`, `orchestrator`, `gateway`.
+/// The socket of a daemon: `init`, `runtime`, `memory`, `tools`, `orchestrator`.
 pub fn of(daemon: &str) -> PathBuf {
     run_dir().join(format!("{daemon}.sock"))
 }
