@@ -127,6 +127,62 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// An argument as the README shows it: `FILE`, `[--dir FOLDER]`, `[WORD …]`.
+    fn shown(argument: &clap::Arg) -> String {
+        let name = match (argument.get_long(), argument.get_short()) {
+            (Some(long), _) => format!("--{long}"),
+            (None, Some(short)) => format!("-{short}"),
+            (None, None) => String::new(),
+        };
+        let values = argument.get_value_names().unwrap_or_default();
+        let values = values.iter().map(|value| value.to_string());
+        let takes = argument.get_action().takes_values();
+        let many = argument
+            .get_num_args()
+            .is_some_and(|count| takes && count.max_values() > 1);
+        let parts = std::iter::once(name)
+            .chain(values.filter(|_| takes))
+            .chain(many.then(|| "…".to_owned()));
+        let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+        let text = parts.join(" ");
+        if argument.is_required_set() {
+            text
+        } else {
+            format!("[{text}]")
+        }
+    }
+
+    /// Adds a row for each command that does something by itself.
+    fn add_rows(rows: &mut String, above: &str, command: &clap::Command) {
+        for command in command.get_subcommands() {
+            if command.get_name() == "help" {
+                continue;
+            }
+            let path = format!("{above}{} ", command.get_name());
+            if !command.is_subcommand_required_set() {
+                let arguments = command.get_arguments();
+                let own = arguments
+                    .filter(|argument| !argument.is_global_set() && argument.get_id() != "help");
+                let own: Vec<String> = own.map(shown).collect();
+                let usage = format!("{path}{}", own.join(" "));
+                let about = command.get_about().map(ToString::to_string);
+                *rows += &format!("| `{}` | {} |\n", usage.trim(), about.unwrap_or_default());
+            }
+            add_rows(rows, &path, command);
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_command_with_its_arguments() {
+        let mut command = Cli::command();
+        command.build();
+        let mut table = "| command | what |\n|---|---|\n".to_owned();
+        add_rows(&mut table, "", &command);
+        table.push('\n');
+        let readme = include_str!("../README.md");
+        assert!(readme.contains(&table), "ctl/README.md must hold:\n{table}");
+    }
+
     #[test]
     fn every_command_of_the_manual_parses() {
         let check = |line: &str, expected: bool| {

@@ -465,7 +465,7 @@ proptest! {
     }
 }
 
-/// The figure of the design: 1,000,000 entries in about 2 s. Run with `--run-ignored all`.
+/// A measurement: `cargo xtask bench` holds its figure to a target. Run with `--run-ignored all`.
 #[test]
 #[ignore = "writes 500 MB"]
 fn a_million_entries_verify_in_seconds() {

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::error::Error;
 
-/// So many pieces of work may wait; a caller beyond waits to hand in his.
+/// So many pieces of work may wait; a caller beyond that waits until there is room.
 /// At some KiB each that is about a megabyte.
 const QUEUE: usize = 256;
 
@@ -22,7 +22,7 @@ const GROUP_MAX: usize = 512;
 
 /// Answers the caller, once it is known whether the commit stands.
 type Reply = Box<dyn FnOnce(Result<(), Error>) + Send>;
-/// A piece of work: done with the connection, or not at all because of an error.
+/// A piece of work; it is given the reason instead of the connection when it cannot be done.
 type Job = Box<dyn FnOnce(Result<&Connection, Error>) -> Reply + Send>;
 
 /// A database that is open.
@@ -184,7 +184,7 @@ fn commit(
     group: impl Iterator<Item = Job>,
 ) -> (Result<(), Error>, Vec<Reply>) {
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-        // Outside a transaction each piece would commit by itself, and be told to have failed.
+        // Without a transaction each piece would be committed by itself and be answered as failed.
         let error = Error::from(error);
         let replies = group.map(|job| job(Err(error.clone()))).collect();
         return (Err(error), replies);
@@ -284,17 +284,20 @@ mod tests {
         assert_eq!(count(&database).await, 1);
     }
 
-    #[tokio::test]
-    async fn what_is_told_to_have_failed_is_not_on_the_disk() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = database(folder.path());
-        let other = Connection::open(folder.path().join("x.db")).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap(); // nobody else can begin now
-        let refused = database.write(insert(3)).await;
-        assert!(matches!(refused, Err(Error::Sqlite(_))), "{refused:?}");
-        other.execute_batch("COMMIT").unwrap();
-        assert_eq!(count(&database).await, 0);
-        database.write(insert(3)).await.unwrap();
+    #[test]
+    fn no_piece_is_done_outside_of_a_transaction() {
+        let connection = Connection::open_in_memory().unwrap();
+        // SQLite refuses a transaction within one.
+        connection.execute_batch("BEGIN").unwrap();
+        let done = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&done);
+        let job: Job = Box::new(move |connection| {
+            counted.fetch_add(u64::from(connection.is_ok()), Ordering::Relaxed);
+            Box::new(|_| {})
+        });
+        let (outcome, replies) = commit(&connection, [job].into_iter());
+        assert!(outcome.is_err(), "{outcome:?}");
+        assert_eq!((done.load(Ordering::Relaxed), replies.len()), (0, 1));
     }
 
     #[tokio::test]

@@ -133,6 +133,8 @@ async fn what_was_remembered_without_the_runtime_is_recalled_once_it_is_there() 
         "{}",
         away.message()
     );
+    let told = include_str!("../../orchestrator/src/degraded/table.toml");
+    assert!(told.contains("recall fails until the runtime is back"));
     drop(stop);
 
     // The runtime comes, memory starts again: the background pass embeds at once.

@@ -30,7 +30,7 @@ use crate::store::Store;
 use crate::update::Updates;
 
 /// Between two tries to bring back agents that are away.
-const AGENTS_AGAIN: Duration = Duration::from_secs(10);
+pub(crate) const AGENTS_AGAIN: Duration = Duration::from_secs(10);
 
 /// READY=1 waits so long for the management API to listen.
 const API_WAIT: Duration = Duration::from_millis(200);

@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::agents::Agents;
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 use aios_files::clock::now_ms;
 
 /// How long each part may take to stop before the answer goes without it.
@@ -130,7 +130,7 @@ impl Emergency {
                 self.0
                     .parts
                     .recorder
-                    .note("emergency.stop", &stop.by, &stop.reason, "");
+                    .note(Kind::EmergencyStop, &stop.by, &stop.reason, "");
                 tokio::spawn(self.clone().tell_until_known());
             }
         }

@@ -1,5 +1,12 @@
-//! What goes on record in the ledger besides tool calls: refused clients, goals,
-//! orders to PID 1. In the background; a flood cannot fill the ledger.
+//! What goes on record in the ledger besides tool calls: goals, refused clients, and orders of
+//! operators ([`Kind`]).
+//!
+//! Goals and refusals are recorded in the background, and a flood of refusals cannot fill the ledger.
+//! An order is recorded before it is carried out, or it is not carried out. Three orders are recorded in
+//! the background instead, so that a broken ledger keeps nobody from them: power, factory reset, and
+//! those to `aios-tools`, which keeps the ledger.
+
+mod kind;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +17,8 @@ use aios_daemon::retry;
 use tokio::sync::mpsc;
 use tonic::Status;
 use tonic::transport::Channel;
+
+pub use kind::Kind;
 
 /// Records that wait while `aios-tools` is away; more are dropped and logged.
 const WAITING_MAX: usize = 256;
@@ -28,6 +37,9 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// The longest text of a record, in characters: it may come from outside.
 const TEXT_MAX: usize = 300;
+
+/// The last character of a text that was longer.
+const CUT: char = '…';
 
 /// Takes records and puts them into the ledger, one after the other.
 #[derive(Clone, Debug)]
@@ -50,9 +62,9 @@ impl Recorder {
     }
 
     /// Puts on record what somebody did.
-    pub fn note(&self, kind: &str, subject: &str, detail: &str, goal_id: &str) {
+    pub fn note(&self, kind: Kind, subject: &str, detail: &str, goal_id: &str) {
         let request = RecordRequest {
-            kind: kind.to_owned(),
+            kind: kind.text().to_owned(),
             subject: shortened(subject),
             detail: shortened(detail),
             goal_id: goal_id.to_owned(),
@@ -66,9 +78,9 @@ impl Recorder {
     ///
     /// # Errors
     /// `UNAVAILABLE` when it cannot be recorded (in time): the order must not be carried out.
-    pub async fn order(&self, kind: &str, subject: &str, detail: &str) -> Result<(), Status> {
+    pub async fn order(&self, kind: Kind, subject: &str, detail: &str) -> Result<(), Status> {
         let request = RecordRequest {
-            kind: kind.to_owned(),
+            kind: kind.text().to_owned(),
             subject: shortened(subject),
             detail: shortened(detail),
             goal_id: String::new(),
@@ -86,7 +98,7 @@ impl Recorder {
 
     /// Puts on record that somebody was refused, unless there are too many of them:
     /// those are counted, and the next record says how many there were.
-    pub fn refusal(&self, kind: &str, subject: &str, detail: &str) {
+    pub fn refusal(&self, kind: Kind, subject: &str, detail: &str) {
         let taken = self
             .bucket
             .lock()
@@ -98,7 +110,8 @@ impl Recorder {
                 self.note(kind, subject, detail, "");
             }
             Some(skipped) => {
-                let detail = format!("{} (and {skipped} more before it)", shortened(detail));
+                // In front, where a long detail cannot push it over the edge.
+                let detail = format!("({skipped} more before it) {detail}");
                 tracing::warn!("{kind}: {subject:?}: {detail:?}");
                 self.note(kind, subject, &detail, "");
             }
@@ -107,8 +120,13 @@ impl Recorder {
     }
 }
 
+/// The text, or its beginning and [`CUT`].
 fn shortened(text: &str) -> String {
-    text.chars().take(TEXT_MAX).collect()
+    if text.chars().count() <= TEXT_MAX {
+        return text.to_owned();
+    }
+    let beginning = text.chars().take(TEXT_MAX - 1);
+    beginning.chain([CUT]).collect()
 }
 
 async fn write(tools: ToolsClient<Channel>, mut waiting: mpsc::Receiver<RecordRequest>) {
@@ -166,6 +184,14 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_is_cut_says_so() {
+        let longest = "ä".repeat(TEXT_MAX);
+        assert_eq!(shortened(&longest), longest);
+        let cut = shortened(&format!("{longest}x"));
+        assert_eq!(cut, format!("{}…", "ä".repeat(TEXT_MAX - 1)));
+    }
 
     #[test]
     fn a_flood_of_refusals_is_counted_and_not_written() {

@@ -13,7 +13,7 @@ use aios_contracts::v1::init_client::InitClient;
 use aios_contracts::v1::{LogLine, LogsRequest};
 use tonic::transport::Channel;
 
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 
 /// The service whose log is read.
 const SERVICE: &str = "ssh";
@@ -169,7 +169,7 @@ async fn note(
         Said::Opened { user, key, from } => {
             keys.insert(pid, key.to_owned());
             (
-                "ssh.session_opened",
+                Kind::SshOpened,
                 key.to_owned(),
                 format!("{user} from {from}"),
             )
@@ -178,15 +178,11 @@ async fn note(
             let key = keys
                 .remove(&pid)
                 .unwrap_or_else(|| "unknown key".to_owned());
-            (
-                "ssh.session_closed",
-                key,
-                format!("{user} from {from}: {why}"),
-            )
+            (Kind::SshClosed, key, format!("{user} from {from}: {why}"))
         }
         Said::Refused { from, why } => {
             if new {
-                recorder.refusal("ssh.refused", from, why);
+                recorder.refusal(Kind::SshRefused, from, why);
             }
             return Ok(new);
         }

@@ -14,7 +14,7 @@ use tonic::transport::Channel;
 use tonic::{Response, Status, Streaming};
 
 use crate::clients::Clients;
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 
 /// The service's name in init.
 const SERVICE: &str = "update";
@@ -62,14 +62,14 @@ impl Updates {
     pub async fn roll_back(&self, by: &str) -> Result<Slots, Status> {
         self.slots().await?;
         self.recorder
-            .order("update.rollback", by, "the other slot boots next")
+            .order(Kind::UpdateRollback, by, "the other slot boots next")
             .await?;
         let done = self
             .ask(|mut update| async move { update.rollback(RollbackRequest {}).await })
             .await;
         if let Err(status) = &done {
             self.recorder
-                .note("update.refused", by, status.message(), "");
+                .note(Kind::UpdateRefused, by, status.message(), "");
         }
         done
     }
@@ -83,7 +83,7 @@ impl Updates {
             .ask(|mut update| async move { update.mark_good(MarkGoodRequest {}).await })
             .await?;
         self.recorder.note(
-            "update.marked_good",
+            Kind::UpdateMarkedGood,
             "aios-orchestrator",
             &told(&slots, &slots.running),
             "",
@@ -102,7 +102,7 @@ impl Updates {
     ) -> Result<Progress, Status> {
         self.slots().await?;
         self.recorder
-            .order("update.begun", by, "a bundle is being received")
+            .order(Kind::UpdateBegun, by, "a bundle is being received")
             .await?;
         let (pieces, waiting) = mpsc::channel(PIECES);
         tokio::spawn(feed(incoming, pieces));
@@ -140,7 +140,7 @@ impl Updates {
                 Ok(message) if message.stage() == InstallStage::Done => {
                     let slots = message.slots.clone().unwrap_or_default();
                     self.recorder
-                        .note("update.installed", by, &told(&slots, &slots.first), "");
+                        .note(Kind::UpdateInstalled, by, &told(&slots, &slots.first), "");
                 }
                 Ok(_) => {}
                 Err(status) => self.refused(by, status),
@@ -157,7 +157,7 @@ impl Updates {
     fn refused(&self, by: &str, status: &Status) {
         tracing::warn!("update by {by:?} was not installed: {}", status.message());
         self.recorder
-            .note("update.refused", by, status.message(), "");
+            .note(Kind::UpdateRefused, by, status.message(), "");
     }
 
     async fn ask<T, C>(&self, call: impl Fn(UpdateClient<Channel>) -> C) -> Result<T, Status>

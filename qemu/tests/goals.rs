@@ -16,7 +16,7 @@ use aios_qemu::Way;
 use serde_json::Value;
 use support::{Appliance, POWER_OFF_LIMIT, answer, executions, rows};
 
-/// READY under emulation, today's bound; the target is in docs/architecture.md.
+/// READY under emulation on a host that is busy with other tests; the target is in xtask/src/bench.rs.
 const READY_MS: u64 = 20_000;
 
 fn the_image_says_what_it_is_made_of(appliance: &Appliance) {

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the figures of the design, measured, beside their targets.
+//! `cargo xtask bench`: measures, and prints each figure beside its target.
 
 use std::process::Command;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct BenchArguments {
     json: bool,
 }
 
-/// A number to build towards: the design, section 9.
+/// A number to build towards.
 struct Target {
     name: &'static str,
     value: f64,
@@ -192,4 +192,34 @@ fn fresh_folder(name: &str) -> Result<std::path::PathBuf> {
     }
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The last cell of the README's row about a figure.
+    fn told<'a>(readme: &'a str, name: &str) -> &'a str {
+        let start = format!("| {name} | ");
+        let mut rows = readme.lines().filter_map(|line| line.strip_prefix(&start));
+        let row = rows
+            .next()
+            .unwrap_or_else(|| panic!("README.md has no row {start}"));
+        row.trim_end_matches(" |").rsplit(" | ").next().unwrap()
+    }
+
+    #[test]
+    fn the_readme_tells_the_target_of_each_figure() {
+        let readme = include_str!("../../README.md");
+        for target in &TARGETS {
+            let told = told(readme, target.name);
+            let digits: String = told
+                .chars()
+                .filter(|c| *c != ',')
+                .take_while(|c| c.is_ascii_digit() || *c == '.')
+                .collect();
+            let value = digits.parse().unwrap_or(f64::INFINITY);
+            assert_eq!(value, target.value, "{}: {told}", target.name);
+        }
+    }
 }

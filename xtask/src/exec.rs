@@ -23,6 +23,25 @@ const WORTH_A_LINE: Duration = Duration::from_secs(1);
 /// Lines of a failed program's output that are shown.
 const SHOWN_LINES: usize = 25;
 
+/// Installs `cargo-NAME` for this machine, unless it is there; `what` it does, for whoever waits.
+///
+/// # Errors
+/// When it cannot be had or does not compile.
+pub fn ensure_cargo_tool(name: &str, what: &str) -> Result<()> {
+    let there = Command::new("cargo").args([name, "--version"]).output();
+    if there.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    let package = format!("cargo-{name}");
+    // In a folder without our .cargo/config.toml: it is not for the appliance's static target.
+    run(
+        &format!("installing {package}, which {what}"),
+        Command::new("cargo")
+            .args(["install", "--locked", &package])
+            .current_dir("/"),
+    )
+}
+
 /// Runs a command to its end.
 ///
 /// # Errors

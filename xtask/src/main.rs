@@ -14,6 +14,7 @@ mod bench;
 mod binaries;
 mod bundle;
 mod cache;
+mod deny;
 mod disk;
 mod esp;
 mod exec;

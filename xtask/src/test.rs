@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{bare, exec, host, image, models, paths, promises, services};
+use crate::{bare, deny, exec, host, image, models, paths, promises, services};
 
 /// The package whose tests boot machines; run last, when the image is built.
 const MACHINES: &str = "aios-qemu";
@@ -26,7 +26,7 @@ pub struct TestArguments {
 
 /// The tests that need root's rights, as nextest's filter: those that boot PID 1 in namespaces, and
 /// those that give interfaces to the network daemon.
-const PRIVILEGED: &str = "kind(test) & (package(aios-init) | package(aios-network))";
+const PRIVILEGED: &str = "kind(test) & package(/^aios-(init|network)/)";
 
 /// Tells tests that none of them may skip.
 const MUST_RUN: &str = "AIOS_TESTS_MUST_RUN";
@@ -49,8 +49,9 @@ const BY_SUDO: &str = "sudo --preserve-env";
 /// At the first step that fails; its output is above.
 pub fn run(arguments: &TestArguments) -> Result<()> {
     host::ensure(&[host::BINARIES, host::RUN, host::TESTS])?;
-    ensure_nextest()?;
+    exec::ensure_cargo_tool("nextest", "runs the tests")?;
     step("formatting", cargo(&["fmt", "--all", "--check"]))?;
+    deny::check()?;
     step(
         "clippy",
         cargo(&[
@@ -93,6 +94,11 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
         machines.args(["--run-ignored", "all"]);
     }
     step("machine tests", machines)?;
+    if arguments.long
+        && let Some(why) = deny::advisories()?
+    {
+        eprintln!("── NOT CHECKED: advisories about dependencies: {why}");
+    }
     // The machine tests that these lines name have just passed.
     for line in fs::read_to_string(&left).unwrap_or_default().lines() {
         eprintln!("── left to a machine test: {line}");
@@ -126,22 +132,6 @@ fn machine_tests() -> Command {
         command.env(RUNNER, BY_SUDO);
     }
     command
-}
-
-fn ensure_nextest() -> Result<()> {
-    let there = Command::new("cargo")
-        .args(["nextest", "--version"])
-        .output();
-    if there.is_ok_and(|output| output.status.success()) {
-        return Ok(());
-    }
-    // Not for our static target: a tool of this machine.
-    exec::run(
-        "installing cargo-nextest, the test runner",
-        Command::new("cargo")
-            .args(["install", "--locked", "cargo-nextest"])
-            .current_dir("/"),
-    )
 }
 
 /// Runs a step with its output shown.

@@ -10,7 +10,7 @@ use tower::{Layer, Service};
 
 use super::peer::Peer;
 use super::roles;
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 
 /// Puts a [`Gate`] in front of a service.
 #[derive(Clone, Debug)]
@@ -63,14 +63,14 @@ where
         let peer = request.extensions().get::<Peer>().cloned();
         let who = peer.as_ref().map_or_else(|| "nobody".into(), Peer::name);
         if let Err(status) = admit(peer.as_ref(), &path) {
-            recorder.refusal("client.denied", &who, status.message());
+            recorder.refusal(Kind::ClientDenied, &who, status.message());
             return Box::pin(async move { Ok(status.into_http()) });
         }
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = answer.await?;
             if let Some(text) = refusal(&response, &path) {
-                recorder.refusal("request.refused", &who, &text);
+                recorder.refusal(Kind::RequestRefused, &who, &text);
             }
             Ok(response)
         })

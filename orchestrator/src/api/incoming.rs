@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
 use super::peer::Peer;
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 
 /// Connections at once, those that are shaking hands included.
 const CONNECTIONS_MAX: usize = 256;
@@ -76,14 +76,14 @@ async fn accept_all(
         };
         let Ok(permit) = permits.clone().try_acquire_owned() else {
             let reason = format!("there are {CONNECTIONS_MAX} connections already");
-            recorder.refusal("client.refused", &address.to_string(), &reason);
+            recorder.refusal(Kind::ClientRefused, &address.to_string(), &reason);
             continue;
         };
         let (acceptor, recorder, ready) = (acceptor.clone(), recorder.clone(), ready.clone());
         tokio::spawn(async move {
             match handshake(stream, address, &acceptor, permit).await {
                 Ok(connection) => drop(ready.send(Ok(connection)).await),
-                Err(reason) => recorder.refusal("client.refused", &address.to_string(), &reason),
+                Err(reason) => recorder.refusal(Kind::ClientRefused, &address.to_string(), &reason),
             }
         });
     }

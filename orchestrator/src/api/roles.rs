@@ -108,6 +108,21 @@ mod tests {
     }
 
     #[test]
+    fn the_page_on_security_lists_the_methods_of_each_role() {
+        let page = include_str!("../../../docs/security.md");
+        for (role, more) in [
+            (Role::Viewer, ""),
+            (Role::Operator, ""),
+            (Role::Admin, ", and every method that is not listed here"),
+        ] {
+            let rows = TABLE.iter().filter(|(_, least)| *least == role);
+            let methods: Vec<&str> = rows.map(|(name, _)| *name).collect();
+            let line = format!("| {role} | {}{more} |\n", methods.join(", "));
+            assert!(page.contains(&line), "docs/security.md must hold:\n{line}");
+        }
+    }
+
+    #[test]
     fn a_viewer_only_reads_and_what_is_unknown_is_the_admins() {
         let reading = |name: &str| {
             [

@@ -18,7 +18,7 @@ use crate::agents::Agents;
 use crate::clients::Clients;
 use crate::emergency::Emergency;
 use crate::goals::{Goals, Wish};
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 use crate::standing::Standing;
 use crate::update::Updates;
 use crate::{degraded, wire};
@@ -99,7 +99,7 @@ impl ManagementService for Management {
         let by = Peer::of(&request)?.name();
         if let Some(reason) = &self.safe {
             return Err(Status::failed_precondition(format!(
-                "safe mode ({reason}): there are no agents; mend the cause and reboot"
+                "safe mode ({reason}): there are no agents; repair the cause and reboot"
             )));
         }
         let SubmitGoalRequest {
@@ -237,25 +237,25 @@ impl ManagementService for Management {
 
     async fn start_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         self.not_an_agent_in_manual_mode(request.get_ref())?;
-        let request = self.service_order("service.start", request).await?;
+        let request = self.service_order(Kind::ServiceStart, request).await?;
         pass_on!(self.init.start_service(request))
     }
 
     async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
-        let request = self.service_order("service.stop", request).await?;
+        let request = self.service_order(Kind::ServiceStop, request).await?;
         pass_on!(self.init.stop_service(request))
     }
 
     async fn restart_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
         self.not_an_agent_in_manual_mode(request.get_ref())?;
-        let request = self.service_order("service.restart", request).await?;
+        let request = self.service_order(Kind::ServiceRestart, request).await?;
         pass_on!(self.init.restart_service(request))
     }
 
     async fn factory_reset(&self, request: Request<FactoryResetRequest>) -> Answer<PowerResponse> {
         let by = Peer::of(&request)?.name();
         let node = request.into_inner().node;
-        self.recorder.note("factory_reset", &by, &node, "");
+        self.recorder.note(Kind::FactoryReset, &by, &node, "");
         super::reset::prepare(&self.state, &node)?;
         let reboot = PowerRequest {
             action: PowerAction::Reboot.into(),
@@ -269,7 +269,7 @@ impl ManagementService for Management {
         let request = request.into_inner();
         let detail = format!("{}: {}", request.action().as_str_name(), request.reason);
         // A machine whose ledger is broken can still be switched off.
-        self.recorder.note("power", &by, &detail, "");
+        self.recorder.note(Kind::Power, &by, &detail, "");
         pass_on!(self.init.power(request))
     }
 
@@ -311,7 +311,7 @@ impl ManagementService for Management {
                 check.changes.join(", ")
             ),
         };
-        self.recorder.order("config.apply", &by, &detail).await?;
+        self.recorder.order(Kind::ConfigApply, &by, &detail).await?;
         request.on_behalf_of = by;
         self.ask_config(|mut config| {
             let request = request.clone();
@@ -324,7 +324,7 @@ impl ManagementService for Management {
         let by = Peer::of(&request)?.name();
         let mut request = request.into_inner();
         self.recorder
-            .order("config.confirm", &by, &request.trial)
+            .order(Kind::ConfigConfirm, &by, &request.trial)
             .await?;
         request.on_behalf_of = by;
         self.ask_config(|mut config| {
@@ -406,7 +406,7 @@ impl Management {
     /// can be repaired without it.
     async fn service_order(
         &self,
-        kind: &str,
+        kind: Kind,
         request: Request<ServiceRequest>,
     ) -> Result<ServiceRequest, Status> {
         let by = Peer::of(&request)?.name();

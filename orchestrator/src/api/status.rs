@@ -19,37 +19,22 @@ const MANAGEMENT_LISTEN: &str = "management-listen";
 
 /// Asks everybody.
 pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatus {
-    let mut init = management.clients.init.clone();
-    let mut also_init = init.clone();
-    let mut runtime = management.clients.runtime.clone();
-    let (boot, services, health, agents) = tokio::join!(
-        asked(init.get_boot(GetBootRequest {})),
-        asked(also_init.list_services(ListServicesRequest {})),
-        asked(runtime.health(HealthRequest {})),
-        management.agents.list(),
-    );
-    let boot = boot.unwrap_or_default();
-    let config = InForce::<reader::Orchestrator>::read(&management.etc);
+    let answers = Answers::ask(management).await;
     let mut emergency = management.emergency.state(Vec::new());
-    emergency.goals_suspended = match emergency.stopped {
-        true => u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX),
-        false => 0,
-    };
-    let found = found(&Seen {
-        boot: &boot,
-        services: services.as_ref().map(|services| &services.services[..]),
-        health: health.as_ref(),
-        has_model: management.goals.planner().has_model(),
-        agents: &agents,
-        emergency: emergency.stopped,
-        configuration: config.warning(),
-        elsewhere: management.elsewhere.get(),
-    });
-    let degraded: Vec<String> = degraded::list(&found)
+    let unfinished = u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX);
+    emergency.goals_suspended = if emergency.stopped { unfinished } else { 0 };
+    let degraded: Vec<String> = degraded::list(&answers.conditions(management))
         .iter()
         .filter(|mode| mode.present)
         .map(degraded::line)
         .collect();
+    let Answers {
+        boot,
+        services,
+        agents,
+        configuration,
+        ..
+    } = answers;
     let services = services.unwrap_or_default().services;
     let is_given_up = services.iter().any(is_given_up);
     let (total, available) = memory();
@@ -59,9 +44,10 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
             .nodename()
             .to_string_lossy()
             .into_owned(),
-        state: match emergency.stopped {
-            true => "manual".into(),
-            false => state(boot.ready_ms, is_given_up, &degraded).into(),
+        state: if emergency.stopped {
+            "manual".into()
+        } else {
+            state(boot.ready_ms, is_given_up, &degraded).into()
         },
         uptime_ms: uptime_ms(),
         ready_ms: boot.ready_ms,
@@ -69,7 +55,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         services_total: count(services.iter()),
         agents_connected: count(agents.iter().filter(|agent| agent.connected)),
         agents_total: count(agents.iter()),
-        goals_running: u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX),
+        goals_running: unfinished,
         memory_total_bytes: total,
         memory_available_bytes: available,
         you: match peer.role {
@@ -79,7 +65,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         last_crash: boot.last_crash,
         degraded,
         emergency: Some(emergency),
-        not_in_force: config
+        not_in_force: configuration
             .not_in_force()
             .iter()
             .map(ToString::to_string)
@@ -89,25 +75,51 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
 
 /// What of the table of degraded modes is so now.
 pub(super) async fn conditions(management: &Management) -> Vec<Condition> {
-    let mut init = management.clients.init.clone();
-    let mut also_init = init.clone();
-    let mut runtime = management.clients.runtime.clone();
-    let (boot, services, health, agents) = tokio::join!(
-        asked(init.get_boot(GetBootRequest {})),
-        asked(also_init.list_services(ListServicesRequest {})),
-        asked(runtime.health(HealthRequest {})),
-        management.agents.list(),
-    );
-    found(&Seen {
-        boot: &boot.unwrap_or_default(),
-        services: services.as_ref().map(|services| &services.services[..]),
-        health: health.as_ref(),
-        has_model: management.goals.planner().has_model(),
-        agents: &agents,
-        emergency: management.emergency.stopped().is_some(),
-        configuration: InForce::<reader::Orchestrator>::read(&management.etc).warning(),
-        elsewhere: management.elsewhere.get(),
-    })
+    Answers::ask(management).await.conditions(management)
+}
+
+/// What the daemons answered when they were asked how they are.
+struct Answers {
+    boot: BootTimeline,
+    services: Option<ListServicesResponse>,
+    health: Option<HealthResponse>,
+    agents: Vec<AgentInfo>,
+    configuration: InForce<reader::Orchestrator>,
+}
+
+impl Answers {
+    /// Asks all of them at once.
+    async fn ask(management: &Management) -> Self {
+        let mut init = management.clients.init.clone();
+        let mut also_init = init.clone();
+        let mut runtime = management.clients.runtime.clone();
+        let (boot, services, health, agents) = tokio::join!(
+            asked(init.get_boot(GetBootRequest {})),
+            asked(also_init.list_services(ListServicesRequest {})),
+            asked(runtime.health(HealthRequest {})),
+            management.agents.list(),
+        );
+        Self {
+            boot: boot.unwrap_or_default(),
+            services,
+            health,
+            agents,
+            configuration: InForce::read(&management.etc),
+        }
+    }
+
+    fn conditions(&self, management: &Management) -> Vec<Condition> {
+        found(&Seen {
+            boot: &self.boot,
+            services: self.services.as_ref().map(|list| &list.services[..]),
+            health: self.health.as_ref(),
+            has_model: management.goals.planner().has_model(),
+            agents: &self.agents,
+            emergency: management.emergency.stopped().is_some(),
+            configuration: self.configuration.warning(),
+            elsewhere: management.elsewhere.get(),
+        })
+    }
 }
 
 /// What the daemons said.

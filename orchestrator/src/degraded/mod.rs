@@ -165,6 +165,22 @@ mod tests {
         }
     }
 
+    fn row(id: &str) -> &'static Mode {
+        MODES.iter().find(|mode| mode.id == id).expect("a row")
+    }
+
+    #[test]
+    fn what_is_said_of_agents_is_what_is_done_about_them() {
+        let patience = crate::config::Limits::default().patience.as_secs();
+        let waits = format!("a task waits {patience} s for its agent, then fails");
+        assert!(row("agents").means.starts_with(&waits), "{waits}");
+        let again = crate::boot::AGENTS_AGAIN.as_secs();
+        assert_eq!(
+            row("agents").tried,
+            format!("started again every {again} s")
+        );
+    }
+
     #[test]
     fn the_handbook_shows_this_table() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/degraded.md");

@@ -19,7 +19,7 @@ use crate::agents::Agents;
 use crate::config::Limits;
 use crate::emergency::Emergency;
 use crate::plan::Planner;
-use crate::record::Recorder;
+use crate::record::{Kind, Recorder};
 use crate::standing::Standing;
 use crate::store::Store;
 use aios_files::clock::now_ms;
@@ -116,7 +116,12 @@ impl Goals {
         };
         self.0.parts.store.put(&goal, &BTreeSet::new(), &[]).await?;
         let Parts { recorder, .. } = &self.0.parts;
-        recorder.note("goal.submitted", &goal.submitted_by, &goal.text, &goal.id);
+        recorder.note(
+            Kind::GoalSubmitted,
+            &goal.submitted_by,
+            &goal.text,
+            &goal.id,
+        );
         self.begin(goal.clone());
         Ok(goal)
     }
@@ -251,22 +256,21 @@ impl Inner {
 
     /// What is told when a goal ended.
     async fn announce(&self, goal: &Goal) {
-        let (state, told, level) = match goal.end() {
-            Some(End::Succeeded { answer }) => ("succeeded", answer, EventLevel::Info),
-            Some(End::Cancelled { reason }) => ("cancelled", reason, EventLevel::Info),
-            Some(End::Failed { reason }) => ("failed", reason, EventLevel::Warning),
+        let (kind, told, level) = match goal.end() {
+            Some(End::Succeeded { answer }) => (Kind::GoalSucceeded, answer, EventLevel::Info),
+            Some(End::Cancelled { reason }) => (Kind::GoalCancelled, reason, EventLevel::Info),
+            Some(End::Failed { reason }) => (Kind::GoalFailed, reason, EventLevel::Warning),
             None => return,
         };
-        let kind = format!("goal.{state}");
-        tracing::info!("goal {} {state}: {told}", goal.id);
+        tracing::info!("{kind} {}: {told}", goal.id);
         self.parts
             .recorder
-            .note(&kind, &goal.submitted_by, told, &goal.id);
+            .note(kind, &goal.submitted_by, told, &goal.id);
         let event = Event {
             time_ms: now_ms(),
             source: String::new(),
             level: level.into(),
-            kind,
+            kind: kind.to_string(),
             text: format!("{}: {told}", goal.text)
                 .chars()
                 .take(EVENT_MAX)

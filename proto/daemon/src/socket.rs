@@ -23,7 +23,7 @@ pub fn run_dir() -> PathBuf {
     Places::of_this_process().run
 }
 
-/// The socket of a daemon: `init`, `runtime`, `memory`, `tools`, `orchestrator`, `gateway`.
+/// The socket of a daemon: `init`, `runtime`, `memory`, `tools`, `orchestrator`.
 pub fn of(daemon: &str) -> PathBuf {
     run_dir().join(format!("{daemon}.sock"))
 }

@@ -207,3 +207,63 @@ pub fn unit(process: &Process, all: &[Process], mistakes: &mut Vec<String>) -> U
         stops_last: manifest.name == LOGGER,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use aios_service::manifest::{Restart, Way, load};
+    use aios_service::supervise::{BACKOFF_FIRST, BACKOFF_MAX, INTENSITY, INTENSITY_SPAN};
+
+    /// The repository: the first folder above this crate that holds the services of the image.
+    fn repository() -> PathBuf {
+        let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let mut roots = folders.filter(|folder| folder.join("image/etc/aios/services").is_dir());
+        roots.next().unwrap().to_owned()
+    }
+
+    /// What is tried when the service fails, in the words of the table of degraded modes.
+    fn tried(unit: &Unit) -> String {
+        if unit.restart == Restart::Never {
+            return "at each boot".to_owned();
+        }
+        let end = if unit.tireless {
+            "never given up".to_owned()
+        } else {
+            assert_eq!(INTENSITY_SPAN, 60_000, "a minute");
+            format!("given up after {INTENSITY} failures in a minute")
+        };
+        format!(
+            "restarted at once, then after {BACKOFF_FIRST} ms doubled up to {} s; {end}",
+            BACKOFF_MAX / 1000
+        )
+    }
+
+    #[test]
+    fn the_table_of_degraded_modes_says_what_is_tried_for_each_service() {
+        #[derive(serde::Deserialize)]
+        struct Table {
+            mode: Vec<Mode>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Mode {
+            id: String,
+            tried: String,
+        }
+        let table = repository().join("orchestrator/src/degraded/table.toml");
+        let table: Table = toml::from_str(&std::fs::read_to_string(table).unwrap()).unwrap();
+        let (manifests, wrong) = load(&repository().join("image/etc/aios"), Way::Machine);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let (processes, units, _) = list(manifests);
+        let mut held = 0;
+        for (process, unit) in processes.iter().zip(&units) {
+            let name = &process.manifest.name;
+            for mode in table.mode.iter().filter(|mode| mode.id == *name) {
+                assert_eq!(mode.tried, tried(unit), "{name}");
+                held += 1;
+            }
+        }
+        assert!(held >= 9, "only {held} rows are of services");
+    }
+}
