@@ -121,7 +121,7 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Risk;
+    use aios_tool::spec::Risk;
 
     #[test]
     fn the_file_is_optional_but_not_its_spelling() {

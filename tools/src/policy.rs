@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::error::ToolError;
-use crate::spec::{Risk, Spec};
+use aios_tool::error::ToolError;
+use aios_tool::spec::{Declaration, Risk};
 
 /// The `[approval]` table of `/etc/aios/config.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -29,14 +29,14 @@ impl Approval {
     ///
     /// # Errors
     /// `Denied` when a person would have to approve it.
-    pub fn decide(&self, spec: &Spec) -> Result<&'static str, ToolError> {
-        if spec.risk <= self.auto_up_to {
+    pub fn decide(&self, tool: &Declaration) -> Result<&'static str, ToolError> {
+        if tool.risk <= self.auto_up_to {
             return Ok("approved by policy");
         }
         Err(ToolError::Denied(format!(
             "{} has the risk {:?}; without a person's approval calls run up to the risk {:?} \
              ([approval] auto_up_to in the configuration)",
-            spec.name, spec.risk, self.auto_up_to
+            tool.name, tool.risk, self.auto_up_to
         )))
     }
 }
@@ -49,12 +49,9 @@ mod tests {
     fn a_risk_above_the_limit_needs_a_person() {
         let check = |limit, risk, expected| {
             let approval = Approval { auto_up_to: limit };
-            let spec = Spec {
-                risk,
-                ..Spec::reading("a.b", "", &[])
-            };
+            let tool = Declaration::of("a.b", "").risk(risk);
             assert_eq!(
-                approval.decide(&spec).is_ok(),
+                approval.decide(&tool).is_ok(),
                 expected,
                 "{limit:?} {risk:?}"
             );
