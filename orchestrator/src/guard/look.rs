@@ -1,6 +1,7 @@
 //! What can be looked at to answer a question about an act. Pure.
 
 use aios_reader::{MentionKind, Mood, Reading};
+use aios_tool::argument::Kind;
 use serde_json::{Map, Value};
 
 use super::{Seen, services};
@@ -13,7 +14,7 @@ const SERVICE: &str = "service.status";
 
 /// The next look that was not taken yet: at each path and service that the goal names.
 pub(super) fn next(seen: &Seen<'_>, reading: &Reading) -> Option<(String, Map<String, Value>)> {
-    let mut looks: Vec<(&str, &str, String)> = Vec::new();
+    let mut looks: Vec<(&str, Kind, String)> = Vec::new();
     for clause in reading
         .clauses
         .iter()
@@ -21,17 +22,17 @@ pub(super) fn next(seen: &Seen<'_>, reading: &Reading) -> Option<(String, Map<St
     {
         for mention in reading.mentions_of(clause) {
             if mention.kind == MentionKind::Path {
-                looks.push((MARK, "path", mention.value.clone()));
+                looks.push((MARK, Kind::Path, mention.value.clone()));
             }
         }
         for service in services::named(clause, reading.words(clause), seen.services) {
-            looks.push((SERVICE, "service", service));
+            looks.push((SERVICE, Kind::Service, service));
         }
     }
-    let mut looks = looks.into_iter().map(|(tool, parameter, value)| {
-        let mut arguments = Map::new();
-        arguments.insert(parameter.to_owned(), value.into());
-        (tool.to_owned(), arguments)
+    let mut looks = looks.into_iter().filter_map(|(tool, kind, value)| {
+        let parameter = seen.catalog.named(tool, kind).into_iter().next()?;
+        let arguments = Map::from_iter([(parameter, value.into())]);
+        Some((tool.to_owned(), arguments))
     });
     looks.find(|(tool, arguments)| {
         let taken = seen.goal.tasks.iter().any(|task| {

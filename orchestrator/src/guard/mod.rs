@@ -19,7 +19,7 @@ mod services;
 mod texts;
 
 use aios_proto::v1::{Goal, Level};
-use aios_reader::{Change, Family, Mood, Objection, Reading, read};
+use aios_reader::{Change, Mood, Objection, Reading, read};
 use serde_json::{Map, Value};
 
 use crate::plan::{Next, Plan};
@@ -140,7 +140,7 @@ impl Judge<'_> {
         if !self.seen.catalog.changes(&name) {
             return Next::Act { name, arguments };
         }
-        if let Err(reason) = texts::settle(self.reading, self.seen.goal, &mut arguments) {
+        if let Err(reason) = texts::settle(&self.seen, self.reading, &name, &mut arguments) {
             return self.not_done(&reason);
         }
         match self.objection(&name, &arguments) {
@@ -161,7 +161,7 @@ impl Judge<'_> {
                 return None;
             }
             let change = Change {
-                families: families(&step.tool),
+                families: self.seen.catalog.families(&step.tool),
                 changed: &self.seen.catalog.changed(step),
             };
             self.reading.permits(&change).err()
@@ -259,24 +259,6 @@ fn shown(name: &str, arguments: &Map<String, Value>) -> String {
         })
         .collect();
     format!("{name} {}", values.join(" ")).trim_end().to_owned()
-}
-
-/// What kinds of change a tool may be called.
-fn families(tool: &str) -> &'static [Family] {
-    match tool {
-        "fs.write" => &[Family::Write, Family::Append, Family::Make],
-        "fs.append" => &[Family::Append, Family::Write],
-        "fs.mkdir" => &[Family::Make],
-        "fs.move" => &[Family::Move],
-        "fs.copy" => &[Family::Copy],
-        "fs.symlink" => &[Family::Link, Family::Make],
-        "fs.delete" => &[Family::Delete],
-        "service.start" => &[Family::Start],
-        "service.stop" => &[Family::Stop],
-        "service.restart" => &[Family::Restart],
-        "process.signal" => &[Family::Kill, Family::Stop, Family::Restart],
-        _ => &[Family::Other],
-    }
 }
 
 #[cfg(test)]

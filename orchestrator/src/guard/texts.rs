@@ -1,11 +1,10 @@
 //! What is written is what was said. Pure.
 
-use aios_proto::v1::Goal;
 use aios_reader::{MentionKind, Reading};
+use aios_tool::argument::Kind;
 use serde_json::{Map, Value};
 
-/// The argument that holds a text to be written, in every tool and skill that has one.
-const CONTENT: &str = "content";
+use super::Seen;
 
 /// Words by which a goal asks for an empty file.
 const EMPTY: [&str; 5] = ["empty", "blank", "touch", "truncate", "nothing"];
@@ -15,20 +14,29 @@ const EMPTY: [&str; 5] = ["empty", "blank", "touch", "truncate", "nothing"];
 /// # Errors
 /// Why it is not certain, and what to do.
 pub(super) fn settle(
+    seen: &Seen<'_>,
     reading: &Reading,
-    goal: &Goal,
+    act: &str,
     arguments: &mut Map<String, Value>,
 ) -> Result<(), String> {
-    let Some(said) = arguments
-        .get(CONTENT)
-        .and_then(Value::as_str)
-        .map(str::to_owned)
-    else {
-        return Ok(());
-    };
-    let text = meant(reading, goal, &said)?;
-    arguments.insert(CONTENT.to_owned(), text.into());
+    let written = written(seen);
+    for name in seen.catalog.named(act, Kind::Content) {
+        if let Some(said) = arguments.get(&name).and_then(Value::as_str) {
+            let text = meant(reading, &written, said)?;
+            arguments.insert(name, text.into());
+        }
+    }
     Ok(())
+}
+
+/// The texts that earlier acts of this goal wrote.
+fn written(seen: &Seen<'_>) -> Vec<String> {
+    let texts = seen.goal.tasks.iter().flat_map(|task| {
+        let arguments: Value = serde_json::from_str(&task.arguments_json).unwrap_or_default();
+        let names = seen.catalog.named(&task.act, Kind::Content).into_iter();
+        names.filter_map(move |name| Some(arguments[name].as_str()?.to_owned()))
+    });
+    texts.collect()
 }
 
 /// A text of the goal that can be written.
@@ -39,7 +47,7 @@ struct Text<'a> {
     quoted: bool,
 }
 
-fn meant(reading: &Reading, goal: &Goal, said: &str) -> Result<String, String> {
+fn meant(reading: &Reading, written: &[String], said: &str) -> Result<String, String> {
     let texts = texts(reading);
     let matching: Vec<&Text<'_>> = match texts
         .iter()
@@ -54,7 +62,7 @@ fn meant(reading: &Reading, goal: &Goal, said: &str) -> Result<String, String> {
     };
     let text = match (matching.as_slice(), texts.as_slice()) {
         ([one, ..], _) if matching.iter().all(|other| other.value == one.value) => *one,
-        (_, [only]) if !is_written(goal, only.value) => only,
+        (_, [only]) if !written.iter().any(|text| text == only.value) => only,
         ([], [])
             if said.is_empty()
                 && EMPTY
@@ -110,15 +118,6 @@ fn overlaps(text: &str, said: &str) -> bool {
     };
     let (text, said) = (bare(text), bare(said));
     !text.is_empty() && !said.is_empty() && (text.contains(&said) || said.contains(&text))
-}
-
-/// Was it written by an earlier act of this goal?
-fn is_written(goal: &Goal, text: &str) -> bool {
-    let holds = |json: &str| {
-        let arguments: Value = serde_json::from_str(json).unwrap_or_default();
-        arguments[CONTENT] == *text
-    };
-    goal.tasks.iter().any(|task| holds(&task.arguments_json))
 }
 
 /// What people call a value that somebody would have to look up first.
@@ -185,7 +184,7 @@ mod tests {
     #[test]
     fn the_text_of_the_goal_is_written_whole_or_asked_for() {
         let check = |goal: &str, said: &str, expected: Result<&str, &str>| {
-            let found = meant(&read(goal), &Goal::default(), said);
+            let found = meant(&read(goal), &[], said);
             match (&found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{goal}"),
                 (Err(found), Err(expected)) => assert!(found.contains(expected), "{goal}: {found}"),

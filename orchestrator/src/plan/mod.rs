@@ -17,6 +17,7 @@ use aios_brain::history_entry;
 use aios_proto::retry;
 use aios_proto::v1::init_client::InitClient;
 use aios_proto::v1::{Goal, Level, ListServicesRequest, SkillStep, Task, TaskState};
+use aios_tool::argument::Kind;
 use serde_json::{Map, Value};
 use tonic::Status;
 use tonic::transport::Channel;
@@ -203,9 +204,14 @@ impl Planner {
             }
             Some(Followed::Next(act)) => act,
         };
-        let there = match act.arguments.get("service").and_then(Value::as_str) {
-            Some(name) => self.services().await?.iter().any(|service| service == name),
-            None => true,
+        let parameters = catalog.named(&act.name, Kind::Service);
+        let values = parameters
+            .iter()
+            .filter_map(|name| act.arguments.get(name)?.as_str());
+        let named: Vec<String> = values.map(str::to_owned).collect();
+        let there = named.is_empty() || {
+            let services = self.services().await?;
+            named.iter().all(|name| services.contains(name))
         };
         if !there || catalog.steps(&act.name, &act.arguments).is_err() {
             self.procedures().forget(&goal.text);

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use aios_brain::skills::Skill;
 use aios_proto::v1::tools_client::ToolsClient;
 use aios_proto::v1::{ListToolsRequest, SkillStep};
+use aios_reader::Family;
+use aios_tool::argument::{Kind, VERBS};
+use aios_tool::schema;
 use serde_json::{Map, Value};
 use tonic::Status;
 use tonic::transport::Channel;
@@ -26,12 +29,36 @@ const FRESH: Duration = Duration::from_secs(60);
 pub struct Tool {
     /// `fs.write`.
     pub name: String,
+    /// The schema of its arguments.
+    pub schema: Value,
     /// In what its arguments consist.
     pub parameters: Vec<Parameter>,
     /// Does it change anything?
     pub changes: bool,
-    /// What its caller must hold: `namespace:action:{argument}`.
-    pub capabilities: Vec<String>,
+    /// What kinds of change it may be called.
+    pub families: Vec<Family>,
+}
+
+impl Tool {
+    /// A tool with this schema of its arguments, which says what they stand for and what people call
+    /// the change that the tool makes.
+    pub fn new(name: &str, schema: Value, changes: bool) -> Self {
+        let verbs = schema[VERBS].as_array().into_iter().flatten();
+        let mut families: Vec<Family> = verbs
+            .filter_map(Value::as_str)
+            .filter_map(Family::named)
+            .collect();
+        if families.is_empty() {
+            families.push(Family::Other);
+        }
+        Self {
+            name: name.to_owned(),
+            parameters: parameters::of_schema(&schema),
+            schema,
+            changes,
+            families,
+        }
+    }
 }
 
 /// All tools and skills at one time.
@@ -82,7 +109,7 @@ impl Catalog {
     pub fn parameters(&self, act: &str) -> Result<Vec<Parameter>, Fault> {
         match (self.tools.get(act), self.skills.get(act)) {
             (Some(tool), _) => Ok(tool.parameters.clone()),
-            (None, Some(skill)) => Ok(parameters::of_skill(skill)),
+            (None, Some(skill)) => Ok(parameters::of_schema(&parameters::schema_of_skill(skill))),
             (None, None) => Err(self.unknown(act)),
         }
     }
@@ -96,10 +123,16 @@ impl Catalog {
         act: &str,
         arguments: &Map<String, Value>,
     ) -> Result<Vec<SkillStep>, Fault> {
-        parameters::check(&self.parameters(act)?, arguments).map_err(|fault| wrong(act, fault))?;
-        match self.skills.get(act) {
-            Some(skill) if !self.tools.contains_key(act) => self.expand(skill, arguments),
-            _ => Ok(vec![step(act, arguments)]),
+        match (self.tools.get(act), self.skills.get(act)) {
+            (Some(tool), _) => {
+                check(act, &tool.schema, arguments)?;
+                Ok(vec![step(act, arguments)])
+            }
+            (None, Some(skill)) => {
+                check(act, &parameters::schema_of_skill(skill), arguments)?;
+                self.expand(skill, arguments)
+            }
+            (None, None) => Err(self.unknown(act)),
         }
     }
 
@@ -112,24 +145,35 @@ impl Catalog {
         }
     }
 
-    /// What the call changes: the values of the arguments that its capabilities name, but for
-    /// those that are only read.
+    /// What kinds of change the act may be called.
+    pub fn families(&self, act: &str) -> &[Family] {
+        match self.tools.get(act) {
+            Some(tool) => &tool.families,
+            None => &[Family::Other],
+        }
+    }
+
+    /// What the call changes: the values of the arguments that name something which is changed.
     pub fn changed(&self, step: &SkillStep) -> Vec<String> {
         let Some(tool) = self.tools.get(&step.tool) else {
             return Vec::new();
         };
         let arguments: Value = serde_json::from_str(&step.arguments_json).unwrap_or_default();
-        let names = tool.capabilities.iter().filter_map(|capability| {
-            let (what, argument) = capability.split_once(":{")?;
-            (!what.ends_with(":read")).then(|| argument.trim_end_matches('}'))
-        });
-        names
-            .filter_map(|name| match &arguments[name] {
+        let changed = tool.parameters.iter().filter(|parameter| parameter.changes);
+        changed
+            .filter_map(|parameter| match &arguments[&parameter.name] {
                 Value::Null => None,
                 Value::String(text) => Some(text.clone()),
                 value => Some(value.to_string()),
             })
             .collect()
+    }
+
+    /// The names of the act's arguments that stand for this.
+    pub fn named(&self, act: &str, kind: Kind) -> Vec<String> {
+        let parameters = self.parameters(act).unwrap_or_default();
+        let of_kind = parameters.into_iter().filter(|one| one.kind == kind);
+        of_kind.map(|parameter| parameter.name).collect()
     }
 
     fn unknown(&self, act: &str) -> Fault {
@@ -166,12 +210,16 @@ impl Catalog {
                 .get(&call.tool)
                 .ok_or_else(|| self.unknown(&call.tool))?;
             let arguments = call.arguments.as_object().cloned().unwrap_or_default();
-            parameters::check(&tool.parameters, &arguments)
-                .map_err(|fault| wrong(&call.tool, fault))?;
+            check(&call.tool, &tool.schema, &arguments)?;
             steps.push(step(&call.tool, &arguments));
         }
         Ok(steps)
     }
+}
+
+/// Checks arguments as `aios-tools` will, whose check is the one that counts.
+fn check(act: &str, schema: &Value, arguments: &Map<String, Value>) -> Result<(), Fault> {
+    schema::check_fields(schema, arguments).map_err(|fault| wrong(act, fault))
 }
 
 fn wrong(act: &str, fault: String) -> Fault {
@@ -228,11 +276,9 @@ impl Registry {
             async move { tools.list_tools(ListToolsRequest {}).await }
         });
         let tools = list.await?.into_inner().tools;
-        let tools = tools.into_iter().map(|tool| Tool {
-            parameters: parameters::of_schema(&tool.input_schema_json),
-            name: tool.name,
-            changes: tool.mutating,
-            capabilities: tool.capabilities,
+        let tools = tools.into_iter().map(|tool| {
+            let schema = serde_json::from_str(&tool.input_schema_json).unwrap_or_default();
+            Tool::new(&tool.name, schema, tool.mutating)
         });
         let catalog = Arc::new(Catalog::new(tools, &self.skills));
         *self.cache() = Some((Instant::now(), catalog.clone()));
@@ -259,16 +305,12 @@ mod tests {
         let schema = |properties: Value, required: Value| {
             json!({"type": "object", "properties": properties, "required": required,
                    "additionalProperties": false})
-            .to_string()
         };
-        let tool = |name: &str, schema: String| Tool {
-            name: name.into(),
-            parameters: parameters::of_schema(&schema),
-            changes: true,
-            capabilities: vec!["fs:write:{path}".into()],
-        };
-        let path = json!({"path": {"type": "string"}});
-        let write = json!({"path": {"type": "string"}, "content": {"type": "string"}});
+        let tool = |name: &str, schema: Value| Tool::new(name, schema, true);
+        let a_path = json!({"type": "string", "x-aios-kind": "path", "x-aios-access": "change"});
+        let path = json!({"path": a_path});
+        let write =
+            json!({"path": a_path, "content": {"type": "string", "x-aios-kind": "content"}});
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../brain/skills");
         Catalog::new(
             [
@@ -297,13 +339,13 @@ mod tests {
         check(
             "fs.mkdir",
             json!({"path": 5}),
-            "fs.mkdir: path must be an absolute path, not 5",
+            "fs.mkdir: path: must be an absolute path, not 5",
         );
-        check("fs.mkdir", json!({}), "fs.mkdir: path is missing");
+        check("fs.mkdir", json!({}), "fs.mkdir: path: is missing");
         check(
             "fs.mkdir",
             json!({"path": "/srv", "force": true}),
-            "fs.mkdir: force is not known; known are path",
+            "fs.mkdir: force: is not known; known are path",
         );
         check(
             "pkg.install",
@@ -315,7 +357,7 @@ mod tests {
         check(
             "skill.web_page",
             json!({"directory": "/srv/www"}),
-            "skill.web_page: content is missing",
+            "skill.web_page: content: is missing",
         );
     }
 }
