@@ -18,10 +18,10 @@ fn every_tool_is_taken_by_exactly_one_agent_that_holds_its_kind_of_capability() 
     let registry = Registry::complete();
     for tool in registry.iter() {
         let spec = tool.spec();
-        let takers: Vec<_> = manifests.iter().filter(|m| m.takes(spec.name)).collect();
+        let takers: Vec<_> = manifests.iter().filter(|m| m.takes(&spec.name)).collect();
         let names: Vec<_> = takers.iter().map(|m| m.name.as_str()).collect();
         assert_eq!(takers.len(), 1, "{} is taken by {names:?}", spec.name);
-        for needed in spec.capabilities {
+        for needed in &spec.capabilities {
             let kind = |text: &str| text.splitn(3, ':').take(2).collect::<Vec<_>>().join(":");
             let held = takers[0]
                 .capabilities
@@ -46,8 +46,8 @@ fn an_agent_holds_no_capability_that_none_of_its_tools_needs() {
         for held in &manifest.capabilities {
             let kind = |text: &str| text.splitn(3, ':').take(2).collect::<Vec<_>>().join(":");
             let needed = registry.iter().map(|tool| tool.spec()).any(|spec| {
-                let needs = |needed: &&str| kind(needed) == kind(held);
-                manifest.takes(spec.name) && spec.capabilities.iter().any(needs)
+                let needs = |needed: &String| kind(needed) == kind(held);
+                manifest.takes(&spec.name) && spec.capabilities.iter().any(needs)
             });
             assert!(needed, "agent {} holds {held} for nothing", manifest.name);
         }

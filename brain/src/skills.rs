@@ -42,7 +42,9 @@ pub struct Parameter {
 pub enum ParameterKind {
     /// An absolute path.
     Path,
-    /// Any text.
+    /// A text that is written as it is.
+    Content,
+    /// Any other text.
     Text,
     /// A TCP or UDP port.
     Port,

@@ -10,6 +10,7 @@ use aios_contracts::v1::init_server::Init;
 use aios_contracts::v1::memory_server::Memory;
 use aios_contracts::v1::tools_server::Tools;
 use aios_contracts::v1::*;
+use serde_json::{Value, json};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -163,33 +164,34 @@ impl Tools for ToolsDouble {
         }))
     }
     async fn list_tools(&self, _: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
-        let tool = |name: &str, properties: &str, required: &str| Tool {
-            name: name.into(),
-            input_schema_json: format!(
-                r#"{{"type":"object","properties":{{{properties}}},"required":[{required}]}}"#
-            ),
-            mutating: name.starts_with("fs.") || name == "service.restart",
-            capabilities: match name.split_once('.') {
-                Some(("fs", _)) => vec!["fs:write:{path}".into()],
-                Some(("service", _)) => vec!["service:restart:{service}".into()],
-                _ => Vec::new(),
-            },
-            ..Tool::default()
+        let tool = |name: &str, properties: Value, verbs: &[&str]| {
+            let required: Vec<&String> = properties.as_object().unwrap().keys().collect();
+            let schema = json!({"type": "object", "properties": properties, "required": required,
+                "x-aios-verbs": verbs});
+            Tool {
+                name: name.into(),
+                input_schema_json: schema.to_string(),
+                mutating: !verbs.is_empty(),
+                ..Tool::default()
+            }
         };
+        let object =
+            |kind: &str| json!({"type": "string", "x-aios-kind": kind, "x-aios-access": "change"});
+        let content = json!({"type": "string", "x-aios-kind": "content"});
         let tools = vec![
-            tool("monitor.disk", "", ""),
+            tool("monitor.disk", json!({}), &[]),
             tool(
                 "service.restart",
-                r#""service":{"type":"string"}"#,
-                r#""service""#,
+                json!({"service": object("service")}),
+                &["restart"],
             ),
             tool(
                 "fs.write",
-                r#""path":{"type":"string"},"content":{"type":"string"}"#,
-                r#""path","content""#,
+                json!({"path": object("path"), "content": content}),
+                &["write", "append", "make"],
             ),
-            tool("fs.mkdir", r#""path":{"type":"string"}"#, r#""path""#),
-            tool("test.wait", "", ""),
+            tool("fs.mkdir", json!({"path": object("path")}), &["make"]),
+            tool("test.wait", json!({}), &[]),
         ];
         Ok(Response::new(ListToolsResponse { tools }))
     }

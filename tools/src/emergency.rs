@@ -21,8 +21,8 @@ use aios_ledger::Entry;
 use tokio::sync::{Mutex, watch};
 use tonic::{Request, Response, Status};
 
-use crate::error::ToolError;
 use crate::pipeline::{self, Pipeline};
+use aios_tool::error::ToolError;
 
 /// How long acts may take to end by themselves: half of the second in which all must be over.
 pub const PATIENCE: Duration = Duration::from_millis(500);

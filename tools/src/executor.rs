@@ -6,25 +6,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::confine;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::tool::{Done, ErasedTool};
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 /// How often a waiter looks whether it should give up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An act under way.
-#[derive(Debug)]
 pub struct Running {
-    tool: &'static str,
+    tool: Arc<dyn ErasedTool>,
     result: Receiver<Result<Done, ToolError>>,
 }
 
 /// How long a wait took.
-#[derive(Debug)]
 pub enum Waited {
     /// The act ended in time.
     Ended(Result<Done, ToolError>),
@@ -37,30 +33,27 @@ pub enum Waited {
 /// # Errors
 /// When the system has no thread left.
 pub fn start(
-    tool: &Arc<dyn ErasedTool>,
-    input: Value,
-    needs: &[String],
+    tool: Arc<dyn ErasedTool>,
+    prepared: Prepared,
     context: Context,
     guards: Arc<dyn Any + Send + Sync>,
 ) -> Result<Running, ToolError> {
-    let spec = tool.spec();
-    let reach = confine::reach(spec, needs, context.state_dir());
     let (sender, result) = sync_channel(1);
-    let tool = Arc::clone(tool);
+    let acting = Arc::clone(&tool);
     let act = move || {
-        let ended = confine::this_thread(spec, &reach).and_then(|()| tool.act(&input, &context));
+        let Prepared { demands, call } = prepared;
+        let ended = confine::this_thread(&acting.spec().kernel, &demands.reach)
+            .and_then(|()| call.act(&context));
         drop(context);
         drop(guards);
         drop(sender.send(ended)); // fails when nobody waits any more
     };
+    let name = &tool.spec().name;
     thread::Builder::new()
-        .name(spec.name.to_owned())
+        .name(name.clone())
         .spawn(act)
-        .map_err(|error| ToolError::Unavailable(format!("no thread for {}: {error}", spec.name)))?;
-    Ok(Running {
-        tool: spec.name,
-        result,
-    })
+        .map_err(|error| ToolError::Unavailable(format!("no thread for {name}: {error}")))?;
+    Ok(Running { tool, result })
 }
 
 impl Running {
@@ -89,6 +82,9 @@ impl Running {
     }
 
     fn crashed(&self) -> Result<Done, ToolError> {
-        Err(ToolError::Failed(format!("{} crashed", self.tool)))
+        Err(ToolError::Failed(format!(
+            "{} crashed",
+            self.tool.spec().name
+        )))
     }
 }

@@ -12,12 +12,12 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::error::ToolError;
 use crate::export;
 use crate::pipeline::{self, Pipeline};
-use crate::spec::Risk;
-use crate::tool::ErasedTool;
 use crate::unrecorded;
+use aios_tool::error::ToolError;
+use aios_tool::spec::Risk;
+use aios_tool::tool::ErasedTool;
 
 /// Entries that one `ListAudit` gives at most.
 const LIST_MAX: usize = 1000;
@@ -302,18 +302,21 @@ fn described(tool: &dyn ErasedTool) -> wire::Tool {
         Risk::High => wire::Risk::High,
         Risk::Critical => wire::Risk::Critical,
     };
+    let effect = spec.effect();
     wire::Tool {
-        name: spec.name.to_owned(),
-        description: spec.description.to_owned(),
+        name: spec.name.clone(),
+        description: spec.description.clone(),
         input_schema_json: tool.input_schema().to_string(),
         output_schema_json: tool.output_schema().to_string(),
-        capabilities: spec.capabilities.iter().map(ToString::to_string).collect(),
+        capabilities: spec.capabilities.clone(),
         risk: risk.into(),
-        mutating: spec.mutating,
-        idempotent: spec.idempotent,
-        reversible: spec.reversible,
+        mutating: spec.changes(),
+        idempotent: effect.is_none_or(|effect| effect.idempotent),
+        reversible: spec.is_reversible(),
         timeout_ms: spec.timeout_ms,
-        post_condition: spec.post_condition.to_owned(),
+        post_condition: effect
+            .map_or("nothing is changed", |effect| &effect.post_condition)
+            .to_owned(),
     }
 }
 

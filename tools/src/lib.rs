@@ -16,13 +16,10 @@
 pub mod capability;
 pub mod config;
 pub mod confine;
-pub mod context;
 mod daemon;
 pub mod emergency;
-pub mod error;
 pub mod executor;
 pub mod export;
-pub mod format;
 pub mod fs;
 pub mod grpc;
 pub mod hw;
@@ -35,18 +32,14 @@ pub mod policy;
 pub mod process;
 pub mod procfs;
 pub mod registry;
-pub mod schema;
 pub mod sec;
 pub mod service;
 pub mod slots;
-pub mod spec;
 pub mod storage;
 pub mod store;
 pub mod text;
-pub mod tool;
 #[cfg(test)]
 mod trial;
-pub mod undo;
 pub mod unrecorded;
 
 use std::process::ExitCode;

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::error::ToolError;
-use crate::tool::{Erased, ErasedTool, Tool};
 use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, text};
+use aios_tool::error::ToolError;
+use aios_tool::tool::ErasedTool;
 
 /// The tools that this machine has.
 #[derive(Default)]
 pub struct Registry {
-    tools: BTreeMap<&'static str, Arc<dyn ErasedTool>>,
+    tools: BTreeMap<String, Arc<dyn ErasedTool>>,
 }
 
 impl Registry {
@@ -19,29 +19,29 @@ impl Registry {
         Self::default()
     }
 
-    /// All tools of aiOS. Each namespace adds its own.
+    /// All tools of aiOS. Each namespace has its own.
     pub fn complete() -> Self {
         let namespaces = [
-            fs::register,
-            hw::register,
-            monitor::register,
-            net::register,
-            pkg::register,
-            process::register,
-            sec::register,
-            service::register,
-            storage::register,
-            text::register,
+            fs::tools,
+            hw::tools,
+            monitor::tools,
+            net::tools,
+            pkg::tools,
+            process::tools,
+            sec::tools,
+            service::tools,
+            storage::tools,
+            text::tools,
         ];
         namespaces
             .into_iter()
-            .fold(Self::empty(), |registry, add| add(registry))
+            .flat_map(|tools| tools())
+            .fold(Self::empty(), Self::with)
     }
 
     /// Adds a tool; of two with one name the later stays.
-    pub fn with<T: Tool>(mut self) -> Self {
-        let tool = Erased::<T>::default();
-        self.tools.insert(T::SPEC.name, Arc::new(tool));
+    pub fn with(mut self, tool: Arc<dyn ErasedTool>) -> Self {
+        self.tools.insert(tool.spec().name.clone(), tool);
         self
     }
 
@@ -66,33 +66,18 @@ impl Registry {
     }
 
     /// The three names that differ least.
-    fn near(&self, name: &str) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.tools.keys().copied().collect();
-        names.sort_by_key(|known| distance(name, known));
+    fn near(&self, name: &str) -> Vec<&str> {
+        let mut names: Vec<_> = self.tools.keys().map(String::as_str).collect();
+        names.sort_by_key(|known| strsim::levenshtein(name, known));
         names.truncate(3);
         names
     }
 }
 
-/// How many characters must be inserted, removed or replaced (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aios_tool::argument::Kind;
     use serde_json::Value;
 
     #[test]
@@ -125,12 +110,55 @@ mod tests {
                 spec.name
             );
             assert!(!spec.capabilities.is_empty(), "{}: capabilities", spec.name);
-            for template in spec.capabilities {
+            for template in &spec.capabilities {
                 assert_eq!(template.splitn(3, ':').count(), 3, "{template}");
             }
-            assert!(!spec.post_condition.is_empty(), "{}", spec.name);
+            if let Some(effect) = spec.effect() {
+                assert!(!effect.post_condition.is_empty(), "{}", spec.name);
+                assert!(!effect.verbs.is_empty(), "{}", spec.name);
+            }
+            let properties = schema["properties"].as_object();
+            for (name, property) in properties.into_iter().flatten() {
+                let kind = Kind::of(property);
+                assert!(kind.is_some(), "{}: {name} has no kind", spec.name);
+                assert!(property["description"].is_string(), "{}: {name}", spec.name);
+            }
             assert!((1..=600_000).contains(&spec.timeout_ms), "{}", spec.name);
-            assert!(spec.mutating || !spec.reversible, "{}", spec.name);
         }
+    }
+
+    /// Arguments of a tool in which every path is this one.
+    fn arguments(tool: &dyn ErasedTool, path: &str) -> Option<Value> {
+        let properties = tool.input_schema()["properties"].as_object()?.clone();
+        let kinds = || properties.values().filter_map(Kind::of);
+        kinds().find(|kind| *kind == Kind::Path)?;
+        let value = |property: &Value| match Kind::of(property) {
+            Some(Kind::Path) => path.into(),
+            Some(Kind::Bytes | Kind::Count) => 1.into(),
+            _ => Value::from("x"),
+        };
+        let values = properties
+            .iter()
+            .map(|(name, property)| (name.clone(), value(property)));
+        Some(values.collect::<serde_json::Map<_, _>>().into())
+    }
+
+    #[test]
+    fn no_tool_touches_keys_or_passwords_whoever_calls_it() {
+        let context = crate::trial::context(std::path::Path::new("/x"));
+        let mut tried = Vec::new();
+        for tool in Registry::complete().iter() {
+            let name = tool.spec().name.as_str();
+            // Of a path's file system nothing is told but how full it is.
+            let Some(arguments) = arguments(tool, "/etc/aios/pki/node.key") else {
+                continue;
+            };
+            let refused = tool.prepare(arguments, &context).err();
+            let denied = matches!(refused, Some(ToolError::Denied(_)));
+            assert_eq!(denied, name != "storage.usage", "{name}: {refused:?}");
+            tried.push(name.to_owned());
+        }
+        assert!(tried.len() >= 14, "{tried:?}");
+        assert!(tried.contains(&"fs.disk_usage".to_owned()), "{tried:?}");
     }
 }

@@ -3,20 +3,21 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::ToolError;
+use aios_daemon::identity::Principal;
+use aios_tool::error::ToolError;
 
 /// All callers' counts.
 #[derive(Debug)]
 pub struct Slots {
     per_caller_max: usize,
-    taken: Mutex<HashMap<String, usize>>,
+    taken: Mutex<HashMap<Principal, usize>>,
 }
 
 /// One call under way, until this is dropped.
 #[derive(Debug)]
 pub struct Slot {
     slots: Arc<Slots>,
-    caller: String,
+    caller: Principal,
 }
 
 impl Slots {
@@ -29,7 +30,7 @@ impl Slots {
     }
 
     /// How many calls are under way of callers of this kind.
-    pub fn count(&self, of: impl Fn(&str) -> bool) -> usize {
+    pub fn count(&self, of: impl Fn(&Principal) -> bool) -> usize {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = taken.iter().filter(|(caller, _)| of(caller));
         counts.map(|(_, count)| count).sum()
@@ -39,9 +40,9 @@ impl Slots {
     ///
     /// # Errors
     /// `Unavailable` when the caller has too many calls under way.
-    pub fn take(self: &Arc<Self>, caller: &str) -> Result<Slot, ToolError> {
+    pub fn take(self: &Arc<Self>, caller: &Principal) -> Result<Slot, ToolError> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(caller.to_owned()).or_default();
+        let count = taken.entry(caller.clone()).or_default();
         if *count >= self.per_caller_max {
             return Err(ToolError::Unavailable(format!(
                 "{caller} has {count} calls under way, as many as it may"
@@ -50,7 +51,7 @@ impl Slots {
         *count += 1;
         Ok(Slot {
             slots: Arc::clone(self),
-            caller: caller.to_owned(),
+            caller: caller.clone(),
         })
     }
 }
@@ -78,11 +79,12 @@ mod tests {
     #[test]
     fn one_callers_calls_do_not_use_up_anothers() {
         let slots = Arc::new(Slots::new(2));
-        let held = (slots.take("a").unwrap(), slots.take("a").unwrap());
-        assert!(slots.take("a").is_err());
-        assert!(slots.take("b").is_ok());
+        let (a, b) = (Principal::Agent("a".into()), Principal::Root);
+        let held = (slots.take(&a).unwrap(), slots.take(&a).unwrap());
+        assert!(slots.take(&a).is_err());
+        assert!(slots.take(&b).is_ok());
         drop(held);
-        assert!(slots.take("a").is_ok());
+        assert!(slots.take(&a).is_ok());
         assert!(slots.taken.lock().unwrap().is_empty());
     }
 }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::error::ToolError;
-use crate::undo::{Sealed, Step};
+use aios_tool::error::ToolError;
+use aios_tool::undo::{Sealed, Step};
 
 /// Names the space of execution ids (RFC 9562, version 5); any fixed value does.
 const EXECUTIONS: Uuid = Uuid::from_u128(0x6169_4f53_2d74_6f6f_6c73_2d65_7865_6375);
@@ -57,7 +57,9 @@ pub struct Pending {
     pub call: Call,
     /// The resolved input.
     pub input: Value,
-    /// The capabilities it needs.
+    /// The capabilities that it needed. Nothing reads them here; the version before this one does,
+    /// when an update is taken back.
+    #[serde(default)]
     pub needs: Vec<String>,
     /// How to take it back.
     pub steps: Vec<Step>,

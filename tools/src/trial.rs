@@ -8,9 +8,10 @@ use aios_ledger::Ledger;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::context::{Context, Surroundings};
-use crate::error::ToolError;
-use crate::tool::{Done, Erased, ErasedTool, Prepared, Tool};
+use aios_tool::argument::Arguments;
+use aios_tool::context::{Context, Surroundings};
+use aios_tool::error::ToolError;
+use aios_tool::tool::{Change, Done, ErasedTool, Look, Prepared, Tool, change, look};
 
 /// The runtime that drives asynchronous clients in tests.
 pub fn runtime() -> &'static Runtime {
@@ -40,9 +41,9 @@ pub fn context(folder: &Path) -> Context {
     let surroundings = Surroundings {
         run_dir: folder.to_owned(),
         state_dir: folder.to_owned(),
-        ledger: ledger(),
         owner: owner(),
         runtime: runtime().handle().clone(),
+        parts: vec![ledger()],
     };
     let deadline = Instant::now() + Duration::from_secs(20);
     Context::new(
@@ -52,20 +53,44 @@ pub fn context(folder: &Path) -> Context {
     )
 }
 
-/// Validates and resolves arguments.
-pub fn prepare<T: Tool>(arguments: Value, folder: &Path) -> Result<Prepared, ToolError> {
-    Erased::<T>::default().prepare(&arguments, &context(folder))
+/// Checks, resolves and guards arguments.
+pub fn prepare(
+    tool: &dyn ErasedTool,
+    arguments: Value,
+    folder: &Path,
+) -> Result<Prepared, ToolError> {
+    tool.prepare(arguments, &context(folder))
+}
+
+/// What a call of a tool needs, as its caller must hold it.
+pub fn needs(tool: &dyn ErasedTool, arguments: Value) -> Result<Vec<String>, ToolError> {
+    let prepared = prepare(tool, arguments, Path::new("/x"))?;
+    let needs = prepared.demands.needs.iter();
+    Ok(needs.map(ToString::to_string).collect())
+}
+
+/// The arguments of a tool, resolved and guarded.
+pub fn input<T: Tool>(arguments: Value, context: &Context) -> T::Input {
+    let mut input: T::Input = serde_json::from_value(arguments).unwrap();
+    T::complete(&mut input);
+    input.resolve(context).unwrap();
+    T::relate(&mut input, context).unwrap();
+    input.guard(context).unwrap();
+    input
 }
 
 /// Calls a tool in a folder.
-pub fn call_in<T: Tool>(arguments: Value, folder: &Path) -> Result<Done, ToolError> {
+pub fn call_in(tool: &dyn ErasedTool, arguments: Value, folder: &Path) -> Result<Done, ToolError> {
     let context = context(folder);
-    let tool = Erased::<T>::default();
-    let prepared = tool.prepare(&arguments, &context)?;
-    tool.act(&prepared.input, &context)
+    tool.prepare(arguments, &context)?.call.act(&context)
 }
 
-/// Calls a tool that needs no other daemon.
-pub fn call<T: Tool>(arguments: Value) -> Result<Done, ToolError> {
-    call_in::<T>(arguments, Path::new("/nonexistent"))
+/// Looks, without any other daemon.
+pub fn call<T: Look>(arguments: Value) -> Result<Done, ToolError> {
+    call_in(look::<T>().as_ref(), arguments, Path::new("/nonexistent"))
+}
+
+/// Changes something, without any other daemon.
+pub fn call_change<T: Change>(arguments: Value) -> Result<Done, ToolError> {
+    call_in(change::<T>().as_ref(), arguments, Path::new("/nonexistent"))
 }

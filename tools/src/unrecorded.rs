@@ -13,8 +13,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::MissedTickBehavior;
 
-use crate::error::ToolError;
 use crate::pipeline::{cut, now_ms};
+use aios_tool::error::ToolError;
 
 /// How often it is looked for; a folder that is mostly not there.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -9,13 +9,13 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use aios_contracts::v1::CallResponse;
-use aios_tools::context::Context;
-use aios_tools::error::ToolError;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::spec::{Declaration, Effect};
+use aios_tool::tool::{Change, Interrupted, Tool, change};
+use aios_tool::undo::Capture;
 use aios_tools::fs::{append, write};
 use aios_tools::registry::Registry;
-use aios_tools::spec::Spec;
-use aios_tools::tool::{Interrupted, Tool};
-use aios_tools::undo::Capture;
 use common::{Machine, done, snapshot};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,15 +34,23 @@ fn stop() {
 }
 
 /// A tool, but it stops before and after its effect.
-struct Stopping<T>(PhantomData<T>);
+struct Stopping<T>(PhantomData<fn() -> T>);
 
 impl<T: Tool> Tool for Stopping<T> {
     type Input = T::Input;
     type Output = T::Output;
-    const SPEC: Spec = T::SPEC;
 
-    fn resolve(input: &mut T::Input, context: &Context) -> Result<(), ToolError> {
-        T::resolve(input, context)
+    fn declaration() -> Declaration {
+        T::declaration()
+    }
+    fn summarize(input: &T::Input, output: &T::Output) -> String {
+        T::summarize(input, output)
+    }
+}
+
+impl<T: Change> Change for Stopping<T> {
+    fn effect() -> Effect {
+        T::effect()
     }
     fn capture(
         input: &T::Input,
@@ -57,11 +65,8 @@ impl<T: Tool> Tool for Stopping<T> {
         stop();
         output
     }
-    fn verify(input: &T::Input, out: &T::Output, context: &Context) -> Result<(), String> {
+    fn verify(input: &T::Input, out: &T::Output, context: &Context) -> Result<(), ToolError> {
         T::verify(input, out, context)
-    }
-    fn summarize(input: &T::Input, output: &T::Output) -> String {
-        T::summarize(input, output)
     }
     fn found_done(
         input: &T::Input,
@@ -76,7 +81,7 @@ impl<T: Tool> Tool for Stopping<T> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_call_has_its_effect_exactly_once() {
     let _alone = ALONE.lock().await;
-    let mut machine = Machine::new(Registry::complete().with::<Stopping<write::Act>>());
+    let mut machine = Machine::new(Registry::complete().with(change::<Stopping<write::Act>>()));
     let file = machine.path("x");
     std::fs::write(&file, "before").unwrap();
     let arguments = json!({"path": file, "content": "after"});
@@ -118,7 +123,7 @@ async fn an_interrupted_call_has_its_effect_exactly_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_crash_does_not_repeat_the_effect() {
     let _alone = ALONE.lock().await;
-    let registry = || Registry::complete().with::<Stopping<append::Act>>();
+    let registry = || Registry::complete().with(change::<Stopping<append::Act>>());
     let mut machine = Machine::new(registry());
     let file = machine.path("x");
     std::fs::write(&file, "before\n").unwrap();

@@ -13,25 +13,20 @@ use aios_contracts::v1::emergency_client::EmergencyClient;
 use aios_contracts::v1::emergency_server::EmergencyServer;
 use aios_daemon::Callers;
 use aios_daemon::identity::Principal;
-use aios_tools::context::Context;
+use aios_tool::argument::Nothing;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::spec::{Declaration, Effect};
+use aios_tool::tool::{Change, Tool, change};
 use aios_tools::emergency;
-use aios_tools::error::ToolError;
 use aios_tools::registry::Registry;
-use aios_tools::spec::Spec;
-use aios_tools::tool::Tool;
 use common::{Machine, agent, done};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tonic::Code;
 use tonic::transport::{Channel, Server};
 
 /// In which all must be over.
 const SECOND: Duration = Duration::from_secs(1);
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// Effects of [`Ticks`]; one test uses it.
 static EFFECTS: AtomicUsize = AtomicUsize::new(0);
@@ -46,11 +41,22 @@ struct Ticks;
 impl Tool for Ticks {
     type Input = Nothing;
     type Output = Nothing;
-    const SPEC: Spec = Spec {
-        mutating: true,
-        timeout_ms: 20_000,
-        ..Spec::reading("test.ticks", "Ticks.", &["test:ticks:*"])
-    };
+
+    fn declaration() -> Declaration {
+        Declaration::of("test.ticks", "Ticks.")
+            .needing("test", "ticks", "*")
+            .timeout_ms(20_000)
+    }
+
+    fn summarize(_: &Nothing, _: &Nothing) -> String {
+        "ticked".into()
+    }
+}
+
+impl Change for Ticks {
+    fn effect() -> Effect {
+        Effect::of("nothing is promised", &["test"])
+    }
 
     #[allow(clippy::disallowed_methods)] // its thread is its own
     fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {
@@ -65,8 +71,8 @@ impl Tool for Ticks {
         Err(ToolError::Deadline("no time is left".into()))
     }
 
-    fn summarize(_: &Nothing, _: &Nothing) -> String {
-        "ticked".into()
+    fn verify(_: &Nothing, _: &Nothing, _: &Context) -> Result<(), ToolError> {
+        Ok(())
     }
 }
 
@@ -76,11 +82,22 @@ struct Stubborn;
 impl Tool for Stubborn {
     type Input = Nothing;
     type Output = Nothing;
-    const SPEC: Spec = Spec {
-        mutating: true,
-        timeout_ms: 20_000,
-        ..Spec::reading("test.stubborn", "Sleeps.", &["test:stubborn:*"])
-    };
+
+    fn declaration() -> Declaration {
+        Declaration::of("test.stubborn", "Sleeps.")
+            .needing("test", "stubborn", "*")
+            .timeout_ms(20_000)
+    }
+
+    fn summarize(_: &Nothing, _: &Nothing) -> String {
+        "slept".into()
+    }
+}
+
+impl Change for Stubborn {
+    fn effect() -> Effect {
+        Effect::of("nothing is promised", &["test"])
+    }
 
     #[allow(clippy::disallowed_methods)] // its thread is its own
     fn act(_: &Nothing, _: &Context) -> Result<Nothing, ToolError> {
@@ -88,8 +105,8 @@ impl Tool for Stubborn {
         Ok(Nothing {})
     }
 
-    fn summarize(_: &Nothing, _: &Nothing) -> String {
-        "slept".into()
+    fn verify(_: &Nothing, _: &Nothing, _: &Context) -> Result<(), ToolError> {
+        Ok(())
     }
 }
 
@@ -99,14 +116,11 @@ struct Waits;
 impl Tool for Waits {
     type Input = Nothing;
     type Output = Nothing;
-    const SPEC: Spec = Spec {
-        mutating: true,
-        timeout_ms: 20_000,
-        ..Spec::reading("test.waits", "Waits.", &["test:waits:*"])
-    };
 
-    fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {
-        context.block_on(std::future::pending::<Result<Nothing, ToolError>>())
+    fn declaration() -> Declaration {
+        Declaration::of("test.waits", "Waits.")
+            .needing("test", "waits", "*")
+            .timeout_ms(20_000)
     }
 
     fn summarize(_: &Nothing, _: &Nothing) -> String {
@@ -114,8 +128,24 @@ impl Tool for Waits {
     }
 }
 
+impl Change for Waits {
+    fn effect() -> Effect {
+        Effect::of("nothing is promised", &["test"])
+    }
+
+    fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {
+        context.block_on(std::future::pending::<Result<Nothing, ToolError>>())
+    }
+
+    fn verify(_: &Nothing, _: &Nothing, _: &Context) -> Result<(), ToolError> {
+        Ok(())
+    }
+}
+
 fn registry() -> Registry {
-    Registry::complete().with::<Ticks>().with::<Stubborn>()
+    Registry::complete()
+        .with(change::<Ticks>())
+        .with(change::<Stubborn>())
 }
 
 /// The emergency service for this caller; how often it ended "the process".
@@ -258,7 +288,11 @@ async fn a_stop_ends_what_is_under_way_and_nothing_is_done_until_the_resume() {
 /// As the daemon runs: one thread serves everybody.
 #[tokio::test]
 async fn a_disk_that_hangs_keeps_no_act_going_and_no_stop_is_answered_before_it_is_written() {
-    let mut machine = Machine::new(Registry::complete().with::<Stubborn>().with::<Waits>());
+    let mut machine = Machine::new(
+        Registry::complete()
+            .with(change::<Stubborn>())
+            .with(change::<Waits>()),
+    );
     let mut storage = machine.storage();
     let (mut stop, _) = emergency(&machine, Principal::Root).await;
     // A write that does not return until the disk mends.

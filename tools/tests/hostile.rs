@@ -5,12 +5,12 @@ mod common;
 
 use std::sync::Mutex;
 
-use aios_tools::context::Context;
-use aios_tools::error::ToolError;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::spec::{Declaration, Effect};
+use aios_tool::tool::{Change, Tool, change};
 use aios_tools::fs::write;
 use aios_tools::registry::Registry;
-use aios_tools::spec::Spec;
-use aios_tools::tool::Tool;
 use common::{Machine, done};
 use serde_json::json;
 use tonic::Code;
@@ -24,26 +24,36 @@ struct DisturbedWrite;
 impl Tool for DisturbedWrite {
     type Input = write::Input;
     type Output = write::Output;
-    const SPEC: Spec = write::Act::SPEC;
 
-    fn resolve(input: &mut write::Input, context: &Context) -> Result<(), ToolError> {
-        write::Act::resolve(input, context)?;
+    fn declaration() -> Declaration {
+        write::Act::declaration()
+    }
+    fn relate(_: &mut write::Input, _: &Context) -> Result<(), ToolError> {
         if let Some(disturb) = BETWEEN.lock().unwrap().take() {
             disturb();
         }
         Ok(())
-    }
-    fn act(input: &write::Input, context: &Context) -> Result<write::Output, ToolError> {
-        write::Act::act(input, context)
     }
     fn summarize(input: &write::Input, output: &write::Output) -> String {
         write::Act::summarize(input, output)
     }
 }
 
+impl Change for DisturbedWrite {
+    fn effect() -> Effect {
+        write::Act::effect()
+    }
+    fn act(input: &write::Input, context: &Context) -> Result<write::Output, ToolError> {
+        write::Act::act(input, context)
+    }
+    fn verify(_: &write::Input, _: &write::Output, _: &Context) -> Result<(), ToolError> {
+        Ok(())
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_swapped_after_its_check_leads_nowhere() {
-    let mut machine = Machine::new(Registry::complete().with::<DisturbedWrite>());
+    let mut machine = Machine::new(Registry::complete().with(change::<DisturbedWrite>()));
     let outside = machine.folder.path().join("outside");
     std::fs::create_dir(&outside).unwrap();
     std::fs::write(outside.join("x"), "untouched").unwrap();

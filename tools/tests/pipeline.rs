@@ -10,20 +10,15 @@ use aios_contracts::v1::{
     VerifyAuditRequest,
 };
 use aios_daemon::identity::Principal;
-use aios_tools::context::Context;
-use aios_tools::error::ToolError;
+use aios_tool::argument::Nothing;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::spec::{Declaration, Effect};
+use aios_tool::tool::{Change, Look, Tool, change, look};
 use aios_tools::registry::Registry;
-use aios_tools::spec::Spec;
-use aios_tools::tool::Tool;
 use common::{Machine, agent, call, done, newest};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tonic::Code;
-
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// Sleeps longer than it may.
 struct Sleep;
@@ -31,11 +26,22 @@ struct Sleep;
 impl Tool for Sleep {
     type Input = Nothing;
     type Output = Nothing;
-    const SPEC: Spec = Spec {
-        mutating: true,
-        timeout_ms: 300,
-        ..Spec::reading("test.sleep", "Sleeps.", &["test:sleep:*"])
-    };
+
+    fn declaration() -> Declaration {
+        Declaration::of("test.sleep", "Sleeps.")
+            .needing("test", "sleep", "*")
+            .timeout_ms(300)
+    }
+
+    fn summarize(_: &Nothing, _: &Nothing) -> String {
+        "slept".into()
+    }
+}
+
+impl Change for Sleep {
+    fn effect() -> Effect {
+        Effect::of("nothing is promised", &["test"])
+    }
 
     #[allow(clippy::disallowed_methods)] // its thread is its own
     fn act(_: &Nothing, _: &Context) -> Result<Nothing, ToolError> {
@@ -43,8 +49,8 @@ impl Tool for Sleep {
         Ok(Nothing {})
     }
 
-    fn summarize(_: &Nothing, _: &Nothing) -> String {
-        "slept".into()
+    fn verify(_: &Nothing, _: &Nothing, _: &Context) -> Result<(), ToolError> {
+        Ok(())
     }
 }
 
@@ -54,10 +60,20 @@ struct Absent;
 impl Tool for Absent {
     type Input = Nothing;
     type Output = Nothing;
-    const SPEC: Spec = Spec {
-        mutating: true,
-        ..Spec::reading("test.absent", "Needs a part.", &["test:absent:*"])
-    };
+
+    fn declaration() -> Declaration {
+        Declaration::of("test.absent", "Needs a part.").needing("test", "absent", "*")
+    }
+
+    fn summarize(_: &Nothing, _: &Nothing) -> String {
+        "answered".into()
+    }
+}
+
+impl Change for Absent {
+    fn effect() -> Effect {
+        Effect::of("nothing is promised", &["test"])
+    }
 
     fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {
         match context.is_resumed() {
@@ -66,8 +82,8 @@ impl Tool for Absent {
         }
     }
 
-    fn summarize(_: &Nothing, _: &Nothing) -> String {
-        "answered".into()
+    fn verify(_: &Nothing, _: &Nothing, _: &Context) -> Result<(), ToolError> {
+        Ok(())
     }
 }
 
@@ -77,10 +93,9 @@ struct Crash;
 impl Tool for Crash {
     type Input = Nothing;
     type Output = Nothing;
-    const SPEC: Spec = Spec::reading("test.crash", "Crashes.", &["test:crash:*"]);
 
-    fn act(_: &Nothing, _: &Context) -> Result<Nothing, ToolError> {
-        panic!("a bug")
+    fn declaration() -> Declaration {
+        Declaration::of("test.crash", "Crashes.").needing("test", "crash", "*")
     }
 
     fn summarize(_: &Nothing, _: &Nothing) -> String {
@@ -88,11 +103,17 @@ impl Tool for Crash {
     }
 }
 
+impl Look for Crash {
+    fn look(_: &Nothing, _: &Context) -> Result<Nothing, ToolError> {
+        panic!("a bug")
+    }
+}
+
 fn registry() -> Registry {
     Registry::complete()
-        .with::<Sleep>()
-        .with::<Absent>()
-        .with::<Crash>()
+        .with(change::<Sleep>())
+        .with(change::<Absent>())
+        .with(look::<Crash>())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,11 +9,146 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use aios_daemon::identity::Principal;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::spec::{Declaration, Effect};
+use aios_tool::tool::{Change, Tool, change};
+use aios_tool::undo::{Capture, InverseCall};
+use aios_tools::fs::write;
 use aios_tools::pipeline::{Request, Undo};
 use aios_tools::registry::Registry;
 use common::Machine;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Writes a file, and is undone by another call: one that appends to the file.
+struct Marks;
+
+impl Tool for Marks {
+    type Input = write::Input;
+    type Output = write::Output;
+
+    fn declaration() -> Declaration {
+        let declaration = Declaration::of("test.marks", "Writes.").timeout_ms(5_000);
+        declaration.kernel(aios_tool::file::WRITING)
+    }
+    fn summarize(_: &write::Input, _: &write::Output) -> String {
+        "marked".into()
+    }
+}
+
+impl Change for Marks {
+    fn effect() -> Effect {
+        Effect::of("the file has the content", &["write"]).undone_by(aios_tool::spec::Undo::Call)
+    }
+    fn capture(input: &write::Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        capture.call(InverseCall {
+            tool: "fs.append".into(),
+            arguments: json!({"path": input.path.as_str(), "content": "taken back"}),
+            undone: format!("{} says that it was taken back", input.path),
+        });
+        Ok(())
+    }
+    fn act(input: &write::Input, context: &Context) -> Result<write::Output, ToolError> {
+        write::Act::act(input, context)
+    }
+    fn verify(_: &write::Input, _: &write::Output, _: &Context) -> Result<(), ToolError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_is_taken_back_by_another_call_once_and_on_record() {
+    let machine = Machine::new(Registry::complete().with(change::<Marks>()));
+    let file = machine.path("x");
+    let pipeline = std::sync::Arc::clone(&machine.pipeline);
+    let request = Request {
+        call_id: "1".into(),
+        tool: "test.marks".into(),
+        arguments_json: json!({"path": file, "content": "done"}).to_string(),
+        ..Request::default()
+    };
+    let (undone, again) = tokio::task::spawn_blocking(move || {
+        let answer = pipeline.call(&Principal::Root, request).unwrap();
+        assert!(answer.reversible);
+        let undo = Undo {
+            execution_id: answer.execution_id,
+            ..Undo::default()
+        };
+        // The orchestrator holds no capability, but may take executions back.
+        let caller = Principal::Daemon("orchestrator".into());
+        let undone = pipeline.undo(&caller, &undo).unwrap();
+        (undone, pipeline.undo(&caller, &undo))
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        undone.1,
+        format!("undone: {file} says that it was taken back")
+    );
+    assert!(again.unwrap_err().to_string().contains("already undone"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "done\ntaken back");
+    let kinds: Vec<String> = machine.audit().into_iter().map(|(kind, _)| kind).collect();
+    let expected = [
+        "intent",
+        "completion",
+        "undo",
+        "intent",
+        "completion",
+        "undo",
+    ];
+    assert_eq!(kinds[..6], expected);
+}
+
+/// What the version before this one left: an execution in its store, byte for byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_of_the_version_before_can_be_undone() {
+    let machine = Machine::new(Registry::complete());
+    let root = machine.folder.path().canonicalize().unwrap();
+    let file = machine.path("x");
+    std::fs::write(&file, "after").unwrap();
+    let kept = root.join("state/undo/0190b6a0-0000-5000-8000-000000000000");
+    std::fs::create_dir_all(&kept).unwrap();
+    std::fs::write(kept.join("0"), "before").unwrap();
+    let metadata = std::fs::metadata(&file).unwrap();
+    let (uid, gid, mode) = (metadata.uid(), metadata.gid(), metadata.mode() & 0o7777);
+    let outcome = include_str!("stored/outcome.json")
+        .replace("FILE", &file)
+        .replace("KEPT", kept.join("0").to_str().unwrap())
+        .replace("AFTER", &fingerprint_of(mode, uid, gid, b"after"))
+        .replace("BEFORE", &fingerprint_of(mode, uid, gid, b"before"))
+        .replace("\"MODE\"", &mode.to_string())
+        .replace("\"UID\"", &uid.to_string())
+        .replace("\"GID\"", &gid.to_string());
+    let id = "0190b6a0-0000-5000-8000-000000000000";
+    let stored = root.join(format!("state/tools/outcomes/{id}.json"));
+    std::fs::write(stored, outcome).unwrap();
+    let pipeline = std::sync::Arc::clone(&machine.pipeline);
+    let undo = Undo {
+        execution_id: id.into(),
+        ..Undo::default()
+    };
+    let undone = tokio::task::spawn_blocking(move || pipeline.undo(&Principal::Root, &undo));
+    assert_eq!(
+        undone.await.unwrap().unwrap().1,
+        format!("undone: {file} is as it was before")
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "before");
+}
+
+/// The fingerprint of a file without extended attributes, as it has been stored since the first
+/// version.
+fn fingerprint_of(mode: u32, uid: u32, gid: u32, content: &[u8]) -> String {
+    let mut digest = Sha256::new();
+    let about = format!("{mode:o} {uid} {gid}");
+    let fields: [&[u8]; 3] = [b"file", about.as_bytes(), &Sha256::digest(content)[..]];
+    for field in fields {
+        digest.update((field.len() as u64).to_le_bytes());
+        digest.update(field);
+    }
+    format!("sha256:{:x}", digest.finalize())
+}
 
 /// Names are few, so that operations meet.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];

@@ -32,6 +32,27 @@ pub enum Family {
     Other,
 }
 
+impl Family {
+    /// The family that this verb stands for, in its base form and lower case: the word by which a
+    /// tool's specification names the change that the tool makes.
+    pub fn named(verb: &str) -> Option<Self> {
+        Some(match verb {
+            "delete" => Self::Delete,
+            "write" => Self::Write,
+            "append" => Self::Append,
+            "move" => Self::Move,
+            "copy" => Self::Copy,
+            "make" => Self::Make,
+            "link" => Self::Link,
+            "stop" => Self::Stop,
+            "start" => Self::Start,
+            "restart" => Self::Restart,
+            "kill" => Self::Kill,
+            _ => return None,
+        })
+    }
+}
+
 use Family::{Append, Delete, Kill, Link, Make, Move, Other, Restart, Start, Stop, Write};
 /// `Copy` by itself is the trait.
 const COPY: Family = Family::Copy;

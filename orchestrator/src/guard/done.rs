@@ -3,7 +3,7 @@
 use aios_goals::{Arguments, Execution, Task, TaskState, engine};
 use aios_reader::{Clause, LeftOut, MentionKind, Mood, Used};
 
-use super::{ASKED, Judge, families, look, services};
+use super::{ASKED, Judge, look, services};
 use crate::plan::Next;
 use crate::registry::Act;
 
@@ -51,7 +51,7 @@ impl Judge<'_> {
         if all.next().is_some() {
             return None;
         }
-        let kinds = families(act.name());
+        let kinds = self.seen.catalog.families(act.name());
         let used = self.used();
         let left = self.reading.left_out(&used);
         let mut ordered = left.iter().filter_map(|part| match part {
@@ -155,7 +155,7 @@ impl Judge<'_> {
             });
             Used {
                 changes: self.seen.catalog.changes(&execution.tool),
-                families: families(&execution.tool).to_vec(),
+                families: self.seen.catalog.families(&execution.tool).to_vec(),
                 values: values.collect(),
             }
         };
@@ -205,7 +205,7 @@ impl Judge<'_> {
             .reading
             .mentions_of(clause)
             .any(|mention| mention.kind == MentionKind::Path && mention.value == value);
-        let kinds = families(&task.act);
+        let kinds = self.seen.catalog.families(&task.act);
         let fits = match self.seen.catalog.changes(&task.act) {
             true => clause.families.iter().any(|family| kinds.contains(family)),
             false => clause.families.is_empty(),

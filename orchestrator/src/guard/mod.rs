@@ -19,7 +19,7 @@ mod services;
 mod texts;
 
 use aios_goals::Goal;
-use aios_reader::{Change, Family, Mood, Objection, Reading, read};
+use aios_reader::{Change, Mood, Objection, Reading, read};
 
 use crate::plan::{Next, Plan};
 use crate::registry::{Act, Catalog};
@@ -155,7 +155,7 @@ impl Judge<'_> {
 
     /// The act with the text that the goal means.
     fn with_its_text(&self, act: Act) -> Result<Act, String> {
-        let text = texts::settled(self.reading, self.seen.goal, act.arguments())?;
+        let text = texts::settled(&self.seen, self.reading, &act)?;
         let Some(arguments) = text else {
             return Ok(act);
         };
@@ -170,7 +170,7 @@ impl Judge<'_> {
                 return None;
             }
             let change = Change {
-                families: families(&call.tool),
+                families: self.seen.catalog.families(&call.tool),
                 changed: &self.seen.catalog.changed(call),
             };
             self.reading.permits(&change).err()
@@ -271,24 +271,6 @@ fn shown(act: &Act) -> String {
     format!("{} {}", act.name(), values.join(" "))
         .trim_end()
         .to_owned()
-}
-
-/// What kinds of change a tool may be called.
-fn families(tool: &str) -> &'static [Family] {
-    match tool {
-        "fs.write" => &[Family::Write, Family::Append, Family::Make],
-        "fs.append" => &[Family::Append, Family::Write],
-        "fs.mkdir" => &[Family::Make],
-        "fs.move" => &[Family::Move],
-        "fs.copy" => &[Family::Copy],
-        "fs.symlink" => &[Family::Link, Family::Make],
-        "fs.delete" => &[Family::Delete],
-        "service.start" => &[Family::Start],
-        "service.stop" => &[Family::Stop],
-        "service.restart" => &[Family::Restart],
-        "process.signal" => &[Family::Kill, Family::Stop, Family::Restart],
-        _ => &[Family::Other],
-    }
 }
 
 #[cfg(test)]

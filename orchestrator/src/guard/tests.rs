@@ -1,46 +1,44 @@
 use super::*;
-use crate::registry::{Tool, parameters};
+use crate::registry::Tool;
 use aios_goals::{Execution, Level, Task, TaskState};
 use serde_json::{Map, Value, json};
 
 fn catalog() -> Catalog {
-    let tool = |name: &str, changes, properties: &[&str], capabilities: &[&str]| {
-        Tool {
-        name: name.into(),
-        parameters: parameters::of_schema(
-            &json!({"type": "object",
-                "properties": properties.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect::<Map<_, _>>(),
-                "required": properties})
-            .to_string(),
-        ),
-        changes,
-        capabilities: capabilities.iter().map(|one| (*one).to_owned()).collect(),
-    }
+    let tool = |name: &str, verbs: &[&str], properties: &[(&str, &str, &str)]| {
+        let property = |(name, kind, access): &(&str, &str, &str)| {
+            let property = json!({"type": "string", "x-aios-kind": kind, "x-aios-access": access});
+            ((*name).to_owned(), property)
+        };
+        let required: Vec<&str> = properties.iter().map(|(name, ..)| *name).collect();
+        let schema = json!({"type": "object", "required": required, "x-aios-verbs": verbs,
+            "properties": properties.iter().map(property).collect::<Map<_, _>>()});
+        Tool::new(name, schema, !verbs.is_empty())
     };
+    let path = ("path", "path", "change");
     Catalog::new(
         [
-            tool("fs.delete", true, &["path"], &["fs:write:{path}"]),
-            tool("fs.write", true, &["path", "content"], &["fs:write:{path}"]),
+            tool("fs.delete", &["delete"], &[path]),
+            tool(
+                "fs.write",
+                &["write", "append", "make"],
+                &[path, ("content", "content", "")],
+            ),
             tool(
                 "fs.copy",
-                true,
-                &["source", "destination"],
-                &["fs:read:{source}", "fs:write:{destination}"],
+                &["copy"],
+                &[
+                    ("source", "path", "read"),
+                    ("destination", "path", "change"),
+                ],
             ),
-            tool("fs.stat", false, &["path"], &["fs:read:{path}"]),
-            tool("fs.read", false, &["path"], &["fs:read:{path}"]),
+            tool("fs.stat", &[], &[("path", "path", "read")]),
+            tool("fs.read", &[], &[("path", "path", "read")]),
             tool(
                 "service.stop",
-                true,
-                &["service"],
-                &["service:stop:{service}"],
+                &["stop"],
+                &[("service", "service", "change")],
             ),
-            tool(
-                "service.status",
-                false,
-                &["service"],
-                &["service:read:{service}"],
-            ),
+            tool("service.status", &[], &[("service", "service", "read")]),
         ],
         &[],
     )

@@ -1,11 +1,12 @@
 //! What is written is what was said. Pure.
 
-use aios_goals::{Arguments, Goal, Task};
+use aios_goals::Arguments;
 use aios_reader::{MentionKind, Reading};
+use aios_tool::argument::Kind;
 use serde_json::Value;
 
-/// The argument that holds a text to be written, in every tool and skill that has one.
-const CONTENT: &str = "content";
+use super::Seen;
+use crate::registry::Act;
 
 /// Words by which a goal asks for an empty file.
 const EMPTY: [&str; 5] = ["empty", "blank", "touch", "truncate", "nothing"];
@@ -15,20 +16,28 @@ const EMPTY: [&str; 5] = ["empty", "blank", "touch", "truncate", "nothing"];
 /// # Errors
 /// Why it is not certain, and what to do.
 pub(super) fn settled(
+    seen: &Seen<'_>,
     reading: &Reading,
-    goal: &Goal,
-    arguments: &Arguments,
+    act: &Act,
 ) -> Result<Option<Arguments>, String> {
-    let Some(said) = arguments.get(CONTENT).and_then(Value::as_str) else {
-        return Ok(None);
-    };
-    let text = meant(reading, goal, said)?;
-    if text == said {
-        return Ok(None);
+    let written = written(seen);
+    let mut settled = act.arguments().clone();
+    for name in seen.catalog.named(act.name(), Kind::Content) {
+        if let Some(said) = settled.get(&name).and_then(Value::as_str) {
+            let text = meant(reading, &written, said)?;
+            settled.insert(name, text.into());
+        }
     }
-    let mut settled = arguments.clone();
-    settled.insert(CONTENT.to_owned(), text.into());
-    Ok(Some(settled))
+    Ok((settled != *act.arguments()).then_some(settled))
+}
+
+/// The texts that earlier acts of this goal wrote.
+fn written(seen: &Seen<'_>) -> Vec<String> {
+    let texts = seen.goal.tasks.iter().flat_map(|task| {
+        let names = seen.catalog.named(&task.act, Kind::Content).into_iter();
+        names.filter_map(|name| Some(task.arguments.get(&name)?.as_str()?.to_owned()))
+    });
+    texts.collect()
 }
 
 /// A text of the goal that can be written.
@@ -39,7 +48,7 @@ struct Text<'a> {
     quoted: bool,
 }
 
-fn meant(reading: &Reading, goal: &Goal, said: &str) -> Result<String, String> {
+fn meant(reading: &Reading, written: &[String], said: &str) -> Result<String, String> {
     let texts = texts(reading);
     let matching: Vec<&Text<'_>> = match texts
         .iter()
@@ -54,7 +63,7 @@ fn meant(reading: &Reading, goal: &Goal, said: &str) -> Result<String, String> {
     };
     let text = match (matching.as_slice(), texts.as_slice()) {
         ([one, ..], _) if matching.iter().all(|other| other.value == one.value) => *one,
-        (_, [only]) if !is_written(goal, only.value) => only,
+        (_, [only]) if !written.iter().any(|text| text == only.value) => only,
         ([], [])
             if said.is_empty()
                 && EMPTY
@@ -110,12 +119,6 @@ fn overlaps(text: &str, said: &str) -> bool {
     };
     let (text, said) = (bare(text), bare(said));
     !text.is_empty() && !said.is_empty() && (text.contains(&said) || said.contains(&text))
-}
-
-/// Was it written by an earlier act of this goal?
-fn is_written(goal: &Goal, text: &str) -> bool {
-    let written = |task: &Task| task.arguments.get(CONTENT).and_then(Value::as_str) == Some(text);
-    goal.tasks.iter().any(written)
 }
 
 /// What people call a value that somebody would have to look up first.
@@ -182,7 +185,7 @@ mod tests {
     #[test]
     fn the_text_of_the_goal_is_written_whole_or_asked_for() {
         let check = |goal: &str, said: &str, expected: Result<&str, &str>| {
-            let found = meant(&read(goal), &Goal::default(), said);
+            let found = meant(&read(goal), &[], said);
             match (&found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{goal}"),
                 (Err(found), Err(expected)) => assert!(found.contains(expected), "{goal}: {found}"),

@@ -5,10 +5,12 @@
 //! missing or cannot be such a value is said, never guessed.
 
 use aios_brain::{Argument, values};
+use aios_tool::argument::Kind;
+use aios_tool::schema;
 use serde_json::{Map, Value};
 
 use crate::plan::live;
-use crate::registry::parameters::{Kind, Parameter};
+use crate::registry::parameters::Parameter;
 
 /// An optional argument that the model is less sure of, and that is no value, is taken for
 /// noise; a surer one is an error, because leaving it out would answer another question.
@@ -99,7 +101,7 @@ fn value(
     said: &str,
     services: &[String],
 ) -> Result<Value, BindError> {
-    if parameter.name == "service" && parameter.kind == Kind::Text {
+    if parameter.kind == Kind::Service {
         return match live::service(said, services) {
             Ok(name) => Ok(name.into()),
             Err(nearest) => Err(BindError::NoService {
@@ -108,53 +110,43 @@ fn value(
             }),
         };
     }
-    typed(&parameter.name, &parameter.kind, said).ok_or_else(|| BindError::NotAValue {
+    typed(parameter, said).ok_or_else(|| BindError::NotAValue {
         act: act.to_owned(),
         parameter: parameter.name.clone(),
         said: said.to_owned(),
-        kind: parameter.kind.to_string(),
+        kind: parameter.values(),
         example: example(parameter),
     })
 }
 
-/// What was said as a value of this kind.
-fn typed(name: &str, kind: &Kind, said: &str) -> Option<Value> {
-    match kind {
+/// What was said as a value of the parameter.
+fn typed(parameter: &Parameter, said: &str) -> Option<Value> {
+    match parameter.kind {
         Kind::Path => values::path(said).map(Value::from),
-        Kind::Text if name == "agent" => live::agent(said).map(Value::from),
-        Kind::Text if name == "target" => {
-            values::path(said).or_else(|| word(said)).map(Value::from)
-        }
-        Kind::Text if name == "content" => Some(values::text_value(said).into()),
-        Kind::Text => word(said).map(Value::from),
-        Kind::Choice(words) => {
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            values::choice(said, &words).map(Value::from)
-        }
-        Kind::Integer { .. } => whole(name, said).map(Value::from),
+        Kind::Target => values::path(said).or_else(|| word(said)).map(Value::from),
+        Kind::Agent => live::agent(said).map(Value::from),
+        Kind::Content => Some(values::text_value(said).into()),
+        Kind::Choice => values::choice(said, &parameter.words()).map(Value::from),
+        Kind::Port => values::port(said).map(Value::from),
+        Kind::Seconds => values::duration(said).map(|time| time.as_secs().into()),
+        Kind::Bytes => values::size(said).map(Value::from),
+        Kind::Pid | Kind::Count => values::number(said)
+            .or_else(|| number_within(said))
+            .map(Value::from),
         Kind::Number => said.trim().parse::<f64>().ok().map(Value::from),
-        Kind::Boolean => match values::choice(said, &["yes", "no", "true", "false"])?.as_str() {
+        Kind::Flag => match values::choice(said, &["yes", "no", "true", "false"])?.as_str() {
             "yes" | "true" => Some(true.into()),
             _ => Some(false.into()),
         },
-        Kind::List(item) => {
+        Kind::List => {
+            let item = parameter.item();
             let parts = said.split([',', ' ']).filter(|part| !part.is_empty());
-            let items: Option<Vec<Value>> = parts.map(|part| typed(name, item, part)).collect();
+            let items: Option<Vec<Value>> = parts.map(|part| typed(&item, part)).collect();
             items.map(Value::from)
         }
-        Kind::Any => Some(values::text_value(said).into()),
+        _ => word(said).map(Value::from),
     }
-    .filter(|value| kind.fits(value))
-}
-
-/// A whole number; what its unit is, its parameter's name says.
-fn whole(name: &str, said: &str) -> Option<u64> {
-    match name {
-        "port" => values::port(said).map(u64::from),
-        _ if name.ends_with("_seconds") => values::duration(said).map(|time| time.as_secs()),
-        _ if name.contains("size") => values::size(said),
-        _ => values::number(said).or_else(|| number_within(said)),
-    }
+    .filter(|value| schema::check(&parameter.schema, value).is_ok())
 }
 
 /// The only number among words: `pid 42`, `the last 20`.
@@ -173,24 +165,24 @@ fn word(said: &str) -> Option<String> {
 
 /// A value that would do, for people.
 fn example(parameter: &Parameter) -> String {
-    let name = parameter.name.as_str();
-    match &parameter.kind {
-        Kind::Path => "/srv/notes.txt".into(),
-        Kind::Choice(words) => words.first().cloned().unwrap_or_default(),
-        Kind::Integer { .. } if name == "port" => "9090".into(),
-        Kind::Integer { least, .. } => least.unwrap_or(1).max(1).to_string(),
-        Kind::Number => "0.5".into(),
-        Kind::Boolean => "yes".into(),
-        _ => match name {
-            "service" => "memory",
-            "host" => "localhost",
-            "url" => "http://localhost/",
-            "package" => "busybox",
-            "interface" => "eth0",
-            _ => "\"hello\"",
+    match parameter.kind {
+        Kind::Path => "/srv/notes.txt",
+        Kind::Choice => return parameter.words().first().copied().unwrap_or("").to_owned(),
+        Kind::Port => "9090",
+        Kind::Pid | Kind::Count | Kind::Seconds | Kind::Bytes => {
+            let least = parameter.schema["minimum"].as_i64();
+            return least.unwrap_or(1).max(1).to_string();
         }
-        .into(),
+        Kind::Number => "0.5",
+        Kind::Flag => "yes",
+        Kind::Service => "memory",
+        Kind::Host => "localhost",
+        Kind::Url => "http://localhost/",
+        Kind::Package => "busybox",
+        Kind::Interface => "eth0",
+        _ => "\"hello\"",
     }
+    .to_owned()
 }
 
 #[cfg(test)]

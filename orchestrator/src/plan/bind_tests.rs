@@ -1,14 +1,22 @@
 use super::*;
+use crate::registry::parameters;
 use aios_brain::Source;
+use aios_tool::argument::KEY;
 use serde_json::json;
 
+/// A parameter of this kind, with a schema like that of a tool's argument.
 fn parameter(name: &str, kind: Kind, required: bool) -> Parameter {
-    Parameter {
-        name: name.into(),
-        kind,
-        required,
-        description: String::new(),
-    }
+    let mut property = match kind {
+        Kind::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
+        Kind::Pid | Kind::Count | Kind::Bytes | Kind::Seconds => json!({"type": "integer"}),
+        Kind::Choice => json!({"type": "string", "enum": ["cpu", "memory"]}),
+        Kind::List => json!({"type": "array", "items": {"type": "string", KEY: "text"}}),
+        _ => json!({"type": "string"}),
+    };
+    property[KEY] = json!(kind);
+    let required: &[&str] = if required { &[name] } else { &[] };
+    let schema = json!({"properties": {name: property}, "required": required});
+    parameters::of_schema(&schema).remove(0)
 }
 
 fn said(name: &str, text: &str, confidence: f32) -> Argument {
@@ -24,21 +32,10 @@ fn services() -> Vec<String> {
     ["memory", "tools", "network"].map(str::to_owned).to_vec()
 }
 
-const ANY_INTEGER: Kind = Kind::Integer {
-    least: None,
-    most: None,
-};
-
 #[test]
 fn what_was_said_becomes_a_value_of_the_type_asked_for() {
-    let sort = Kind::Choice(vec!["cpu".into(), "memory".into()]);
-    let port = Kind::Integer {
-        least: Some(1),
-        most: Some(65535),
-    };
-    let list = Kind::List(Box::new(Kind::Text));
-    let check = |name: &str, kind: &Kind, text: &str, expected: Option<Value>| {
-        let parameters = [parameter(name, kind.clone(), true)];
+    let check = |name: &str, kind: Kind, text: &str, expected: Option<Value>| {
+        let parameters = [parameter(name, kind, true)];
         let bound = bind("x", &parameters, &[said(name, text, 0.9)], &services());
         assert_eq!(
             bound.ok().map(|b| b[name].clone()),
@@ -46,47 +43,52 @@ fn what_was_said_becomes_a_value_of_the_type_asked_for() {
             "{name} {text:?}"
         );
     };
-    check(
-        "path",
-        &Kind::Path,
-        "/srv/hello.txt.",
-        Some(json!("/srv/hello.txt")),
-    );
-    check("path", &Kind::Path, "hello.txt", None);
-    check("content", &Kind::Text, "\"hello.\"", Some(json!("hello.")));
-    check(
-        "host",
-        &Kind::Text,
-        "example.org?",
-        Some(json!("example.org")),
-    );
-    check("host", &Kind::Text, "?", None);
-    check("port", &port, "port 9090", Some(json!(9090)));
-    check("port", &port, "70000", None);
-    check("port", &port, "ssh", Some(json!(22)));
-    check("lines", &ANY_INTEGER, "twenty", Some(json!(20)));
-    check("pid", &ANY_INTEGER, "pid 42", Some(json!(42)));
-    check("pid", &ANY_INTEGER, "nginx", None);
-    check("min_size", &ANY_INTEGER, "2 MB", Some(json!(2 << 20)));
-    check("sort_by", &sort, "RAM", Some(json!("memory")));
-    check("sort_by", &sort, "beauty", None);
-    check("names", &list, "a, b", Some(json!(["a", "b"])));
-    check(
-        "service",
-        &Kind::Text,
-        "the memory service",
-        Some(json!("memory")),
-    );
-    check("service", &Kind::Text, "postgres", None);
-    check("target", &Kind::Text, "/srv/a/", Some(json!("/srv/a")));
-    check("target", &Kind::Text, "b", Some(json!("b")));
+    // The name says nothing: what the argument stands for does.
+    for name in ["path", "file", "x"] {
+        check(
+            name,
+            Kind::Path,
+            "/srv/hello.txt.",
+            Some(json!("/srv/hello.txt")),
+        );
+        check(name, Kind::Path, "hello.txt", None);
+        check(name, Kind::Content, "\"hello.\"", Some(json!("hello.")));
+        check(name, Kind::Host, "example.org?", Some(json!("example.org")));
+        check(name, Kind::Host, "?", None);
+        check(name, Kind::Port, "port 9090", Some(json!(9090)));
+        check(name, Kind::Port, "70000", None);
+        check(name, Kind::Port, "ssh", Some(json!(22)));
+        check(name, Kind::Count, "twenty", Some(json!(20)));
+        check(name, Kind::Pid, "pid 42", Some(json!(42)));
+        check(name, Kind::Pid, "nginx", None);
+        check(name, Kind::Bytes, "2 MB", Some(json!(2 << 20)));
+        check(name, Kind::Seconds, "2 minutes", Some(json!(120)));
+        check(name, Kind::Choice, "RAM", Some(json!("memory")));
+        check(name, Kind::Choice, "beauty", None);
+        check(name, Kind::List, "a, b", Some(json!(["a", "b"])));
+        check(
+            name,
+            Kind::Service,
+            "the memory service",
+            Some(json!("memory")),
+        );
+        check(name, Kind::Service, "postgres", None);
+        check(name, Kind::Target, "/srv/a/", Some(json!("/srv/a")));
+        check(name, Kind::Target, "b", Some(json!("b")));
+        check(
+            name,
+            Kind::Agent,
+            "the storage agent",
+            Some(json!("storage")),
+        );
+    }
 }
 
 #[test]
 fn a_missing_or_wrong_argument_is_named_with_an_example() {
     let write = [
         parameter("path", Kind::Path, true),
-        parameter("content", Kind::Text, true),
+        parameter("content", Kind::Content, true),
     ];
     let fails = |arguments: &[Argument]| {
         let bound = bind("fs.write", &write, arguments, &services());
@@ -101,7 +103,7 @@ fn a_missing_or_wrong_argument_is_named_with_an_example() {
         "fs.write: \"notes\" cannot be path, which is an absolute path; \
          for example: /srv/notes.txt"
     );
-    let restart = [parameter("service", Kind::Text, true)];
+    let restart = [parameter("service", Kind::Service, true)];
     let bound = bind(
         "service.restart",
         &restart,
@@ -116,7 +118,7 @@ fn a_missing_or_wrong_argument_is_named_with_an_example() {
 
 #[test]
 fn an_optional_argument_is_dropped_only_when_it_is_noise() {
-    let logs = [parameter("lines", ANY_INTEGER, false)];
+    let logs = [parameter("lines", Kind::Count, false)];
     let bound = |confidence| {
         bind(
             "service.logs",

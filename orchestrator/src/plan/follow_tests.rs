@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::Duration;
 
 use crate::plan::Plan;
-use crate::registry::{Act, Catalog, Tool, parameters};
+use crate::registry::{Act, Catalog, Tool};
 
 fn goal(tasks: &[TaskState]) -> Goal {
     let task = |(index, state): (usize, &TaskState)| Task {
@@ -42,12 +42,7 @@ fn plan(next: Next) -> Cleared {
 }
 
 fn act() -> Next {
-    let list = Tool {
-        name: "fs.list".into(),
-        parameters: parameters::of_schema(&json!({"type": "object"}).to_string()),
-        changes: false,
-        capabilities: Vec::new(),
-    };
+    let list = Tool::new("fs.list", json!({"type": "object"}), false);
     let act: Act = Catalog::new([list], &[])
         .act("fs.list", Default::default())
         .unwrap();

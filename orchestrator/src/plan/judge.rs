@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aios_brain::{Act as Proposed, Proposal};
 use aios_goals::{Arguments, Goal, Level};
+use aios_tool::argument::Kind;
 
 use super::{Next, Plan, bind, done};
 use crate::registry::Catalog;
@@ -17,17 +18,9 @@ pub fn names_a_service(proposal: &Proposal, catalog: &Catalog) -> bool {
     let Proposed::Call(act) = &proposal.act else {
         return false;
     };
-    let parameters = catalog.parameters(act).unwrap_or_default();
-    let said = |name: &str| {
-        proposal
-            .arguments
-            .iter()
-            .any(|argument| argument.name == name)
-    };
-    parameters
-        .iter()
-        .any(|parameter| parameter.name == "service")
-        && said("service")
+    let services = catalog.named(act, Kind::Service);
+    let mut said = proposal.arguments.iter();
+    said.any(|argument| services.contains(&argument.name))
 }
 
 /// The model's proposal, checked.

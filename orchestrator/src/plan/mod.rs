@@ -19,7 +19,7 @@ use aios_contracts::v1::ListServicesRequest;
 use aios_contracts::v1::init_client::InitClient;
 use aios_daemon::retry;
 use aios_goals::{Arguments, Goal, Level, Task, TaskState, ToolCall};
-use serde_json::Value;
+use aios_tool::argument::Kind;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -203,9 +203,14 @@ impl Planner {
             }
             Some(Followed::Next(act)) => act,
         };
-        let there = match act.arguments.get("service").and_then(Value::as_str) {
-            Some(name) => self.services().await?.iter().any(|service| service == name),
-            None => true,
+        let parameters = catalog.named(&act.name, Kind::Service);
+        let values = parameters
+            .iter()
+            .filter_map(|name| act.arguments.get(name)?.as_str());
+        let named: Vec<String> = values.map(str::to_owned).collect();
+        let there = named.is_empty() || {
+            let services = self.services().await?;
+            named.iter().all(|name| services.contains(name))
         };
         match catalog.act(&act.name, act.arguments) {
             Ok(act) if there => {

@@ -1,26 +1,26 @@
 use super::judge::operational;
 use super::*;
-use crate::registry::{Tool, parameters};
+use crate::registry::Tool;
 use aios_brain::{Act as Proposed, Argument, Proposal, Source};
 use aios_goals::Call;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn catalog() -> Catalog {
-    let tool = |name: &str, properties: Value, required: &[&str]| Tool {
-        name: name.into(),
-        parameters: parameters::of_schema(
-            &json!({"type": "object", "properties": properties, "required": required}).to_string(),
-        ),
-        changes: name != "monitor.disk",
-        capabilities: Vec::new(),
+    let tool = |name: &str, properties: Value, required: &[&str]| {
+        let schema = json!({"type": "object", "properties": properties, "required": required});
+        Tool::new(name, schema, name != "monitor.disk")
     };
-    let text = || json!({"type": "string"});
+    let text = |kind: &str| json!({"type": "string", "x-aios-kind": kind});
     Catalog::new(
         [
-            tool("service.restart", json!({"service": text()}), &["service"]),
+            tool(
+                "service.restart",
+                json!({"service": text("service")}),
+                &["service"],
+            ),
             tool(
                 "fs.write",
-                json!({"path": text(), "content": text()}),
+                json!({"path": text("path"), "content": text("content")}),
                 &["path", "content"],
             ),
             tool("monitor.disk", json!({}), &[]),

@@ -10,6 +10,9 @@ use aios_brain::skills::Skill;
 use aios_contracts::v1::ListToolsRequest;
 use aios_contracts::v1::tools_client::ToolsClient;
 use aios_goals::{Arguments, ToolCall};
+use aios_reader::Family;
+use aios_tool::argument::{Kind, VERBS};
+use aios_tool::schema;
 use serde_json::Value;
 use tonic::Status;
 use tonic::transport::Channel;
@@ -27,12 +30,36 @@ const FRESH: Duration = Duration::from_secs(60);
 pub struct Tool {
     /// `fs.write`.
     pub name: String,
+    /// The schema of its arguments.
+    pub schema: Value,
     /// In what its arguments consist.
     pub parameters: Vec<Parameter>,
     /// Does it change anything?
     pub changes: bool,
-    /// What its caller must hold: `namespace:action:{argument}`.
-    pub capabilities: Vec<String>,
+    /// What kinds of change it may be called.
+    pub families: Vec<Family>,
+}
+
+impl Tool {
+    /// A tool with this schema of its arguments, which says what they stand for and what people call
+    /// the change that the tool makes.
+    pub fn new(name: &str, schema: Value, changes: bool) -> Self {
+        let verbs = schema[VERBS].as_array().into_iter().flatten();
+        let mut families: Vec<Family> = verbs
+            .filter_map(Value::as_str)
+            .filter_map(Family::named)
+            .collect();
+        if families.is_empty() {
+            families.push(Family::Other);
+        }
+        Self {
+            name: name.to_owned(),
+            parameters: parameters::of_schema(&schema),
+            schema,
+            changes,
+            families,
+        }
+    }
 }
 
 /// All tools and skills at one time.
@@ -109,7 +136,7 @@ impl Catalog {
     pub fn parameters(&self, act: &str) -> Result<Vec<Parameter>, Fault> {
         match (self.tools.get(act), self.skills.get(act)) {
             (Some(tool), _) => Ok(tool.parameters.clone()),
-            (None, Some(skill)) => Ok(parameters::of_skill(skill)),
+            (None, Some(skill)) => Ok(parameters::of_schema(&parameters::schema_of_skill(skill))),
             (None, None) => Err(self.unknown(act)),
         }
     }
@@ -119,14 +146,19 @@ impl Catalog {
     /// # Errors
     /// When there is no such act, or a call's arguments do not fit.
     pub fn act(&self, name: &str, arguments: Arguments) -> Result<Act, Fault> {
-        parameters::check(&self.parameters(name)?, &arguments)
-            .map_err(|fault| wrong(name, fault))?;
-        let calls = match self.skills.get(name) {
-            Some(skill) if !self.tools.contains_key(name) => self.expand(skill, &arguments)?,
-            _ => vec![ToolCall {
-                tool: name.to_owned(),
-                arguments: arguments.clone(),
-            }],
+        let calls = match (self.tools.get(name), self.skills.get(name)) {
+            (Some(tool), _) => {
+                check(name, &tool.schema, &arguments)?;
+                vec![ToolCall {
+                    tool: name.to_owned(),
+                    arguments: arguments.clone(),
+                }]
+            }
+            (None, Some(skill)) => {
+                check(name, &parameters::schema_of_skill(skill), &arguments)?;
+                self.expand(skill, &arguments)?
+            }
+            (None, None) => return Err(self.unknown(name)),
         };
         Ok(Act {
             name: name.to_owned(),
@@ -144,23 +176,34 @@ impl Catalog {
         }
     }
 
-    /// What the call changes: the values of the arguments that its capabilities name, but for
-    /// those that are only read.
+    /// What kinds of change the act may be called.
+    pub fn families(&self, act: &str) -> &[Family] {
+        match self.tools.get(act) {
+            Some(tool) => &tool.families,
+            None => &[Family::Other],
+        }
+    }
+
+    /// What the call changes: the values of the arguments that name something which is changed.
     pub fn changed(&self, call: &ToolCall) -> Vec<String> {
         let Some(tool) = self.tools.get(&call.tool) else {
             return Vec::new();
         };
-        let names = tool.capabilities.iter().filter_map(|capability| {
-            let (what, argument) = capability.split_once(":{")?;
-            (!what.ends_with(":read")).then(|| argument.trim_end_matches('}'))
-        });
-        names
-            .filter_map(|name| match call.arguments.get(name)? {
+        let changed = tool.parameters.iter().filter(|parameter| parameter.changes);
+        changed
+            .filter_map(|parameter| match call.arguments.get(&parameter.name)? {
                 Value::Null => None,
                 Value::String(text) => Some(text.clone()),
                 value => Some(value.to_string()),
             })
             .collect()
+    }
+
+    /// The names of the act's arguments that stand for this.
+    pub fn named(&self, act: &str, kind: Kind) -> Vec<String> {
+        let parameters = self.parameters(act).unwrap_or_default();
+        let of_kind = parameters.into_iter().filter(|one| one.kind == kind);
+        of_kind.map(|parameter| parameter.name).collect()
     }
 
     fn unknown(&self, act: &str) -> Fault {
@@ -193,8 +236,7 @@ impl Catalog {
                 .get(&call.tool)
                 .ok_or_else(|| self.unknown(&call.tool))?;
             let arguments = call.arguments.as_object().cloned().unwrap_or_default();
-            parameters::check(&tool.parameters, &arguments)
-                .map_err(|fault| wrong(&call.tool, fault))?;
+            check(&call.tool, &tool.schema, &arguments)?;
             checked.push(ToolCall {
                 tool: call.tool,
                 arguments,
@@ -202,6 +244,11 @@ impl Catalog {
         }
         Ok(checked)
     }
+}
+
+/// Checks arguments as `aios-tools` will, whose check is the one that counts.
+fn check(act: &str, schema: &Value, arguments: &Arguments) -> Result<(), Fault> {
+    schema::check_fields(schema, arguments).map_err(|fault| wrong(act, fault))
 }
 
 fn wrong(act: &str, fault: String) -> Fault {
@@ -251,11 +298,9 @@ impl Registry {
             async move { tools.list_tools(ListToolsRequest {}).await }
         });
         let tools = list.await?.into_inner().tools;
-        let tools = tools.into_iter().map(|tool| Tool {
-            parameters: parameters::of_schema(&tool.input_schema_json),
-            name: tool.name,
-            changes: tool.mutating,
-            capabilities: tool.capabilities,
+        let tools = tools.into_iter().map(|tool| {
+            let schema = serde_json::from_str(&tool.input_schema_json).unwrap_or_default();
+            Tool::new(&tool.name, schema, tool.mutating)
         });
         let catalog = Arc::new(Catalog::new(tools, &self.skills));
         *self.cache() = Some((Instant::now(), catalog.clone()));
@@ -282,16 +327,12 @@ mod tests {
         let schema = |properties: Value, required: Value| {
             json!({"type": "object", "properties": properties, "required": required,
                    "additionalProperties": false})
-            .to_string()
         };
-        let tool = |name: &str, schema: String| Tool {
-            name: name.into(),
-            parameters: parameters::of_schema(&schema),
-            changes: true,
-            capabilities: vec!["fs:write:{path}".into()],
-        };
-        let path = json!({"path": {"type": "string"}});
-        let write = json!({"path": {"type": "string"}, "content": {"type": "string"}});
+        let tool = |name: &str, schema: Value| Tool::new(name, schema, true);
+        let a_path = json!({"type": "string", "x-aios-kind": "path", "x-aios-access": "change"});
+        let path = json!({"path": a_path});
+        let write =
+            json!({"path": a_path, "content": {"type": "string", "x-aios-kind": "content"}});
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../brain/skills");
         Catalog::new(
             [
@@ -320,13 +361,13 @@ mod tests {
         check(
             "fs.mkdir",
             json!({"path": 5}),
-            "fs.mkdir: path must be an absolute path, not 5",
+            "fs.mkdir: path: must be an absolute path, not 5",
         );
-        check("fs.mkdir", json!({}), "fs.mkdir: path is missing");
+        check("fs.mkdir", json!({}), "fs.mkdir: path: is missing");
         check(
             "fs.mkdir",
             json!({"path": "/srv", "force": true}),
-            "fs.mkdir: force is not known; known are path",
+            "fs.mkdir: force: is not known; known are path",
         );
         check(
             "pkg.install",
@@ -338,7 +379,7 @@ mod tests {
         check(
             "skill.web_page",
             json!({"directory": "/srv/www"}),
-            "skill.web_page: content is missing",
+            "skill.web_page: content: is missing",
         );
     }
 }

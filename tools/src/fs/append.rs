@@ -1,30 +1,22 @@
 //! `fs.append`: adds to the end of a file, all at once.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::WRITING;
-use super::path::{self, Last};
-use super::place::Place;
 use super::write;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
-use crate::undo::{Capture, Prior, Step};
+use aios_tool::argument::{Content, WritePath};
+use aios_tool::file::WRITING;
+use aios_tool::prelude::*;
+use aios_tool::undo::Step;
 
-/// See the module.
+/// The tool `fs.append`.
 pub struct Act;
 
-/// Arguments of `fs.append`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of the file; it is made when it is missing, its folder must exist.
-    pub path: String,
-    /// What is added. A line end is put before it when the file does not end with one.
-    pub content: String,
+arguments! {
+    /// Arguments of `fs.append`.
+    pub struct Input {
+        /// Absolute path of the file; it is made when it is missing, its folder must exist.
+        pub path: WritePath,
+        /// What is added. A line end is put before it when the file does not end with one.
+        pub content: Content,
+    }
 }
 
 /// What was added.
@@ -41,53 +33,15 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        risk: Risk::Medium,
-        mutating: true,
-        idempotent: false,
-        reversible: true,
-        timeout_ms: 30_000,
-        post_condition: "the file ends with the content",
-        kernel: WRITING,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.append",
             "Adds a text to the end of a file; makes the file when it is missing.",
-            &["fs:write:{path}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Follow)?;
-        path::changeable(&input.path, context)
-    }
-
-    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        capture.keep(&input.path)
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let mut sizes = (0, 0);
-        write::put(&input.path, context, |prior| {
-            let prior = prior.unwrap_or_default();
-            let whole = joined(&prior, &input.content);
-            sizes = (prior.len() as u64, whole.len() as u64);
-            Ok(whole)
-        })?;
-        Ok(Output {
-            path: input.path.clone(),
-            added: sizes.1 - sizes.0,
-            size: sizes.1,
-        })
-    }
-
-    fn verify(input: &Input, output: &Output, _context: &Context) -> Result<(), String> {
-        let place = Place::open(&input.path).map_err(|error| error.to_string())?;
-        let content = super::whole_content(&place).map_err(|error| error.to_string())?;
-        let as_said = content.len() as u64 == output.size;
-        match as_said && content.ends_with(input.content.as_bytes()) {
-            true => Ok(()),
-            false => Err(format!("{} does not end with the content", input.path)),
-        }
+        .risk(Risk::Medium)
+        .timeout_ms(30_000)
+        .kernel(WRITING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -98,6 +52,46 @@ impl Tool for Act {
             format::bytes(output.size)
         )
     }
+}
+
+impl Change for Act {
+    fn effect() -> Effect {
+        Effect::of("the file ends with the content", &["append", "write"])
+            .undone_by(Undo::Files)
+            .not_idempotent()
+    }
+
+    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        capture.keep(&input.path)
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let mut sizes = (0, 0);
+        write::put(&input.path, context, |prior| {
+            let prior = prior.unwrap_or_default();
+            let whole = joined(&prior, input.content.as_str());
+            sizes = (prior.len() as u64, whole.len() as u64);
+            Ok(whole)
+        })?;
+        Ok(Output {
+            path: input.path.to_string(),
+            added: sizes.1 - sizes.0,
+            size: sizes.1,
+        })
+    }
+
+    fn verify(input: &Input, output: &Output, _context: &Context) -> Result<(), ToolError> {
+        let place = input.path.place()?;
+        let content = super::whole_content(&place)?;
+        let as_said = content.len() as u64 == output.size;
+        if as_said && content.ends_with(input.content.as_str().as_bytes()) {
+            return Ok(());
+        }
+        Err(ToolError::Unverified(format!(
+            "{} does not end with the content",
+            input.path
+        )))
+    }
 
     fn found_done(
         input: &Input,
@@ -105,18 +99,13 @@ impl Tool for Act {
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
         let prior = match interrupted.steps {
-            [
-                Step::Restore {
-                    prior: Prior::File { content, .. },
-                    ..
-                },
-            ] => std::fs::read(content).map_err(|error| ToolError::io(content.display(), error))?,
+            [Step::Restore(step)] => step.kept_content()?.unwrap_or_default(),
             _ => Vec::new(),
         };
-        let whole = joined(&prior, &input.content);
+        let whole = joined(&prior, input.content.as_str());
         let done = super::has_content(&input.path, &whole).is_ok();
         Ok(done.then(|| Output {
-            path: input.path.clone(),
+            path: input.path.to_string(),
             added: (whole.len() - prior.len()) as u64,
             size: whole.len() as u64,
         }))

@@ -1,30 +1,21 @@
 //! `fs.copy`: copies a file, or a directory with everything in it.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use aios_tool::argument::{NewPath, ReadTree};
+use aios_tool::file::tree::{self, Keep};
+use aios_tool::file::{WRITING, extent, must_be_free};
+use aios_tool::prelude::*;
 
-use super::path::{self, Last};
-use super::place::Place;
-use super::tree::{self, Keep};
-use super::{WRITING, extent};
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
-use crate::undo::Capture;
-
-/// See the module.
+/// The tool `fs.copy`.
 pub struct Act;
 
-/// Arguments of `fs.copy`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of what is copied.
-    pub source: String,
-    /// Absolute path that it gets; a directory that exists gets it inside, under its own name.
-    pub destination: String,
+arguments! {
+    /// Arguments of `fs.copy`.
+    pub struct Input {
+        /// Absolute path of what is copied.
+        pub source: ReadTree,
+        /// Absolute path that it gets; a directory that exists gets it inside, under its own name.
+        pub destination: NewPath,
+    }
 }
 
 /// What was copied.
@@ -43,58 +34,19 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        risk: Risk::Medium,
-        mutating: true,
-        idempotent: false,
-        reversible: true,
-        timeout_ms: 300_000,
-        post_condition: "the copy has as many entries and bytes as the source",
-        kernel: WRITING,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.copy",
             "Copies a file, or a directory with all in it; never over something that exists.",
-            &["fs:read:{source}", "fs:write:{destination}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.source = path::resolve(&input.source, Last::Follow)?;
-        input.destination = path::destination(&input.source, &input.destination)?;
-        path::readable(&input.source, context)?;
-        path::holds_no_secret(&input.source, context)?;
-        path::changeable(&input.destination, context)
+        .risk(Risk::Medium)
+        .timeout_ms(300_000)
+        .kernel(WRITING)
     }
 
-    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        path::apart(&input.source, &input.destination)?;
-        Place::open(&input.source)?.existing()?;
-        super::must_be_free(&Place::open(&input.destination)?)?;
-        capture.absent(&input.destination);
-        Ok(())
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let from = Place::open(&input.source)?;
-        let to = Place::open(&input.destination)?;
-        let keep = Keep::Permissions(context.owner());
-        let copied = tree::copy(&from, &to, keep, context.execution())?;
-        Ok(Output {
-            source: input.source.clone(),
-            destination: input.destination.clone(),
-            entries: copied.entries,
-            bytes: copied.bytes,
-        })
-    }
-
-    fn verify(_input: &Input, output: &Output, _context: &Context) -> Result<(), String> {
-        let there = Place::open(&output.destination)
-            .and_then(|place| extent::of(&place))
-            .map_err(|error| error.to_string())?;
-        match (there.entries, there.bytes) == (output.entries, output.bytes) {
-            true => Ok(()),
-            false => Err(format!("{} is not a whole copy", output.destination)),
-        }
+    fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
+        input.destination.enter(input.source.as_path())
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -108,6 +60,49 @@ impl Tool for Act {
             output.source, output.destination
         )
     }
+}
+
+impl Change for Act {
+    fn effect() -> Effect {
+        Effect::of(
+            "the copy has as many entries and bytes as the source",
+            &["copy"],
+        )
+        .undone_by(Undo::Files)
+        .not_idempotent()
+    }
+
+    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        input.destination.is_apart_from(input.source.as_path())?;
+        input.source.place()?.existing()?;
+        must_be_free(&input.destination.place()?)?;
+        capture.absent(&input.destination);
+        Ok(())
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let from = input.source.place()?;
+        let to = input.destination.place()?;
+        let keep = Keep::Permissions(context.owner());
+        let copied = tree::copy(&from, &to, keep, context.execution())?;
+        Ok(Output {
+            source: input.source.to_string(),
+            destination: input.destination.to_string(),
+            entries: copied.entries,
+            bytes: copied.bytes,
+        })
+    }
+
+    fn verify(input: &Input, output: &Output, _context: &Context) -> Result<(), ToolError> {
+        let there = extent::of(&input.destination.place()?)?;
+        if (there.entries, there.bytes) == (output.entries, output.bytes) {
+            return Ok(());
+        }
+        Err(ToolError::Unverified(format!(
+            "{} is not a whole copy",
+            output.destination
+        )))
+    }
 
     fn found_done(
         input: &Input,
@@ -116,8 +111,8 @@ impl Tool for Act {
     ) -> Result<Option<Output>, ToolError> {
         // A copy appears under its name when it is whole; what is there may be somebody else's.
         let (Some(from), Some(to)) = (
-            Place::open_if_any(&input.source)?,
-            Place::open_if_any(&input.destination)?,
+            input.source.place_if_any()?,
+            input.destination.place_if_any()?,
         ) else {
             return Ok(None);
         };
@@ -126,8 +121,8 @@ impl Tool for Act {
         }
         let there = extent::of(&to)?;
         Ok(Some(Output {
-            source: input.source.clone(),
-            destination: input.destination.clone(),
+            source: input.source.to_string(),
+            destination: input.destination.to_string(),
             entries: there.entries,
             bytes: there.bytes,
         }))
@@ -139,6 +134,8 @@ impl Tool for Act {
 mod tests {
     use super::*;
     use crate::trial;
+    use aios_tool::argument::Arguments;
+    use serde_json::json;
     use std::time::SystemTime;
 
     #[test]
@@ -147,16 +144,18 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
         let found = || {
-            let input = Input {
-                source: path("x"),
-                destination: path("y"),
-            };
+            let context = trial::context(&root);
+            let arguments = json!({"source": path("x"), "destination": path("y")});
+            // A copy into a folder that is there goes inside; here the copy itself is meant.
+            let mut input: Input = serde_json::from_value(arguments).unwrap();
+            input.resolve(&context).unwrap();
+            input.guard(&context).unwrap();
             let interrupted = Interrupted {
                 started: SystemTime::now(),
                 execution: "e",
                 steps: &[],
             };
-            let found = Act::found_done(&input, &interrupted, &trial::context(&root));
+            let found = Act::found_done(&input, &interrupted, &context);
             found.unwrap().map(|output| (output.entries, output.bytes))
         };
         std::fs::create_dir(path("x")).unwrap();

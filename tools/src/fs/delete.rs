@@ -1,27 +1,20 @@
 //! `fs.delete`: moves a file or directory into the quarantine.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use aios_tool::argument::WriteEntry;
+use aios_tool::file::place::Place;
+use aios_tool::file::{WRITING, extent, tree};
+use aios_tool::prelude::*;
+use aios_tool::undo::Step;
 
-use super::path::{self, Last};
-use super::place::Place;
-use super::{WRITING, extent, tree};
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
-use crate::undo::{Capture, Step};
-
-/// See the module.
+/// The tool `fs.delete`.
 pub struct Act;
 
-/// Arguments of `fs.delete`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path. A symbolic link is deleted itself, not what it points to.
-    pub path: String,
+arguments! {
+    /// Arguments of `fs.delete`.
+    pub struct Input {
+        /// Absolute path. A symbolic link is deleted itself, not what it points to.
+        pub path: WriteEntry,
+    }
 }
 
 /// What was deleted.
@@ -38,56 +31,15 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        risk: Risk::High,
-        mutating: true,
-        reversible: true,
-        timeout_ms: 300_000,
-        post_condition: "nothing is at the path",
-        kernel: WRITING,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.delete",
             "Deletes a file, or a directory with all in it, by moving it into the quarantine.",
-            &["fs:write:{path}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Keep)?;
-        path::changeable(&input.path, context)
-    }
-
-    fn capture(input: &Input, capture: &mut Capture, context: &Context) -> Result<(), ToolError> {
-        Place::open(&input.path)?.existing()?;
-        let kept = context
-            .state_dir()
-            .join("quarantine")
-            .join(context.execution());
-        let kept = kept
-            .to_str()
-            .ok_or_else(|| ToolError::Failed(format!("{} is not UTF-8", kept.display())))?;
-        capture.moved(&input.path, kept);
-        Ok(())
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let from = Place::open(&input.path)?;
-        let kept = context
-            .state_dir()
-            .join("quarantine")
-            .join(context.execution());
-        let kept = path::resolve(&kept.to_string_lossy(), Last::Keep)?;
-        let kept = Place::open(&kept)?;
-        tree::relocate(&from, &kept, context.execution(), context.is_resumed())?;
-        output(input, &kept).map_err(|error| ToolError::Unverified(error.to_string()))
-    }
-
-    fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), String> {
-        match Place::open(&input.path).and_then(|place| place.stat()) {
-            Ok(None) => Ok(()),
-            Ok(Some(_)) => Err(format!("{} is still there", input.path)),
-            Err(error) => Err(error.to_string()),
-        }
+        .risk(Risk::High)
+        .timeout_ms(300_000)
+        .kernel(WRITING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -101,6 +53,33 @@ impl Tool for Act {
             output.path
         )
     }
+}
+
+impl Change for Act {
+    fn effect() -> Effect {
+        Effect::of("nothing is at the path", &["delete"]).undone_by(Undo::Files)
+    }
+
+    fn capture(input: &Input, capture: &mut Capture, context: &Context) -> Result<(), ToolError> {
+        capture.moved(&input.path, &context.quarantine()?.path)
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let kept = context.quarantine()?;
+        let from = input.path.place()?;
+        tree::relocate(&from, &kept, context.execution(), context.is_resumed())?;
+        output(input, &kept).map_err(|error| ToolError::Unverified(error.to_string()))
+    }
+
+    fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), ToolError> {
+        match input.path.place()?.stat()? {
+            None => Ok(()),
+            Some(_) => Err(ToolError::Unverified(format!(
+                "{} is still there",
+                input.path
+            ))),
+        }
+    }
 
     fn found_done(
         input: &Input,
@@ -108,10 +87,8 @@ impl Tool for Act {
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
         match interrupted.steps {
-            [Step::MoveBack { from, to }]
-                if super::was_moved(from, to, interrupted.execution).is_ok() =>
-            {
-                output(input, &Place::open(to)?).map(Some)
+            [Step::MoveBack(step)] if step.happened(interrupted.execution).is_ok() => {
+                output(input, &step.destination()?).map(Some)
             }
             _ => Ok(None),
         }
@@ -121,7 +98,7 @@ impl Tool for Act {
 fn output(input: &Input, kept: &Place) -> Result<Output, ToolError> {
     let extent = extent::of(kept)?;
     Ok(Output {
-        path: input.path.clone(),
+        path: input.path.to_string(),
         entries: extent.entries,
         bytes: extent.bytes,
     })

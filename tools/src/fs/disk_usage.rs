@@ -2,32 +2,24 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::path::{self, Last};
-use super::place::Place;
-use super::{READING, extent};
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::ReadPath;
+use aios_tool::file::{READING, extent};
+use aios_tool::prelude::*;
 
 /// So long it is counted what is below the path: the operator waits.
 const COUNT_LIMIT: Duration = Duration::from_secs(3);
 /// So many of the largest entries are given.
 const LARGEST: usize = 10;
 
-/// See the module.
+/// The tool `fs.disk_usage`.
 pub struct Act;
 
-/// Arguments of `fs.disk_usage`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path; absent: `/`.
-    pub path: Option<String>,
+arguments! {
+    /// Arguments of `fs.disk_usage`.
+    pub struct Input {
+        /// Absolute path; absent: `/`.
+        pub path: Option<ReadPath>,
+    }
 }
 
 /// An entry and what is allocated for it.
@@ -63,54 +55,18 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        kernel: READING,
-        timeout_ms: 30_000,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.disk_usage",
             "Shows how full the file system of a path is and what takes the space below it.",
-            &["fs:read:{path}"],
         )
-    };
-
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        let raw = input.path.as_deref().unwrap_or("/");
-        input.path = Some(path::resolve(raw, Last::Follow)?);
-        Ok(())
+        .timeout_ms(30_000)
+        .kernel(READING)
     }
 
-    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let path = input.path.clone().unwrap_or_else(|| "/".to_owned());
-        let place = Place::open(&path)?;
-        let device = place.existing()?.st_dev;
-        let held = place.hold()?;
-        let system = rustix::fs::fstatvfs(&held).map_err(|error| place.error(error))?;
-        let mut counter = extent::Counter::new(device, COUNT_LIMIT);
-        let mut largest = Vec::new();
-        let mut below = counter.own(&place);
-        for child in place.children().unwrap_or_default() {
-            let bytes = counter.below(&child);
-            below += bytes;
-            largest.push(Item {
-                path: child.path.display().to_string(),
-                bytes,
-            });
-        }
-        largest.retain(|item| item.bytes > 0);
-        largest.sort_by_key(|item| std::cmp::Reverse(item.bytes));
-        largest.truncate(LARGEST);
-        let used = (system.f_blocks - system.f_bfree) * system.f_frsize;
-        let free = system.f_bavail * system.f_frsize;
-        Ok(Output {
-            path,
-            total: system.f_blocks * system.f_frsize,
-            used,
-            free,
-            percent: percent(used, free),
-            below,
-            largest,
-            partial: counter.partial(),
-        })
+    fn complete(input: &mut Input) {
+        input.path.get_or_insert_with(|| ReadPath::of("/"));
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -135,6 +91,42 @@ impl Tool for Act {
             text.push_str(" (not all could be counted)");
         }
         text
+    }
+}
+
+impl Look for Act {
+    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let path = argument::defaulted(&input.path)?;
+        let place = path.place()?;
+        let device = place.existing()?.st_dev;
+        let held = place.hold()?;
+        let system = rustix::fs::fstatvfs(&held).map_err(|error| place.error(error))?;
+        let mut counter = extent::Counter::new(device, COUNT_LIMIT);
+        let mut largest = Vec::new();
+        let mut below = counter.own(&place);
+        for child in place.children().unwrap_or_default() {
+            let bytes = counter.below(&child);
+            below += bytes;
+            largest.push(Item {
+                path: child.path.display().to_string(),
+                bytes,
+            });
+        }
+        largest.retain(|item| item.bytes > 0);
+        largest.sort_by_key(|item| std::cmp::Reverse(item.bytes));
+        largest.truncate(LARGEST);
+        let used = (system.f_blocks - system.f_bfree) * system.f_frsize;
+        let free = system.f_bavail * system.f_frsize;
+        Ok(Output {
+            path: path.to_string(),
+            total: system.f_blocks * system.f_frsize,
+            used,
+            free,
+            percent: percent(used, free),
+            below,
+            largest,
+            partial: counter.partial(),
+        })
     }
 }
 

@@ -1,32 +1,25 @@
 //! `fs.list`: what is in a directory.
 
 use rustix::fs::FileType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::READING;
-use super::path::{self, Last};
-use super::place::Place;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::ReadPath;
+use aios_tool::file::READING;
+use aios_tool::prelude::*;
 
 /// At most so many entries are given.
 const ENTRIES_MAX: usize = 10_000;
 /// The summary shows so many.
 const SHOWN_MAX: usize = 50;
 
-/// See the module.
+/// The tool `fs.list`.
 pub struct Act;
 
-/// Arguments of `fs.list`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of the directory.
-    pub path: String,
+arguments! {
+    /// Arguments of `fs.list`.
+    pub struct Input {
+        /// Absolute path of the directory.
+        pub path: ReadPath,
+    }
 }
 
 /// One thing in the directory.
@@ -56,40 +49,13 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        kernel: READING,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.list",
             "Lists what is in a directory, with kinds and sizes.",
-            &["fs:read:{path}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Follow)?;
-        path::readable(&input.path, context)
-    }
-
-    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let children = Place::open(&input.path)?.children()?;
-        let count = children.len() as u64;
-        let mut entries = Vec::new();
-        for child in children.into_iter().take(ENTRIES_MAX) {
-            let Some(stat) = child.stat()? else {
-                continue; // gone in the meantime
-            };
-            entries.push(Item {
-                name: child.name.to_string_lossy().into_owned(),
-                kind: super::kind_name(FileType::from_raw_mode(stat.st_mode)).to_owned(),
-                size: u64::try_from(stat.st_size).unwrap_or(0),
-                modified_ms: super::milliseconds(stat.st_mtime, stat.st_mtime_nsec),
-            });
-        }
-        Ok(Output {
-            path: input.path.clone(),
-            entries,
-            count,
-        })
+        .kernel(READING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -107,6 +73,30 @@ impl Tool for Act {
                 shown.join(", ")
             ),
         }
+    }
+}
+
+impl Look for Act {
+    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let children = input.path.place()?.children()?;
+        let count = children.len() as u64;
+        let mut entries = Vec::new();
+        for child in children.into_iter().take(ENTRIES_MAX) {
+            let Some(stat) = child.stat()? else {
+                continue; // gone in the meantime
+            };
+            entries.push(Item {
+                name: child.name.to_string_lossy().into_owned(),
+                kind: file::kind_name(FileType::from_raw_mode(stat.st_mode)).to_owned(),
+                size: u64::try_from(stat.st_size).unwrap_or(0),
+                modified_ms: file::milliseconds(stat.st_mtime, stat.st_mtime_nsec),
+            });
+        }
+        Ok(Output {
+            path: input.path.to_string(),
+            entries,
+            count,
+        })
     }
 }
 

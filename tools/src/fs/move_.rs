@@ -1,29 +1,21 @@
 //! `fs.move`: gives a file or directory another path.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use aios_tool::argument::{NewPath, WriteEntry};
+use aios_tool::file::{WRITING, must_be_free, tree};
+use aios_tool::prelude::*;
+use aios_tool::undo::MoveBack;
 
-use super::WRITING;
-use super::path::{self, Last};
-use super::place::Place;
-use super::tree;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
-use crate::undo::Capture;
-
-/// See the module.
+/// The tool `fs.move`.
 pub struct Act;
 
-/// Arguments of `fs.move`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of what is moved.
-    pub source: String,
-    /// Absolute path that it gets; a directory that exists gets it inside, under its own name.
-    pub destination: String,
+arguments! {
+    /// Arguments of `fs.move`.
+    pub struct Input {
+        /// Absolute path of what is moved.
+        pub source: WriteEntry,
+        /// Absolute path that it gets; a directory that exists gets it inside, under its own name.
+        pub destination: NewPath,
+    }
 }
 
 /// What was moved.
@@ -38,52 +30,55 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        risk: Risk::Medium,
-        mutating: true,
-        idempotent: false,
-        reversible: true,
-        timeout_ms: 120_000,
-        post_condition: "it is at the destination and no longer at the source",
-        kernel: WRITING,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.move",
             "Moves or renames a file or directory; never over something that exists.",
-            &["fs:write:{source}", "fs:write:{destination}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.source = path::resolve(&input.source, Last::Keep)?;
-        input.destination = path::destination(&input.source, &input.destination)?;
-        path::changeable(&input.source, context)?;
-        path::changeable(&input.destination, context)
+        .risk(Risk::Medium)
+        .timeout_ms(120_000)
+        .kernel(WRITING)
     }
 
-    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        path::apart(&input.source, &input.destination)?;
-        Place::open(&input.source)?.existing()?;
-        super::must_be_free(&Place::open(&input.destination)?)?;
-        capture.moved(&input.source, &input.destination);
-        Ok(())
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let from = Place::open(&input.source)?;
-        let to = Place::open(&input.destination)?;
-        tree::relocate(&from, &to, context.execution(), context.is_resumed())?;
-        Ok(Output {
-            source: input.source.clone(),
-            destination: input.destination.clone(),
-        })
-    }
-
-    fn verify(input: &Input, _output: &Output, context: &Context) -> Result<(), String> {
-        super::was_moved(&input.source, &input.destination, context.execution())
+    fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
+        input.destination.enter(input.source.as_path())
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
         format!("{} is now {}", output.source, output.destination)
+    }
+}
+
+impl Change for Act {
+    fn effect() -> Effect {
+        Effect::of(
+            "it is at the destination and no longer at the source",
+            &["move"],
+        )
+        .undone_by(Undo::Files)
+        .not_idempotent()
+    }
+
+    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        input.destination.is_apart_from(input.source.as_path())?;
+        input.source.place()?.existing()?;
+        must_be_free(&input.destination.place()?)?;
+        capture.moved(&input.source, input.destination.as_path())
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let from = input.source.place()?;
+        let to = input.destination.place()?;
+        tree::relocate(&from, &to, context.execution(), context.is_resumed())?;
+        Ok(Output {
+            source: input.source.to_string(),
+            destination: input.destination.to_string(),
+        })
+    }
+
+    fn verify(input: &Input, _output: &Output, context: &Context) -> Result<(), ToolError> {
+        moved(input).happened(context.execution())
     }
 
     fn found_done(
@@ -91,11 +86,17 @@ impl Tool for Act {
         interrupted: &Interrupted<'_>,
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
-        let (from, to) = (&input.source, &input.destination);
-        let done = super::was_moved(from, to, interrupted.execution).is_ok();
+        let done = moved(input).happened(interrupted.execution).is_ok();
         Ok(done.then(|| Output {
-            source: input.source.clone(),
-            destination: input.destination.clone(),
+            source: input.source.to_string(),
+            destination: input.destination.to_string(),
         }))
+    }
+}
+
+fn moved(input: &Input) -> MoveBack {
+    MoveBack {
+        from: input.source.to_string(),
+        to: input.destination.to_string(),
     }
 }

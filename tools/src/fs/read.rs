@@ -3,35 +3,27 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use rustix::fs::FileType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::READING;
-use super::path::{self, Last};
-use super::place::Place;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{ReadPath, Whole};
+use aios_tool::file::READING;
+use aios_tool::prelude::*;
 
 /// At most so much of a file is read, in bytes.
 const READ_MAX: u64 = 1024 * 1024;
 /// The summary shows a text up to this size whole, in bytes.
 const SHOWN_MAX: usize = 2000;
 
-/// See the module.
+/// The tool `fs.read`.
 pub struct Act;
 
-/// Arguments of `fs.read`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of the file.
-    pub path: String,
-    /// So many lines: the first ones, or with a minus the last ones. Absent: all.
-    #[schemars(range(min = -100_000, max = 100_000))]
-    pub lines: Option<i64>,
+arguments! {
+    /// Arguments of `fs.read`.
+    pub struct Input {
+        /// Absolute path of the file.
+        pub path: ReadPath,
+        /// So many lines: the first ones, or with a minus the last ones. Absent: all.
+        pub lines: Option<Whole<-100_000, 100_000>>,
+    }
 }
 
 /// What was read.
@@ -50,54 +42,9 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        kernel: READING,
-        ..Spec::reading(
-            "fs.read",
-            "Reads a text file, or its first or last lines.",
-            &["fs:read:{path}"],
-        )
-    };
 
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Follow)?;
-        path::readable(&input.path, context)
-    }
-
-    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let place = Place::open(&input.path)?;
-        let kind = FileType::from_raw_mode(place.existing()?.st_mode);
-        if kind != FileType::RegularFile {
-            let kind = super::kind_name(kind);
-            return Err(ToolError::Precondition(format!(
-                "{} is a {kind}",
-                input.path
-            )));
-        }
-        let fault = |error| ToolError::io(&input.path, error);
-        let mut file = place.open_content()?;
-        let size = file.metadata().map_err(fault)?.len();
-        let from_end = input.lines.is_some_and(|lines| lines < 0);
-        let skipped = if from_end {
-            size.saturating_sub(READ_MAX)
-        } else {
-            0
-        };
-        file.seek(SeekFrom::Start(skipped)).map_err(fault)?;
-        let mut bytes = Vec::new();
-        file.take(READ_MAX).read_to_end(&mut bytes).map_err(fault)?;
-        let read = bytes.len() as u64;
-        let text = String::from_utf8_lossy(&bytes);
-        let content = match input.lines {
-            Some(lines) => some_lines(&text, lines).to_owned(),
-            None => text.into_owned(),
-        };
-        Ok(Output {
-            path: input.path.clone(),
-            truncated: (content.len() as u64) < read || read < size,
-            content,
-            size: size.max(read), // files of the kernel say 0
-        })
+    fn declaration() -> Declaration {
+        Declaration::of("fs.read", "Reads a text file, or its first or last lines.").kernel(READING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -112,6 +59,44 @@ impl Tool for Act {
                 content.lines().count()
             ),
         }
+    }
+}
+
+impl Look for Act {
+    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let place = input.path.place()?;
+        let kind = FileType::from_raw_mode(place.existing()?.st_mode);
+        if kind != FileType::RegularFile {
+            let kind = file::kind_name(kind);
+            return Err(ToolError::Precondition(format!(
+                "{} is a {kind}",
+                input.path
+            )));
+        }
+        let fault = |error| ToolError::io(&input.path, error);
+        let mut file = place.open_content()?;
+        let size = file.metadata().map_err(fault)?.len();
+        let from_end = input.lines.is_some_and(|lines| lines.get() < 0);
+        let skipped = if from_end {
+            size.saturating_sub(READ_MAX)
+        } else {
+            0
+        };
+        file.seek(SeekFrom::Start(skipped)).map_err(fault)?;
+        let mut bytes = Vec::new();
+        file.take(READ_MAX).read_to_end(&mut bytes).map_err(fault)?;
+        let read = bytes.len() as u64;
+        let text = String::from_utf8_lossy(&bytes);
+        let content = match input.lines {
+            Some(lines) => some_lines(&text, lines.get()).to_owned(),
+            None => text.into_owned(),
+        };
+        Ok(Output {
+            path: input.path.to_string(),
+            truncated: (content.len() as u64) < read || read < size,
+            content,
+            size: size.max(read), // files of the kernel say 0
+        })
     }
 }
 

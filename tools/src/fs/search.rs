@@ -1,37 +1,30 @@
 //! `fs.search`: files below a path, by name and size.
 
 use rustix::fs::FileType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::READING;
-use super::path::{self, Last};
-use super::place::Place;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{Bytes, Pattern, ReadPath};
+use aios_tool::file::READING;
+use aios_tool::file::place::Place;
+use aios_tool::prelude::*;
 
 /// At most so many are given.
 const FOUND_MAX: usize = 1000;
 /// The summary shows so many.
 const SHOWN_MAX: usize = 20;
 
-/// See the module.
+/// The tool `fs.search`.
 pub struct Act;
 
-/// Arguments of `fs.search`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of the directory to search in.
-    pub path: String,
-    /// What the name must be: `*` is any run of characters, `?` one; without either, a part of it.
-    #[schemars(length(min = 1, max = 255))]
-    pub pattern: Option<String>,
-    /// Files of at least so many bytes.
-    pub min_size: Option<u64>,
+arguments! {
+    /// Arguments of `fs.search`.
+    pub struct Input {
+        /// Absolute path of the directory to search in.
+        pub path: ReadPath,
+        /// What the name must be: `*` is any run of characters, `?` one; without either, a part of it.
+        pub pattern: Option<Pattern>,
+        /// Files of at least so many bytes.
+        pub min_size: Option<Bytes>,
+    }
 }
 
 /// One file.
@@ -59,42 +52,14 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        kernel: READING,
-        timeout_ms: 30_000,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.search",
             "Finds files below a directory by their name and their size.",
-            &["fs:read:{path}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Follow)?;
-        path::readable(&input.path, context)
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let place = Place::open(&input.path)?;
-        let mut search = Search {
-            input,
-            context,
-            device: place.existing()?.st_dev,
-            found: Vec::new(),
-            partial: false,
-        };
-        for child in place.children()? {
-            search.visit(&child);
-        }
-        let Search {
-            mut found, partial, ..
-        } = search;
-        found.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.path.cmp(&b.path)));
-        Ok(Output {
-            path: input.path.clone(),
-            found,
-            partial,
-        })
+        .timeout_ms(30_000)
+        .kernel(READING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -127,6 +92,31 @@ impl Tool for Act {
     }
 }
 
+impl Look for Act {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let place = input.path.place()?;
+        let mut search = Search {
+            input,
+            context,
+            device: place.existing()?.st_dev,
+            found: Vec::new(),
+            partial: false,
+        };
+        for child in place.children()? {
+            search.visit(&child);
+        }
+        let Search {
+            mut found, partial, ..
+        } = search;
+        found.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.path.cmp(&b.path)));
+        Ok(Output {
+            path: input.path.to_string(),
+            found,
+            partial,
+        })
+    }
+}
+
 struct Search<'a> {
     input: &'a Input,
     context: &'a Context,
@@ -151,20 +141,20 @@ impl Search<'_> {
         let named = self
             .input
             .pattern
-            .as_deref()
-            .is_none_or(|pattern| fits(pattern, &name));
+            .as_ref()
+            .is_none_or(|pattern| fits(pattern.as_str(), &name));
         let large = match self.input.min_size {
-            Some(least) => kind == FileType::RegularFile && size >= least,
+            Some(least) => kind == FileType::RegularFile && size >= least.get(),
             None => true,
         };
         if named && large {
             self.found.push(Item {
                 path: place.path.display().to_string(),
-                kind: super::kind_name(kind).to_owned(),
+                kind: file::kind_name(kind).to_owned(),
                 size,
             });
         }
-        let secret = path::readable(&place.path.to_string_lossy(), self.context).is_err();
+        let secret = place.is_secret(self.context);
         if kind == FileType::Directory && stat.st_dev == self.device && !secret {
             match place.children() {
                 Ok(children) => children.iter().for_each(|child| self.visit(child)),

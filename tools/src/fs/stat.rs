@@ -1,26 +1,20 @@
 //! `fs.stat`: what is at a path.
 
 use rustix::fs::FileType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::path::{self, Last};
-use super::place::Place;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::fs::READING;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::ReadEntry;
+use aios_tool::file::READING;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `fs.stat`.
 pub struct Stat;
 
-/// Arguments of `fs.stat`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path. A symbolic link is shown itself, not what it points to.
-    pub path: String,
+arguments! {
+    /// Arguments of `fs.stat`.
+    pub struct Input {
+        /// Absolute path. A symbolic link is shown itself, not what it points to.
+        pub path: ReadEntry,
+    }
 }
 
 /// What was found.
@@ -47,42 +41,13 @@ pub struct Output {
 impl Tool for Stat {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        kernel: READING,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.stat",
             "Shows kind, size, owner, mode and time of what is at a path.",
-            &["fs:read:{path}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Keep)?;
-        path::readable(&input.path, context)
-    }
-
-    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let place = Place::open(&input.path)?;
-        let stat = place.existing()?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        let target = match kind {
-            FileType::Symlink => {
-                let target = rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
-                    .map_err(|error| place.error(error))?;
-                Some(target.to_string_lossy().into_owned())
-            }
-            _ => None,
-        };
-        Ok(Output {
-            path: input.path.clone(),
-            kind: super::kind_name(kind).to_owned(),
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            mode: format!("{:04o}", stat.st_mode & 0o7777),
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            modified_ms: super::milliseconds(stat.st_mtime, stat.st_mtime_nsec),
-            target,
-        })
+        .kernel(READING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -98,7 +63,33 @@ impl Tool for Stat {
             output.mode,
             output.uid,
             output.gid,
-            crate::format::time(output.modified_ms),
+            aios_tool::format::time(output.modified_ms),
         )
+    }
+}
+
+impl Look for Stat {
+    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let place = input.path.place()?;
+        let stat = place.existing()?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let target = match kind {
+            FileType::Symlink => {
+                let target = rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
+                    .map_err(|error| place.error(error))?;
+                Some(target.to_string_lossy().into_owned())
+            }
+            _ => None,
+        };
+        Ok(Output {
+            path: input.path.to_string(),
+            kind: file::kind_name(kind).to_owned(),
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            mode: format!("{:04o}", stat.st_mode & 0o7777),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            modified_ms: file::milliseconds(stat.st_mtime, stat.st_mtime_nsec),
+            target,
+        })
     }
 }

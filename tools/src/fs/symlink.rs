@@ -1,30 +1,21 @@
 //! `fs.symlink`: makes a symbolic link.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use aios_tool::argument::{LinkTarget, WriteEntry};
+use aios_tool::file::meta::Meta;
+use aios_tool::file::{WRITING, must_be_free};
+use aios_tool::prelude::*;
 
-use super::WRITING;
-use super::meta::Meta;
-use super::path::{self, Last};
-use super::place::Place;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
-use crate::undo::Capture;
-
-/// See the module.
+/// The tool `fs.symlink`.
 pub struct Act;
 
-/// Arguments of `fs.symlink`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of the link.
-    pub path: String,
-    /// What it points to.
-    #[schemars(length(min = 1, max = 4095))]
-    pub target: String,
+arguments! {
+    /// Arguments of `fs.symlink`.
+    pub struct Input {
+        /// Absolute path of the link.
+        pub path: WriteEntry,
+        /// What it points to.
+        pub target: LinkTarget,
+    }
 }
 
 /// What was made.
@@ -41,47 +32,14 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        risk: Risk::Medium,
-        mutating: true,
-        idempotent: false,
-        reversible: true,
-        post_condition: "the link points to the target",
-        kernel: WRITING,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "fs.symlink",
             "Makes a symbolic link; never over something that exists.",
-            &["fs:write:{path}"],
         )
-    };
-
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Keep)?;
-        path::changeable(&input.path, context)
-    }
-
-    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        super::must_be_free(&Place::open(&input.path)?)?;
-        capture.absent(&input.path);
-        Ok(())
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let place = Place::open(&input.path)?;
-        rustix::fs::symlinkat(&input.target, &place.parent, &place.name)
-            .map_err(|error| place.error(error))?;
-        Meta::new(0o777, context.owner()).apply(&place)?;
-        place.sync_parent()?;
-        Ok(output(input))
-    }
-
-    fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), String> {
-        let place = Place::open(&input.path).map_err(|error| error.to_string())?;
-        match rustix::fs::readlinkat(&place.parent, &place.name, Vec::new()) {
-            Ok(target) if target.to_bytes() == input.target.as_bytes() => Ok(()),
-            Ok(target) => Err(format!("{} points to {target:?}", input.path)),
-            Err(error) => Err(format!("{}: {error}", input.path)),
-        }
+        .risk(Risk::Medium)
+        .kernel(WRITING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -91,6 +49,41 @@ impl Tool for Act {
             " (nothing is there)"
         };
         format!("{} points to {}{missing}", output.path, output.target)
+    }
+}
+
+impl Change for Act {
+    fn effect() -> Effect {
+        Effect::of("the link points to the target", &["link", "make"])
+            .undone_by(Undo::Files)
+            .not_idempotent()
+    }
+
+    fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        must_be_free(&input.path.place()?)?;
+        capture.absent(&input.path);
+        Ok(())
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let place = input.path.place()?;
+        rustix::fs::symlinkat(input.target.as_str(), &place.parent, &place.name)
+            .map_err(|error| place.error(error))?;
+        Meta::new(0o777, context.owner()).apply(&place)?;
+        place.sync_parent()?;
+        Ok(output(input))
+    }
+
+    fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), ToolError> {
+        let place = input.path.place()?;
+        match rustix::fs::readlinkat(&place.parent, &place.name, Vec::new()) {
+            Ok(target) if target.to_bytes() == input.target.as_str().as_bytes() => Ok(()),
+            Ok(target) => Err(ToolError::Unverified(format!(
+                "{} points to {target:?}",
+                input.path
+            ))),
+            Err(error) => Err(place.error(error)),
+        }
     }
 
     fn found_done(
@@ -106,8 +99,8 @@ impl Tool for Act {
 
 fn output(input: &Input) -> Output {
     Output {
-        path: input.path.clone(),
-        target: input.target.clone(),
-        target_exists: std::path::Path::new(&input.path).exists(),
+        path: input.path.to_string(),
+        target: input.target.to_string(),
+        target_exists: input.path.as_path().exists(),
     }
 }

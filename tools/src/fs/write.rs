@@ -3,32 +3,24 @@
 use std::io::Write;
 
 use rustix::fs::FileType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use super::WRITING;
-use super::install::{self, Replace};
-use super::meta::Meta;
-use super::path::{self, Last};
-use super::place::Place;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
-use crate::undo::Capture;
+use aios_tool::argument::{Content, WritePath};
+use aios_tool::file::WRITING;
+use aios_tool::file::install::{self, Replace};
+use aios_tool::file::meta::Meta;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `fs.write`.
 pub struct Act;
 
-/// Arguments of `fs.write`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of the file. Its folder must exist.
-    pub path: String,
-    /// The whole new content.
-    pub content: String,
+arguments! {
+    /// Arguments of `fs.write`.
+    pub struct Input {
+        /// Absolute path of the file. Its folder must exist.
+        pub path: WritePath,
+        /// The whole new content.
+        pub content: Content,
+    }
 }
 
 /// What was written.
@@ -45,23 +37,25 @@ pub struct Output {
 impl Tool for Act {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        risk: Risk::Medium,
-        mutating: true,
-        reversible: true,
-        timeout_ms: 30_000,
-        post_condition: "the file has exactly the content",
-        kernel: WRITING,
-        ..Spec::reading(
-            "fs.write",
-            "Writes a text into a file, in place of what it had; makes the file when it is missing.",
-            &["fs:write:{path}"],
-        )
-    };
 
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        input.path = path::resolve(&input.path, Last::Follow)?;
-        path::changeable(&input.path, context)
+    fn declaration() -> Declaration {
+        Declaration::of("fs.write", "Writes a text into a file, in place of what it had; makes the file when it is missing.").risk(Risk::Medium).timeout_ms(30_000).kernel(WRITING)
+    }
+
+    fn summarize(_input: &Input, output: &Output) -> String {
+        let Output { path, size, .. } = output;
+        let what = if output.created { "new" } else { "replaced" };
+        format!("{path} is written ({}, {what})", format::bytes(*size))
+    }
+}
+
+impl Change for Act {
+    fn effect() -> Effect {
+        Effect::of(
+            "the file has exactly the content",
+            &["write", "append", "make"],
+        )
+        .undone_by(Undo::Files)
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
@@ -70,23 +64,17 @@ impl Tool for Act {
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let created = put(&input.path, context, |_| {
-            Ok(input.content.as_bytes().to_vec())
+            Ok(input.content.as_str().as_bytes().to_vec())
         })?;
         Ok(Output {
-            path: input.path.clone(),
-            size: input.content.len() as u64,
+            path: input.path.to_string(),
+            size: input.content.as_str().len() as u64,
             created,
         })
     }
 
-    fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), String> {
-        super::has_content(&input.path, input.content.as_bytes())
-    }
-
-    fn summarize(_input: &Input, output: &Output) -> String {
-        let Output { path, size, .. } = output;
-        let what = if output.created { "new" } else { "replaced" };
-        format!("{path} is written ({}, {what})", format::bytes(*size))
+    fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), ToolError> {
+        super::has_content(&input.path, input.content.as_str().as_bytes())
     }
 
     fn found_done(
@@ -94,10 +82,10 @@ impl Tool for Act {
         interrupted: &Interrupted<'_>,
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
-        let done = super::has_content(&input.path, input.content.as_bytes()).is_ok();
+        let done = super::has_content(&input.path, input.content.as_str().as_bytes()).is_ok();
         Ok(done.then(|| Output {
-            path: input.path.clone(),
-            size: input.content.len() as u64,
+            path: input.path.to_string(),
+            size: input.content.as_str().len() as u64,
             created: super::was_absent(interrupted.steps),
         }))
     }
@@ -106,17 +94,17 @@ impl Tool for Act {
 /// Puts a file in place whose content follows from what it had (`None`: it was not there); owner,
 /// mode and attributes stay. The answer: it was made.
 pub fn put(
-    path: &str,
+    path: &WritePath,
     context: &Context,
     content: impl FnOnce(Option<Vec<u8>>) -> Result<Vec<u8>, ToolError>,
 ) -> Result<bool, ToolError> {
-    let place = Place::open(path)?;
+    let place = path.place()?;
     let (meta, prior, replace) = match place.stat()? {
         None => (Meta::new(0o644, context.owner()), None, Replace::No),
         Some(stat) => {
             let kind = FileType::from_raw_mode(stat.st_mode);
             if kind != FileType::RegularFile {
-                let kind = super::kind_name(kind);
+                let kind = file::kind_name(kind);
                 return Err(ToolError::Precondition(format!("{path} is a {kind}")));
             }
             let (_, mut meta) = Meta::read(&place, &place.hold()?)?;

@@ -1,17 +1,11 @@
 //! `hw.cpu`: the processors.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::monitor::Nothing;
 use crate::procfs::machine::{Cpu, parse_cpu};
 use crate::procfs::read;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `hw.cpu`.
 pub struct CpuInfo;
 
 /// What of the flags operators ask for.
@@ -57,14 +51,11 @@ impl From<Cpu> for Output {
 impl Tool for CpuInfo {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "hw.cpu",
-        "Shows model and number of the processors.",
-        &["hw:read:cpu"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        Ok(parse_cpu(&read("/proc/cpuinfo")?).into())
+    fn declaration() -> Declaration {
+        Declaration::of("hw.cpu", "Shows model and number of the processors.")
+            .needing("hw", "read", "cpu")
+            .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -85,6 +76,12 @@ impl Tool for CpuInfo {
             false => format!(", with {}", output.features.join(", ")),
         };
         format!("{processors}{cores}: {model}{features}")
+    }
+}
+
+impl Look for CpuInfo {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        Ok(parse_cpu(&read("/proc/cpuinfo")?).into())
     }
 }
 

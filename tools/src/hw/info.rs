@@ -1,17 +1,11 @@
 //! `hw.info`: the machine in a sentence.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
-use crate::monitor::Nothing;
 use crate::procfs::{duration, line, machine, printable, read};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `hw.info`.
 pub struct Info;
 
 /// The machine.
@@ -38,29 +32,14 @@ pub struct Output {
 impl Tool for Info {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "hw.info",
-        "Shows host name, kernel, processors, memory and maker of the machine.",
-        &["hw:read:info"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let names = rustix::system::uname();
-        let text = |name: &std::ffi::CStr| printable(&name.to_string_lossy());
-        let cpu = machine::parse_cpu(&read("/proc/cpuinfo")?);
-        let firmware = ["sys_vendor", "product_name"]
-            .map(|name| line(&format!("/sys/class/dmi/id/{name}")).unwrap_or_default())
-            .join(" ");
-        Ok(Output {
-            host_name: text(names.nodename()),
-            kernel: text(names.release()),
-            architecture: text(names.machine()),
-            product: Some(firmware.trim().to_owned()).filter(|product| !product.is_empty()),
-            cpu: cpu.model,
-            processors: cpu.logical,
-            memory_bytes: machine::memory()?.total,
-            uptime_seconds: machine::uptime().unwrap_or(0),
-        })
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "hw.info",
+            "Shows host name, kernel, processors, memory and maker of the machine.",
+        )
+        .needing("hw", "read", "info")
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -78,6 +57,27 @@ impl Tool for Info {
             output.kernel,
             duration(output.uptime_seconds),
         )
+    }
+}
+
+impl Look for Info {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        let names = rustix::system::uname();
+        let text = |name: &std::ffi::CStr| printable(&name.to_string_lossy());
+        let cpu = machine::parse_cpu(&read("/proc/cpuinfo")?);
+        let firmware = ["sys_vendor", "product_name"]
+            .map(|name| line(&format!("/sys/class/dmi/id/{name}")).unwrap_or_default())
+            .join(" ");
+        Ok(Output {
+            host_name: text(names.nodename()),
+            kernel: text(names.release()),
+            architecture: text(names.machine()),
+            product: Some(firmware.trim().to_owned()).filter(|product| !product.is_empty()),
+            cpu: cpu.model,
+            processors: cpu.logical,
+            memory_bytes: machine::memory()?.total,
+            uptime_seconds: machine::uptime().unwrap_or(0),
+        })
     }
 }
 

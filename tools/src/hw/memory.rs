@@ -1,17 +1,11 @@
 //! `hw.memory`: how much memory is built in.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
-use crate::monitor::Nothing;
 use crate::procfs::machine;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `hw.memory`.
 pub struct MemoryInfo;
 
 /// The memory.
@@ -26,18 +20,11 @@ pub struct Output {
 impl Tool for MemoryInfo {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "hw.memory",
-        "Shows how much memory the machine has.",
-        &["hw:read:memory"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let memory = machine::memory()?;
-        Ok(Output {
-            total_bytes: memory.total,
-            swap_bytes: memory.swap_total,
-        })
+    fn declaration() -> Declaration {
+        Declaration::of("hw.memory", "Shows how much memory the machine has.")
+            .needing("hw", "read", "memory")
+            .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -46,6 +33,16 @@ impl Tool for MemoryInfo {
             swap => format!("{} of swap", bytes(swap)),
         };
         format!("{} of usable memory, {swap}", bytes(output.total_bytes))
+    }
+}
+
+impl Look for MemoryInfo {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        let memory = machine::memory()?;
+        Ok(Output {
+            total_bytes: memory.total,
+            swap_bytes: memory.swap_total,
+        })
     }
 }
 

@@ -4,12 +4,15 @@ pub mod cpu;
 pub mod info;
 pub mod memory;
 
-use crate::registry::Registry;
+use std::sync::Arc;
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry
-        .with::<info::Info>()
-        .with::<cpu::CpuInfo>()
-        .with::<memory::MemoryInfo>()
+use aios_tool::tool::{ErasedTool, look};
+
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![
+        look::<info::Info>(),
+        look::<cpu::CpuInfo>(),
+        look::<memory::MemoryInfo>(),
+    ]
 }

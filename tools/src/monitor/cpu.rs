@@ -2,18 +2,12 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::Nothing;
-use crate::context::Context;
-use crate::error::ToolError;
 use crate::procfs::machine::{self, CpuTime};
 use crate::procfs::{pause, percent, read};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `monitor.cpu`.
 pub struct CpuUse;
 
 /// The time over which it is measured: 25 clock ticks of each processor.
@@ -37,14 +31,14 @@ pub struct Output {
 impl Tool for CpuUse {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "monitor.cpu",
-        "Measures how busy the processors are, with the load averages.",
-        &["monitor:read:cpu"],
-    );
 
-    fn act(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
-        measure(context)
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "monitor.cpu",
+            "Measures how busy the processors are, with the load averages.",
+        )
+        .needing("monitor", "read", "cpu")
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -57,6 +51,12 @@ impl Tool for CpuUse {
             "{processors} {:.0} % busy; load {one:.2} (1 min), {five:.2} (5 min), {fifteen:.2} (15 min)",
             output.busy_percent
         )
+    }
+}
+
+impl Look for CpuUse {
+    fn look(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
+        measure(context)
     }
 }
 

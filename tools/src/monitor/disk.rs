@@ -1,16 +1,10 @@
 //! `monitor.disk`: how full the file systems are.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::Nothing;
-use crate::context::Context;
-use crate::error::ToolError;
 use crate::procfs::mounts::{Volume, volumes};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `monitor.disk`.
 pub struct DiskUse;
 
 /// The file systems that hold data.
@@ -23,16 +17,11 @@ pub struct Output {
 impl Tool for DiskUse {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "monitor.disk",
-        "Shows how full the disks are.",
-        &["monitor:read:disk"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        Ok(Output {
-            volumes: volumes()?,
-        })
+    fn declaration() -> Declaration {
+        Declaration::of("monitor.disk", "Shows how full the disks are.")
+            .needing("monitor", "read", "disk")
+            .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -41,6 +30,14 @@ impl Tool for DiskUse {
             true => "no file system that holds data is mounted".to_owned(),
             false => all.join("\n"),
         }
+    }
+}
+
+impl Look for DiskUse {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        Ok(Output {
+            volumes: volumes()?,
+        })
     }
 }
 
@@ -56,7 +53,7 @@ mod tests {
         let stat = nix::sys::statvfs::statvfs("/").unwrap();
         let total = stat.blocks() as u64 * stat.fragment_size() as u64;
         assert_eq!(done.output["volumes"][0]["total_bytes"], total);
-        let shown = crate::format::bytes(total);
+        let shown = aios_tool::format::bytes(total);
         assert!(
             done.summary.starts_with("/: ") && done.summary.contains(&shown),
             "{}",

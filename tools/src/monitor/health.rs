@@ -1,20 +1,15 @@
 //! `monitor.health`: is anything the matter with this machine?
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::{Nothing, cpu};
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
+use super::cpu;
 use crate::procfs::machine::{self, Memory};
 use crate::procfs::mounts::{Volume, volumes};
 use crate::procfs::percent;
 use crate::service::{Service, fetch_all};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `monitor.health`.
 pub struct Health;
 
 /// A disk this full soon hinders services that write.
@@ -48,13 +43,34 @@ pub struct Output {
 impl Tool for Health {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "monitor.health",
-        "Checks services, processors, memory and disks and says what is the matter.",
-        &["monitor:read:health"],
-    );
 
-    fn act(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "monitor.health",
+            "Checks services, processors, memory and disks and says what is the matter.",
+        )
+        .needing("monitor", "read", "health")
+        .reading_the_machine()
+    }
+
+    fn summarize(_input: &Nothing, output: &Output) -> String {
+        let figures = format!(
+            "{} of {} services up, processors {:.0} % busy, memory {:.0} % used, fullest disk {:.0} % used",
+            output.services_up,
+            output.services_total,
+            output.cpu_busy_percent,
+            output.memory_used_percent,
+            output.disk_used_percent,
+        );
+        match output.problems.is_empty() {
+            true => format!("healthy: {figures}"),
+            false => format!("{}\n{figures}", output.problems.join("; ")),
+        }
+    }
+}
+
+impl Look for Health {
+    fn look(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
         let cpu = cpu::measure(context)?;
         let memory = machine::memory()?;
         let volumes = volumes()?;
@@ -75,21 +91,6 @@ impl Tool for Health {
             services_total: count(services.len()),
             uptime_seconds: machine::uptime().unwrap_or(0),
         })
-    }
-
-    fn summarize(_input: &Nothing, output: &Output) -> String {
-        let figures = format!(
-            "{} of {} services up, processors {:.0} % busy, memory {:.0} % used, fullest disk {:.0} % used",
-            output.services_up,
-            output.services_total,
-            output.cpu_busy_percent,
-            output.memory_used_percent,
-            output.disk_used_percent,
-        );
-        match output.problems.is_empty() {
-            true => format!("healthy: {figures}"),
-            false => format!("{}\n{figures}", output.problems.join("; ")),
-        }
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
     fn a_degraded_service_is_a_problem_and_so_is_no_answer() {
         let init = Init::new();
         init.set("cron", "degraded");
-        let done = init.call::<Health>(json!({})).unwrap();
+        let done = init.look::<Health>(json!({})).unwrap();
         assert_eq!(done.output["healthy"], false);
         assert!(
             done.summary.contains("cron is degraded"),

@@ -1,17 +1,11 @@
 //! `monitor.memory`: how much memory is used and left.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::Nothing;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
 use crate::procfs::{machine, percent};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `monitor.memory`.
 pub struct MemoryUse;
 
 /// Memory now, in bytes.
@@ -36,24 +30,14 @@ pub struct Output {
 impl Tool for MemoryUse {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "monitor.memory",
-        "Shows how much memory and swap is used and available.",
-        &["monitor:read:memory"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let memory = machine::memory()?;
-        let used = memory.total.saturating_sub(memory.available);
-        Ok(Output {
-            total_bytes: memory.total,
-            used_bytes: used,
-            available_bytes: memory.available,
-            cached_bytes: memory.cached,
-            used_percent: percent(used, memory.total),
-            swap_total_bytes: memory.swap_total,
-            swap_used_bytes: memory.swap_total.saturating_sub(memory.swap_free),
-        })
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "monitor.memory",
+            "Shows how much memory and swap is used and available.",
+        )
+        .needing("monitor", "read", "memory")
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -72,6 +56,22 @@ impl Tool for MemoryUse {
             output.used_percent,
             bytes(output.available_bytes),
         )
+    }
+}
+
+impl Look for MemoryUse {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        let memory = machine::memory()?;
+        let used = memory.total.saturating_sub(memory.available);
+        Ok(Output {
+            total_bytes: memory.total,
+            used_bytes: used,
+            available_bytes: memory.available,
+            cached_bytes: memory.cached,
+            used_percent: percent(used, memory.total),
+            swap_total_bytes: memory.swap_total,
+            swap_used_bytes: memory.swap_total.saturating_sub(memory.swap_free),
+        })
     }
 }
 

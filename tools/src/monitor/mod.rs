@@ -6,22 +6,17 @@ pub mod health;
 pub mod memory;
 pub mod network;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-use crate::registry::Registry;
+use aios_tool::tool::{ErasedTool, look};
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry
-        .with::<cpu::CpuUse>()
-        .with::<memory::MemoryUse>()
-        .with::<disk::DiskUse>()
-        .with::<network::NetworkUse>()
-        .with::<health::Health>()
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![
+        look::<cpu::CpuUse>(),
+        look::<memory::MemoryUse>(),
+        look::<disk::DiskUse>(),
+        look::<network::NetworkUse>(),
+        look::<health::Health>(),
+    ]
 }
-
-/// Tools that look at the whole machine have no arguments.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}

@@ -2,28 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
 use crate::procfs::{pause, printable, read};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::InterfaceName;
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `monitor.network`.
 pub struct NetworkUse;
 
 /// The time over which rates are measured.
 const SAMPLE: Duration = Duration::from_millis(500);
 
-/// Arguments of `monitor.network`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Name of one interface. Default: all.
-    pub interface: Option<String>,
+arguments! {
+    /// Arguments of `monitor.network`.
+    pub struct Input {
+        /// Name of one interface. Default: all.
+        pub interface: Option<InterfaceName>,
+    }
 }
 
 /// The counters of one interface.
@@ -53,30 +48,14 @@ pub struct Output {
 impl Tool for NetworkUse {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "monitor.network",
-        "Measures the traffic of the network interfaces.",
-        &["monitor:read:network"],
-    );
 
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let began = Instant::now();
-        let before = parse(&read("/proc/net/dev")?);
-        pause(context, SAMPLE)?;
-        let after = parse(&read("/proc/net/dev")?);
-        let mut interfaces = rates(&before, after, began.elapsed());
-        if let Some(name) = &input.interface {
-            interfaces.retain(|traffic| traffic.interface == *name);
-            if interfaces.is_empty() {
-                let shown: String = name.chars().take(32).collect();
-                let known: Vec<_> = before.iter().map(|t| t.interface.as_str()).collect();
-                return Err(ToolError::Precondition(format!(
-                    "there is no interface {shown:?}; there are {}",
-                    known.join(", ")
-                )));
-            }
-        }
-        Ok(Output { interfaces })
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "monitor.network",
+            "Measures the traffic of the network interfaces.",
+        )
+        .needing("monitor", "read", "network")
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -99,6 +78,28 @@ impl Tool for NetworkUse {
             true => "there is no network interface".to_owned(),
             false => all.join("\n"),
         }
+    }
+}
+
+impl Look for NetworkUse {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let began = Instant::now();
+        let before = parse(&read("/proc/net/dev")?);
+        pause(context, SAMPLE)?;
+        let after = parse(&read("/proc/net/dev")?);
+        let mut interfaces = rates(&before, after, began.elapsed());
+        if let Some(name) = &input.interface {
+            interfaces.retain(|traffic| traffic.interface == name.as_str());
+            if interfaces.is_empty() {
+                let shown: String = name.as_str().chars().take(32).collect();
+                let known: Vec<_> = before.iter().map(|t| t.interface.as_str()).collect();
+                return Err(ToolError::Precondition(format!(
+                    "there is no interface {shown:?}; there are {}",
+                    known.join(", ")
+                )));
+            }
+        }
+        Ok(Output { interfaces })
     }
 }
 

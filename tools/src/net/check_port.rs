@@ -4,18 +4,14 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use caps::Capability;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::names;
-use crate::context::Context;
-use crate::error::ToolError;
 use crate::procfs::process::{self, Process};
 use crate::procfs::sockets::{self, Listener};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{HostName, Port};
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `net.check_port`.
 pub struct CheckPort;
 
 /// Stands for this machine: then its own table is looked at, and no connection made.
@@ -23,15 +19,14 @@ const HERE: &str = "localhost";
 /// How long each address of another host gets to answer.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// Arguments of `net.check_port`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// TCP port.
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: u16,
-    /// Name or address of the host. Default: this machine.
-    pub host: Option<String>,
+arguments! {
+    /// Arguments of `net.check_port`.
+    pub struct Input {
+        /// TCP port.
+        pub port: Port,
+        /// Name or address of the host. Default: this machine.
+        pub host: Option<HostName>,
+    }
 }
 
 /// What was found.
@@ -50,29 +45,23 @@ pub struct Output {
 impl Tool for CheckPort {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        kernel: &[Capability::CAP_DAC_READ_SEARCH, Capability::CAP_SYS_PTRACE],
-        timeout_ms: 15_000,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "net.check_port",
             "Checks whether a TCP port is open, here or on another host.",
-            &["net:connect:{host}:{port}"],
         )
-    };
-
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        names::check(input.host.get_or_insert_with(|| HERE.to_owned()))
+        .timeout_ms(15_000)
+        .kernel(&[Capability::CAP_DAC_READ_SEARCH, Capability::CAP_SYS_PTRACE])
+        .reading_the_machine()
     }
 
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        match input.host.as_deref() {
-            None | Some(HERE) => here(input.port),
-            Some(host) => there(host, input.port, context),
-        }
+    fn complete(input: &mut Input) {
+        input.host.get_or_insert_with(|| HostName::of(HERE));
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
-        let port = match input.host.as_deref() {
+        let port = match input.host.as_ref().map(HostName::as_str) {
             None | Some(HERE) => format!("port {}", input.port),
             Some(host) => format!("port {} of {host}", input.port),
         };
@@ -80,6 +69,15 @@ impl Tool for CheckPort {
             (true, Some(process)) => format!("{port} is open: {process} listens on it"),
             (true, None) => format!("{port} is open"),
             (false, _) => format!("{port} is closed"),
+        }
+    }
+}
+
+impl Look for CheckPort {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        match input.host.as_ref().map(HostName::as_str) {
+            None | Some(HERE) => here(input.port.get()),
+            Some(host) => there(host, input.port.get(), context),
         }
     }
 }
@@ -139,7 +137,8 @@ fn there(host: &str, port: u16, context: &Context) -> Result<Output, ToolError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{call, prepare};
+    use crate::trial::{call, needs};
+    use aios_tool::tool::look;
     use serde_json::json;
     use std::net::TcpListener;
 
@@ -168,9 +167,7 @@ mod tests {
 
     #[test]
     fn the_capability_names_host_and_port() {
-        let needs = |arguments| {
-            prepare::<CheckPort>(arguments, std::path::Path::new("/x")).map(|p| p.needs)
-        };
+        let needs = |arguments| needs(look::<CheckPort>().as_ref(), arguments);
         assert_eq!(
             needs(json!({"port": 22})).unwrap(),
             ["net:connect:localhost:22"]

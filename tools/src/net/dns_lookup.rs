@@ -1,23 +1,18 @@
 //! `net.dns_lookup`: the addresses of a name.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::names;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::HostName;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `net.dns_lookup`.
 pub struct DnsLookup;
 
-/// Arguments of `net.dns_lookup`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Name of the host.
-    pub host: String,
+arguments! {
+    /// Arguments of `net.dns_lookup`.
+    pub struct Input {
+        /// Name of the host.
+        pub host: HostName,
+    }
 }
 
 /// The addresses.
@@ -30,21 +25,10 @@ pub struct Output {
 impl Tool for DnsLookup {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "net.dns_lookup",
-        "Looks up the addresses of a host name.",
-        &["net:connect:{host}"],
-    );
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        names::check(&input.host)
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let addresses = names::lookup(&input.host, context)?;
-        Ok(Output {
-            addresses: addresses.iter().map(ToString::to_string).collect(),
-        })
+    fn declaration() -> Declaration {
+        Declaration::of("net.dns_lookup", "Looks up the addresses of a host name.")
+            .reading_the_machine()
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
@@ -52,6 +36,15 @@ impl Tool for DnsLookup {
             [one] => format!("{} has the address {one}", input.host),
             all => format!("{} has the addresses {}", input.host, all.join(", ")),
         }
+    }
+}
+
+impl Look for DnsLookup {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let addresses = names::lookup(input.host.as_str(), context)?;
+        Ok(Output {
+            addresses: addresses.iter().map(ToString::to_string).collect(),
+        })
     }
 }
 

@@ -4,8 +4,6 @@ use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use ureq::config::Config;
 use ureq::http::{Method, Request, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -13,14 +11,12 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
 use super::names;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
 use crate::procfs::printable;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{Url, bare_host};
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `net.http_request`.
 pub struct HttpRequest;
 
 /// So much of a body is read, in bytes; the rest is not waited for.
@@ -34,24 +30,24 @@ const TIMEOUT: Duration = Duration::from_secs(12);
 /// As many addresses of a host as the client takes.
 const ADDRESSES_MAX: usize = 16;
 
-/// Only what changes nothing at the other end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Verb {
-    /// The page.
-    Get,
-    /// Its headers.
-    Head,
+choices! {
+    /// Only what changes nothing at the other end.
+    pub enum Verb {
+        /// The page.
+        Get = "GET",
+        /// Its headers.
+        Head = "HEAD",
+    }
 }
 
-/// Arguments of `net.http_request`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Address of the page, `http://…` or `https://…`.
-    pub url: String,
-    /// `GET` or `HEAD`. Default: `GET`.
-    pub method: Option<Verb>,
+arguments! {
+    /// Arguments of `net.http_request`.
+    pub struct Input {
+        /// Address of the page, `http://…` or `https://…`.
+        pub url: Url,
+        /// `GET` or `HEAD`. Default: `GET`.
+        pub method: Option<Verb>,
+    }
 }
 
 /// The answer.
@@ -76,35 +72,15 @@ pub struct Output {
 impl Tool for HttpRequest {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        timeout_ms: 15_000,
-        ..Spec::reading(
-            "net.http_request",
-            "Fetches a web page or its headers.",
-            &["net:connect:{url}"],
-        )
-    };
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        input.url = parse(&input.url)?.to_string();
-        input.method.get_or_insert(Verb::Get);
-        Ok(())
+    fn declaration() -> Declaration {
+        Declaration::of("net.http_request", "Fetches a web page or its headers.")
+            .timeout_ms(15_000)
+            .reading_the_machine()
     }
 
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let began = Instant::now();
-        let mut url = parse(&input.url)?;
-        for _ in 0..=REDIRECTS_MAX {
-            let answer = request(&url, input.method, context)?;
-            match redirect(&url, &answer)? {
-                Some(next) => url = next,
-                None => return read(&url, answer, began),
-            }
-        }
-        Err(ToolError::Precondition(format!(
-            "{}: more than {REDIRECTS_MAX} redirects",
-            input.url
-        )))
+    fn complete(input: &mut Input) {
+        input.method.get_or_insert(Verb::Get);
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -122,26 +98,26 @@ impl Tool for HttpRequest {
     }
 }
 
-/// An absolute web address without a password in it.
-fn parse(text: &str) -> Result<Uri, ToolError> {
-    let fault = |why: &str| Err(ToolError::Invalid(format!("url: {why}")));
-    let Ok(url) = text.trim().parse::<Uri>() else {
-        return fault("is not an address");
-    };
-    match (url.scheme_str(), url.authority()) {
-        (Some("http" | "https"), Some(host)) if !host.as_str().contains('@') => {
-            names::check(bare_host(host.host())).map(|()| url)
+impl Look for HttpRequest {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let began = Instant::now();
+        let mut url = parse(input.url.as_str())?;
+        for _ in 0..=REDIRECTS_MAX {
+            let answer = request(&url, input.method, context)?;
+            match redirect(&url, &answer)? {
+                Some(next) => url = next,
+                None => return read(&url, answer, began),
+            }
         }
-        (Some("http" | "https"), Some(_)) => fault("must not hold a user or password"),
-        _ => fault("must begin with http:// or https://"),
+        Err(ToolError::Precondition(format!(
+            "{}: more than {REDIRECTS_MAX} redirects",
+            input.url
+        )))
     }
 }
 
-/// The host without the brackets of an IPv6 address.
-fn bare_host(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
+fn parse(text: &str) -> Result<Uri, ToolError> {
+    argument::address(text).map_err(|why| ToolError::Invalid(format!("url: {why}")))
 }
 
 type Answer = ureq::http::Response<Body>;

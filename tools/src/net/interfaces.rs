@@ -6,17 +6,12 @@ use std::net::IpAddr;
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::monitor::Nothing;
 use crate::procfs::{line, printable};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `net.interfaces`.
 pub struct Interfaces;
 
 /// One interface.
@@ -44,26 +39,14 @@ pub struct Output {
 impl Tool for Interfaces {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "net.interfaces",
-        "Lists the network interfaces with their addresses.",
-        &["net:read:interfaces"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let all = getifaddrs().map_err(|error| ToolError::io("cannot list interfaces", error))?;
-        let mut found: BTreeMap<String, Interface> = BTreeMap::new();
-        for one in all {
-            let interface = found.entry(one.interface_name.clone()).or_default();
-            let needed = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
-            interface.up |= one.flags.contains(needed);
-            interface.addresses.extend(address(&one));
-        }
-        let interfaces = found
-            .into_iter()
-            .map(|(name, one)| complete(&name, one))
-            .collect();
-        Ok(Output { interfaces })
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "net.interfaces",
+            "Lists the network interfaces with their addresses.",
+        )
+        .needing("net", "read", "interfaces")
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -83,6 +66,24 @@ impl Tool for Interfaces {
             true => "there is no network interface".to_owned(),
             false => all.join("; "),
         }
+    }
+}
+
+impl Look for Interfaces {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        let all = getifaddrs().map_err(|error| ToolError::io("cannot list interfaces", error))?;
+        let mut found: BTreeMap<String, Interface> = BTreeMap::new();
+        for one in all {
+            let interface = found.entry(one.interface_name.clone()).or_default();
+            let needed = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+            interface.up |= one.flags.contains(needed);
+            interface.addresses.extend(address(&one));
+        }
+        let interfaces = found
+            .into_iter()
+            .map(|(name, one)| complete(&name, one))
+            .collect();
+        Ok(Output { interfaces })
     }
 }
 

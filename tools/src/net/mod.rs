@@ -7,14 +7,17 @@ pub mod interfaces;
 pub mod names;
 pub mod routes;
 
-use crate::registry::Registry;
+use std::sync::Arc;
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry
-        .with::<interfaces::Interfaces>()
-        .with::<routes::Routes>()
-        .with::<check_port::CheckPort>()
-        .with::<dns_lookup::DnsLookup>()
-        .with::<http_request::HttpRequest>()
+use aios_tool::tool::{ErasedTool, look};
+
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![
+        look::<interfaces::Interfaces>(),
+        look::<routes::Routes>(),
+        look::<check_port::CheckPort>(),
+        look::<dns_lookup::DnsLookup>(),
+        look::<http_request::HttpRequest>(),
+    ]
 }

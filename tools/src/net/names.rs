@@ -10,30 +10,13 @@ use hickory_resolver::name_server::TokioConnectionProvider;
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{ResolveError, TokioResolver};
 
-use crate::context::Context;
-use crate::error::ToolError;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
 
 /// How long one name server gets to answer.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is asked.
 const ATTEMPTS: usize = 2;
-/// The longest name, in characters (RFC 1035).
-const NAME_MAX: usize = 253;
-
-/// Refuses what can be neither a name nor an address.
-///
-/// # Errors
-/// `Invalid`, saying what a host is.
-pub fn check(host: &str) -> Result<(), ToolError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    match (1..=NAME_MAX).contains(&host.len()) && host.chars().all(allowed) {
-        true => Ok(()),
-        false => Err(ToolError::Invalid(
-            "host: must be a name of letters, digits, - and . or an IP address".into(),
-        )),
-    }
-}
-
 /// The addresses of a host, by the system's name servers.
 ///
 /// # Errors

@@ -2,17 +2,11 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::monitor::Nothing;
 use crate::procfs::{printable, read};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `net.routes`.
 pub struct Routes;
 
 /// Flags of the kernel's tables: usable, and refused (`!` in route(8)).
@@ -44,16 +38,14 @@ pub struct Output {
 impl Tool for Routes {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "net.routes",
-        "Lists the network routes and the default gateway.",
-        &["net:read:routes"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let mut routes = parse_v4(&read("/proc/net/route")?);
-        routes.extend(parse_v6(&read("/proc/net/ipv6_route").unwrap_or_default()));
-        Ok(Output { routes })
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "net.routes",
+            "Lists the network routes and the default gateway.",
+        )
+        .needing("net", "read", "routes")
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -66,6 +58,14 @@ impl Tool for Routes {
             true => "there are no routes: this machine is not connected".to_owned(),
             false => all.join("; "),
         }
+    }
+}
+
+impl Look for Routes {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        let mut routes = parse_v4(&read("/proc/net/route")?);
+        routes.extend(parse_v6(&read("/proc/net/ipv6_route").unwrap_or_default()));
+        Ok(Output { routes })
     }
 }
 

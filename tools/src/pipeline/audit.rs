@@ -8,9 +8,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Pipeline, Request, TEXT_MAX};
-use crate::error::ToolError;
 use crate::store::{Call, Outcome};
-use crate::tool::Done;
+use aios_tool::error::ToolError;
+use aios_tool::tool::Done;
 
 /// SHA-256 of a JSON value, hex. Keys are ordered, so equal values have equal digests.
 pub fn digest(value: &Value) -> String {

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::audit::{entry, now_ms};
 use super::{Allowed, Answer, Pipeline, late};
-use crate::error::ToolError;
 use crate::executor::{self, Waited};
 use crate::slots::Slot;
 use crate::store::{Call, Outcome, Pending, Success};
-use crate::tool::Done;
-use crate::undo::{self, Capture};
+use aios_daemon::identity::Principal;
+use aios_tool::error::ToolError;
+use aios_tool::tool::{Done, Prepared};
+use aios_tool::undo::{self, Capture};
 
 impl Pipeline {
     /// Does what was allowed, or answers what was done before under the same call id.
@@ -25,11 +26,11 @@ impl Pipeline {
             return answer(outcome, true);
         }
         let limit = Duration::from_millis(allowed.tool.spec().timeout_ms.into());
-        let mut keys = allowed.prepared.needs.clone();
+        let mut keys = allowed.prepared.demands.locks.clone();
         keys.push(format!("call:{id}"));
         let Some(held) = self
             .locks
-            .take_unless(keys, limit, || self.given_up(&allowed.call))
+            .take_unless(keys, limit, || self.given_up(&allowed.caller))
         else {
             let busy = "another call changes the same thing and does not end";
             return Err(self.refuse(&allowed.call, ToolError::Deadline(busy.into())));
@@ -41,17 +42,23 @@ impl Pipeline {
         if let Some(outcome) = self.recorded(&id, &allowed.call)? {
             return answer(outcome, true); // it was under way a moment ago, or is settled now
         }
-        if self.given_up(&allowed.call) {
+        if self.given_up(&allowed.caller) {
             let stopped = ToolError::Unavailable("not begun: emergency stop".into());
             return Err(self.refuse(&allowed.call, stopped));
         }
-        let pending = match resumed {
-            Some(pending) => pending, // its original capture stands
-            None => self
-                .begin(&allowed)
-                .map_err(|error| self.refuse(&allowed.call, error))?,
+        let refuse = |error| self.refuse(&allowed.call, error);
+        let (pending, prepared) = match resumed {
+            // Its original capture stands, and so do the arguments that it was made for.
+            Some(pending) => {
+                let prepared = allowed.tool.resume(&pending.input, &allowed.context);
+                (pending, prepared.map_err(refuse)?)
+            }
+            None => (
+                self.begin(&allowed).map_err(refuse)?,
+                allowed.prepared.clone(),
+            ),
         };
-        self.act(&allowed, pending, &guards)
+        self.act(&allowed, pending, prepared, &guards)
     }
 
     /// The outcome of a former call with this id.
@@ -73,13 +80,14 @@ impl Pipeline {
     fn begin(&self, allowed: &Allowed) -> Result<Pending, ToolError> {
         let id = allowed.context.execution();
         let mut capture = Capture::new(&self.store.undo_folder(id));
-        let input = &allowed.prepared.input;
-        let captured = allowed.tool.capture(input, &mut capture, &allowed.context);
+        let Prepared { demands, call } = &allowed.prepared;
+        let input = call.input()?;
+        let captured = call.capture(&mut capture, &allowed.context);
         let pending = Pending {
             execution_id: id.to_owned(),
             call: allowed.call.clone(),
-            input: input.clone(),
-            needs: allowed.prepared.needs.clone(),
+            input,
+            needs: demands.needs.iter().map(ToString::to_string).collect(),
             steps: capture.into_steps(),
             started_ms: now_ms(),
             ledger_len: self.ledger().len(),
@@ -96,6 +104,7 @@ impl Pipeline {
         self: &Arc<Self>,
         allowed: &Allowed,
         pending: Pending,
+        prepared: Prepared,
         guards: &Arc<(crate::locks::Held, Slot)>,
     ) -> Result<Answer, ToolError> {
         let spec = allowed.tool.spec();
@@ -112,39 +121,40 @@ impl Pipeline {
             context = context.resumed();
         }
         let held: Arc<dyn std::any::Any + Send + Sync> = Arc::<_>::clone(guards) as _;
-        let input = pending.input.clone();
-        let running = executor::start(&allowed.tool, input, &pending.needs, context, held);
-        let result =
-            match running.map(|running| running.wait(limit, || self.given_up(&pending.call))) {
-                Ok(Waited::Ended(result)) => result,
-                Ok(Waited::Late(running)) => {
-                    let late = match self.given_up(&pending.call) {
-                        true => ToolError::Unavailable("given up: emergency stop".into()),
-                        false => late(spec.timeout_ms, spec.name),
-                    };
-                    let noted = self.note_open(&pending, &late.to_string());
-                    self.watch(pending, running, guards);
-                    return Err(noted.err().unwrap_or(late));
-                }
-                Err(error) => Err(error),
-            };
-        answer(self.complete(pending, result, "")?, false)
+        let running = executor::start(Arc::clone(&allowed.tool), prepared, context, held);
+        let given_up = || self.given_up(&allowed.caller);
+        let result = match running.map(|running| running.wait(limit, given_up)) {
+            Ok(Waited::Ended(result)) => result,
+            Ok(Waited::Late(running)) => {
+                let late = match given_up() {
+                    true => ToolError::Unavailable("given up: emergency stop".into()),
+                    false => late(spec),
+                };
+                let noted = self.note_open(&pending, &late.to_string());
+                self.watch(&allowed.caller, pending, running, guards);
+                return Err(noted.err().unwrap_or(late));
+            }
+            Err(error) => Err(error),
+        };
+        answer(self.complete(&allowed.caller, pending, result, "")?, false)
     }
 
     /// Waits for an act whose caller was told that it is late, and records how it ended. Until then
     /// the execution is under way, on the disk too, and what it changes is held.
     fn watch(
         self: &Arc<Self>,
+        caller: &Principal,
         pending: Pending,
         running: executor::Running,
         guards: &Arc<(crate::locks::Held, Slot)>,
     ) {
         let pipeline = Arc::clone(self);
         let held = Arc::clone(guards);
+        let caller = caller.clone();
         let name = format!("late {}", pending.call.tool);
         let watch = move || {
             let result = running.wait_on();
-            if let Err(error) = pipeline.complete(pending, result, ", late") {
+            if let Err(error) = pipeline.complete(&caller, pending, result, ", late") {
                 tracing::error!("a late completion is not recorded: {error}");
             }
             drop(pipeline);
@@ -160,17 +170,31 @@ impl Pipeline {
     ///
     /// # Errors
     /// That it stays open, and why.
-    pub(super) fn complete(
+    fn complete(
+        &self,
+        caller: &Principal,
+        pending: Pending,
+        result: Result<Done, ToolError>,
+        note: &str,
+    ) -> Result<Outcome, ToolError> {
+        let result = result.map_err(|error| match self.given_up(caller) {
+            // Whatever it says: it was not let to its end, so its effect is looked for later.
+            true => ToolError::Unavailable(format!("given up for the emergency stop: {error}")),
+            false => error,
+        });
+        self.finish(pending, result, note)
+    }
+
+    /// The same, when nobody could have given it up.
+    ///
+    /// # Errors
+    /// That it stays open, and why.
+    pub(super) fn finish(
         &self,
         pending: Pending,
         result: Result<Done, ToolError>,
         note: &str,
     ) -> Result<Outcome, ToolError> {
-        let result = result.map_err(|error| match self.given_up(&pending.call) {
-            // Whatever it says: it was not let to its end, so its effect is looked for later.
-            true => ToolError::Unavailable(format!("given up for the emergency stop: {error}")),
-            false => error,
-        });
         if let Err(error @ ToolError::Unavailable(_)) = result {
             self.note_open(&pending, &error.to_string())?;
             return Err(error);

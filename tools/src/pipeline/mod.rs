@@ -21,17 +21,18 @@ use uuid::Uuid;
 
 use crate::capability::Grants;
 use crate::config::Config;
-use crate::context::{Context, Surroundings};
 use crate::emergency::{self, Emergency};
-use crate::error::ToolError;
 use crate::executor::{self, Waited};
 use crate::locks::Locks;
 use crate::policy;
 use crate::registry::Registry;
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
-use crate::tool::{Done, ErasedTool, Prepared};
 use crate::unrecorded;
+use aios_tool::context::{Context, Surroundings};
+use aios_tool::error::ToolError;
+use aios_tool::spec::Declaration;
+use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub use audit::{cut, now_ms};
 pub use undo::Undo;
@@ -87,10 +88,31 @@ pub struct Pipeline {
     slots: Arc<Slots>,
     surroundings: Arc<Surroundings>,
     emergency: Arc<Emergency>,
+    ledger: Arc<Ledger>,
+}
+
+/// By what a caller may make a call.
+#[derive(Clone, Copy)]
+enum Authority<'a> {
+    /// It holds the capabilities that the call needs.
+    Capabilities,
+    /// It may take this execution back, and the call does that.
+    Undo(&'a str),
+}
+
+impl Authority<'_> {
+    /// To whom a call id belongs. An undo that goes on under another caller makes the same calls.
+    fn holder<'a>(&self, caller: &'a str) -> &'a str {
+        match self {
+            Self::Capabilities => caller,
+            Self::Undo(_) => "undo",
+        }
+    }
 }
 
 /// A call that was allowed.
 struct Allowed {
+    caller: Principal,
     tool: Arc<dyn ErasedTool>,
     call: Call,
     prepared: Prepared,
@@ -132,10 +154,11 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                ledger,
+                parts: vec![Arc::clone(&ledger) as _],
                 owner: config.owner,
                 runtime,
             }),
+            ledger,
         })
     }
 
@@ -146,7 +169,7 @@ impl Pipeline {
 
     /// The audit log.
     pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.surroundings.ledger
+        &self.ledger
     }
 
     /// The emergency stop.
@@ -156,12 +179,13 @@ impl Pipeline {
 
     /// How many calls of agents are under way, those counted whose callers wait no more.
     pub fn agents_under_way(&self) -> usize {
-        self.slots.count(is_agent)
+        self.slots
+            .count(|caller| matches!(caller, Principal::Agent(_)))
     }
 
     /// Is this call to be given up?
-    fn given_up(&self, call: &Call) -> bool {
-        is_agent(&call.actor) && self.emergency.stopped().is_some()
+    fn given_up(&self, caller: &Principal) -> bool {
+        matches!(caller, Principal::Agent(_)) && self.emergency.stopped().is_some()
     }
 
     /// One call. Whatever becomes of it is in the ledger when this returns.
@@ -173,15 +197,24 @@ impl Pipeline {
         caller: &Principal,
         request: Request,
     ) -> Result<Answer, ToolError> {
+        self.call_with(caller, request, Authority::Capabilities)
+    }
+
+    fn call_with(
+        self: &Arc<Self>,
+        caller: &Principal,
+        request: Request,
+        authority: Authority<'_>,
+    ) -> Result<Answer, ToolError> {
         let mut call = audit::call_of(caller, &request);
-        let allowed = self.slots.take(&call.actor).and_then(|slot| {
+        let allowed = self.slots.take(caller).and_then(|slot| {
             // After the slot was taken: a stop waits for those that hold one, so that
             // nothing is begun behind its back.
             self.emergency.check(caller)?;
-            Ok((self.allow(caller, &request, &mut call)?, slot))
+            Ok((self.allow(caller, &request, authority, &mut call)?, slot))
         });
         let answer = match allowed {
-            Ok((allowed, slot)) if allowed.tool.spec().mutating => self.change(allowed, slot),
+            Ok((allowed, slot)) if allowed.tool.spec().changes() => self.change(allowed, slot),
             Ok((allowed, slot)) => self.look(allowed, slot),
             Err(error) => Err(self.refuse(&call, error)),
         };
@@ -201,12 +234,13 @@ impl Pipeline {
         &self,
         caller: &Principal,
         request: &Request,
+        authority: Authority<'_>,
         call: &mut Call,
     ) -> Result<Allowed, ToolError> {
         check_sizes(request)?;
         let tool = self.registry.find(&request.tool)?;
         let spec = tool.spec();
-        if spec.mutating && request.call_id.is_empty() {
+        if spec.changes() && request.call_id.is_empty() {
             return Err(ToolError::Invalid(format!(
                 "call_id: is missing; {} changes something and must not be done twice",
                 spec.name
@@ -214,8 +248,8 @@ impl Pipeline {
         }
         let arguments = parse(&request.arguments_json)?;
         call.input_sha256 = audit::digest(&arguments);
-        let id = match spec.mutating {
-            true => crate::store::execution_id(&call.actor, &request.call_id),
+        let id = match spec.changes() {
+            true => crate::store::execution_id(authority.holder(&call.actor), &request.call_id),
             false => Uuid::now_v7().to_string(),
         };
         let limit = Duration::from_millis(spec.timeout_ms.into());
@@ -223,10 +257,14 @@ impl Pipeline {
         if matches!(caller, Principal::Agent(_)) {
             context = context.until_stopped(self.emergency.subscribe());
         }
-        let prepared = tool.prepare(&arguments, &context)?;
-        let held = self.grants.decide(caller, &prepared.needs)?;
+        let prepared = tool.prepare(arguments, &context)?;
+        let held = match authority {
+            Authority::Capabilities => self.grants.decide(caller, &prepared.demands.needs)?,
+            Authority::Undo(execution) => format!("allowed: takes back {execution}"),
+        };
         call.decision = format!("{held}; {}", policy::decide(&self.approval, spec)?);
         Ok(Allowed {
+            caller: caller.clone(),
             tool,
             call: call.clone(),
             prepared,
@@ -238,18 +276,17 @@ impl Pipeline {
     fn look(&self, allowed: Allowed, slot: Slot) -> Result<Answer, ToolError> {
         let id = allowed.context.execution().to_owned();
         let limit = allowed.context.remaining();
-        let (tool, input) = (&allowed.tool, allowed.prepared.input);
+        let tool = Arc::clone(&allowed.tool);
         let running = executor::start(
-            tool,
-            input,
-            &allowed.prepared.needs,
+            allowed.tool,
+            allowed.prepared,
             allowed.context,
             Arc::new(slot),
         );
         let result = running.and_then(|running| {
-            match running.wait(limit, || self.given_up(&allowed.call)) {
+            match running.wait(limit, || self.given_up(&allowed.caller)) {
                 Waited::Ended(result) => result,
-                Waited::Late(_) => Err(late(tool.spec().timeout_ms, tool.spec().name)),
+                Waited::Late(_) => Err(late(tool.spec())),
             }
         });
         self.record_look(&id, &allowed.call, &result)?;
@@ -264,13 +301,11 @@ impl Pipeline {
     }
 }
 
-/// Is the caller of this name an agent? By how principals are written.
-fn is_agent(actor: &str) -> bool {
-    actor.starts_with("agent:")
-}
-
-fn late(timeout_ms: u32, tool: &str) -> ToolError {
-    ToolError::Deadline(format!("{tool} took longer than {timeout_ms} ms"))
+fn late(tool: &Declaration) -> ToolError {
+    let Declaration {
+        name, timeout_ms, ..
+    } = tool;
+    ToolError::Deadline(format!("{name} took longer than {timeout_ms} ms"))
 }
 
 fn check_sizes(request: &Request) -> Result<(), ToolError> {

@@ -7,10 +7,10 @@ use aios_ledger::Entry;
 
 use super::audit::{cut, entry};
 use super::{Pipeline, TEXT_MAX};
-use crate::context::Context;
-use crate::error::ToolError;
 use crate::store::{Call, Outcome, Pending};
-use crate::tool::Interrupted;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::tool::Interrupted;
 
 /// So long the post-condition of one execution may take to be looked at.
 const LOOK_LIMIT: Duration = Duration::from_secs(5);
@@ -111,9 +111,10 @@ impl Pipeline {
             execution: &id,
             steps: &pending.steps,
         };
-        if let Some(done) = tool.found_done(&pending.input, &interrupted, &context)? {
+        let prepared = tool.resume(&pending.input, &context)?;
+        if let Some(done) = prepared.call.found_done(&interrupted, &context)? {
             let note = ", found done after a restart";
-            let _: Outcome = self.complete(pending, Ok(done), note)?;
+            let _: Outcome = self.finish(pending, Ok(done), note)?;
             return Ok(Settled::Finished);
         }
         if !known.open {

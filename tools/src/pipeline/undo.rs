@@ -1,16 +1,18 @@
 //! Taking an execution back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::audit::{cut, entry, failed, now_ms};
-use super::{Pipeline, TEXT_MAX};
-use crate::error::ToolError;
+use super::{Authority, Pipeline, Request, TEXT_MAX};
 use crate::store::{Call, Outcome};
-use crate::undo;
+use aios_tool::error::ToolError;
+use aios_tool::undo::{self, Calls, Inverse, Undoing};
 
 /// So long an undo waits for a call that changes the same thing.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
@@ -31,7 +33,11 @@ impl Pipeline {
     ///
     /// # Errors
     /// Why it cannot be taken back; recorded too.
-    pub fn undo(&self, caller: &Principal, request: &Undo) -> Result<(String, String), ToolError> {
+    pub fn undo(
+        self: &Arc<Self>,
+        caller: &Principal,
+        request: &Undo,
+    ) -> Result<(String, String), ToolError> {
         let own_id = Uuid::now_v7().to_string();
         let mut call = Call {
             actor: caller.to_string(),
@@ -55,8 +61,8 @@ impl Pipeline {
             self.append(&undo).map(drop)
         };
         let taken = found.and_then(|outcome| {
-            let paths = outcome.steps.iter().flat_map(|sealed| sealed.step.paths());
-            let mut keys: Vec<_> = paths.map(|path| format!("fs:write:{path}")).collect();
+            let inverses = outcome.steps.iter().map(|sealed| sealed.step.inverse());
+            let mut keys: Vec<_> = inverses.flat_map(Inverse::locks).collect();
             keys.push(format!("call:{id}"));
             let held = self.locks.take(keys, BUSY_LIMIT).ok_or_else(|| {
                 ToolError::Deadline("another call changes the same thing and does not end".into())
@@ -67,7 +73,20 @@ impl Pipeline {
             record("begun".to_owned())?;
             let name = outcome.undo_begun.get_or_insert(own_id.clone()).clone();
             self.store.finish(&outcome)?;
-            undo::take_back(&outcome.steps, &name, resumed)?;
+            let calls = InverseCalls {
+                pipeline: self,
+                caller,
+                of: &outcome.call,
+                execution: &id,
+            };
+            undo::take_back(
+                &outcome.steps,
+                &Undoing {
+                    name: &name,
+                    resumed,
+                    calls: &calls,
+                },
+            )?;
             self.store.finish(&Outcome {
                 undone_ms: Some(now_ms()),
                 ..outcome.clone()
@@ -95,7 +114,7 @@ impl Pipeline {
         let tool = &outcome.call.tool;
         let refuse = |text: String| Err(ToolError::Precondition(text));
         if let Some(when) = outcome.undone_ms {
-            let when = crate::format::time(when);
+            let when = aios_tool::format::time(when);
             return refuse(format!("it was already undone, {when}"));
         }
         if outcome.steps.is_empty() {
@@ -108,12 +127,40 @@ impl Pipeline {
     }
 }
 
+/// Makes the calls that take an execution back. They go through the pipeline like any other call,
+/// but for the capability: that the execution may be taken back is already decided, and what its
+/// tool captured for that, no caller can choose.
+struct InverseCalls<'a> {
+    pipeline: &'a Arc<Pipeline>,
+    caller: &'a Principal,
+    of: &'a Call,
+    execution: &'a str,
+}
+
+impl Calls for InverseCalls<'_> {
+    fn call(&self, call_id: &str, tool: &str, arguments: &Value) -> Result<(), ToolError> {
+        let request = Request {
+            call_id: call_id.to_owned(),
+            tool: tool.to_owned(),
+            arguments_json: arguments.to_string(),
+            goal_id: self.of.goal_id.clone(),
+            task_index: self.of.task_index,
+            reason: format!("takes back {} {}", self.of.tool, self.execution),
+            on_behalf_of: self.of.on_behalf_of.clone(),
+        };
+        let authority = Authority::Undo(self.execution);
+        self.pipeline
+            .call_with(self.caller, request, authority)
+            .map(drop)
+    }
+}
+
 /// What is as before, path by path.
 fn summary(outcome: &Outcome) -> String {
     let said: Vec<_> = outcome
         .steps
         .iter()
-        .map(|sealed| sealed.step.undone())
+        .map(|sealed| sealed.step.inverse().undone())
         .collect();
     format!("undone: {}", said.join("; "))
 }

@@ -1,7 +1,7 @@
 //! dpkg's status file: paragraphs of `Field: value` lines; deb-control(5).
 
-use crate::error::ToolError;
 use crate::procfs::printable;
+use aios_tool::error::ToolError;
 
 /// The database.
 pub const STATUS: &str = "/var/lib/dpkg/status";

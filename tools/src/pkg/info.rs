@@ -1,27 +1,19 @@
 //! `pkg.info`: is a package installed, and which version?
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::database::{Package, installed};
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{PackageName, Read};
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `pkg.info`.
 pub struct Info;
 
-/// The longest name that is asked for; Debian's longest has some 80 characters.
-const NAME_MAX: usize = 128;
-
-/// Arguments of `pkg.info`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Name of the package.
-    pub package: String,
+arguments! {
+    /// Arguments of `pkg.info`.
+    pub struct Input {
+        /// Name of the package.
+        pub package: PackageName<Read>,
+    }
 }
 
 /// The package.
@@ -48,42 +40,13 @@ pub struct Output {
 impl Tool for Info {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "pkg.info",
-        "Shows whether a package is installed, its version and what it is.",
-        &["pkg:read:{package}"],
-    );
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-        input.package.make_ascii_lowercase();
-        match (1..=NAME_MAX).contains(&input.package.len()) && input.package.chars().all(allowed) {
-            true => Ok(()),
-            false => Err(ToolError::Invalid(
-                "package: a name has letters, digits, and any of + - .".into(),
-            )),
-        }
-    }
-
-    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let found = installed()?
-            .into_iter()
-            .find(|package| package.name == input.package);
-        let installed = found.is_some();
-        let package = found.unwrap_or_else(|| Package {
-            name: input.package.clone(),
-            ..Package::default()
-        });
-        Ok(Output {
-            package: package.name,
-            installed,
-            version: package.version,
-            architecture: package.architecture,
-            summary: package.summary,
-            size_bytes: package.size_bytes,
-            depends: package.depends,
-            homepage: package.homepage,
-        })
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "pkg.info",
+            "Shows whether a package is installed, its version and what it is.",
+        )
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -97,6 +60,29 @@ impl Tool for Info {
                 output.summary
             ),
         }
+    }
+}
+
+impl Look for Info {
+    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let found = installed()?
+            .into_iter()
+            .find(|package| package.name == input.package.as_str());
+        let installed = found.is_some();
+        let package = found.unwrap_or_else(|| Package {
+            name: input.package.to_string(),
+            ..Package::default()
+        });
+        Ok(Output {
+            package: package.name,
+            installed,
+            version: package.version,
+            architecture: package.architecture,
+            summary: package.summary,
+            size_bytes: package.size_bytes,
+            depends: package.depends,
+            homepage: package.homepage,
+        })
     }
 }
 

@@ -1,16 +1,10 @@
 //! `pkg.list`: the installed packages.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::database::installed;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::monitor::Nothing;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `pkg.list`.
 pub struct List;
 
 /// So many are named in the summary.
@@ -35,20 +29,11 @@ pub struct Output {
 impl Tool for List {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "pkg.list",
-        "Lists the installed packages.",
-        &["pkg:read:list"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let row = |package: super::database::Package| Row {
-            name: package.name,
-            version: package.version,
-        };
-        Ok(Output {
-            packages: installed()?.into_iter().map(row).collect(),
-        })
+    fn declaration() -> Declaration {
+        Declaration::of("pkg.list", "Lists the installed packages.")
+            .needing("pkg", "read", "list")
+            .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -67,5 +52,17 @@ impl Tool for List {
             output.packages.len(),
             named.join(", ")
         )
+    }
+}
+
+impl Look for List {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        let row = |package: super::database::Package| Row {
+            name: package.name,
+            version: package.version,
+        };
+        Ok(Output {
+            packages: installed()?.into_iter().map(row).collect(),
+        })
     }
 }

@@ -4,9 +4,11 @@ pub mod database;
 pub mod info;
 pub mod list;
 
-use crate::registry::Registry;
+use std::sync::Arc;
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry.with::<list::List>().with::<info::Info>()
+use aios_tool::tool::{ErasedTool, look};
+
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![look::<list::List>(), look::<info::Info>()]
 }

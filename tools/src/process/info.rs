@@ -1,27 +1,21 @@
 //! `process.info`: one process, by its id or its name.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
 use crate::procfs::{duration, process};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{Pid, ProcessName, Read};
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `process.info`.
 pub struct Info;
 
-/// Arguments of `process.info`: one of the two.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Process id.
-    #[schemars(range(min = 1, max = 4_194_304))]
-    pub pid: Option<u32>,
-    /// Its name, as `process.list` shows it.
-    pub name: Option<String>,
+arguments! {
+    /// Arguments of `process.info`: one of the two.
+    pub struct Input {
+        /// Process id.
+        pub pid: Option<Pid<Read>>,
+        /// Its name, as `process.list` shows it.
+        pub name: Option<ProcessName>,
+    }
 }
 
 /// One process.
@@ -54,42 +48,23 @@ pub struct Output {
 impl Tool for Info {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "process.info",
-        "Shows one process: command, user, state, memory, CPU time.",
-        &["process:read:info"],
-    );
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        match (input.pid, &input.name) {
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "process.info",
+            "Shows one process: command, user, state, memory, CPU time.",
+        )
+        .needing("process", "read", "info")
+        .reading_the_machine()
+    }
+
+    fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
+        match (&input.pid, &input.name) {
             (Some(_), None) | (None, Some(_)) => Ok(()),
             _ => Err(ToolError::Invalid(
                 "either pid or name must be given".into(),
             )),
         }
-    }
-
-    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let (process, others) = match (input.pid, &input.name) {
-            (Some(pid), _) => (by_pid(pid)?, Vec::new()),
-            (None, name) => by_name(name.as_deref().unwrap_or_default())?,
-        };
-        let running = process.started().and_then(|started| started.elapsed().ok());
-        Ok(Output {
-            pid: process.stat.pid,
-            command: process::command_line(process.stat.pid),
-            user: process
-                .uid
-                .map_or_else(|| "unknown".to_owned(), process::account),
-            state: process::state_name(process.stat.state).to_owned(),
-            parent: process.stat.parent,
-            threads: process.stat.threads,
-            memory_bytes: process.memory_bytes(),
-            cpu_seconds: process.cpu_seconds(),
-            running_seconds: running.unwrap_or_default().as_secs(),
-            others,
-            name: process.name,
-        })
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -107,6 +82,31 @@ impl Tool for Info {
             bytes(output.memory_bytes),
             output.cpu_seconds,
         )
+    }
+}
+
+impl Look for Info {
+    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+        let (process, others) = match (&input.pid, &input.name) {
+            (Some(pid), _) => (by_pid(pid.get())?, Vec::new()),
+            (None, name) => by_name(name.as_ref().map_or("", ProcessName::as_str))?,
+        };
+        let running = process.started().and_then(|started| started.elapsed().ok());
+        Ok(Output {
+            pid: process.stat.pid,
+            command: process::command_line(process.stat.pid),
+            user: process
+                .uid
+                .map_or_else(|| "unknown".to_owned(), process::account),
+            state: process::state_name(process.stat.state).to_owned(),
+            parent: process.stat.parent,
+            threads: process.stat.threads,
+            memory_bytes: process.memory_bytes(),
+            cpu_seconds: process.cpu_seconds(),
+            running_seconds: running.unwrap_or_default().as_secs(),
+            others,
+            name: process.name,
+        })
     }
 }
 

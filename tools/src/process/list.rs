@@ -4,49 +4,43 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
 use crate::procfs::{self, process};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Whole;
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `process.list`.
 pub struct List;
 
 /// CPU use is measured over this time: 50 clock ticks, so that 2 % can be told from nothing.
 const SAMPLE: Duration = Duration::from_millis(500);
 /// So many are listed when no number is given.
-const LIMIT: u32 = 20;
+const LIMIT: Whole<1, 1000> = Whole::of(20);
 /// So many are named in the summary.
 const NAMED: usize = 5;
 
-/// The order of the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Order {
-    /// Most CPU time at the moment first.
-    Cpu,
-    /// Most resident memory first.
-    Memory,
-    /// By process id.
-    Pid,
-    /// By name.
-    Name,
+choices! {
+    /// The order of the list.
+    pub enum Order {
+        /// Most CPU time at the moment first.
+        Cpu = "cpu",
+        /// Most resident memory first.
+        Memory = "memory",
+        /// By process id.
+        Pid = "pid",
+        /// By name.
+        Name = "name",
+    }
 }
 
-/// Arguments of `process.list`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// The order: `cpu`, `memory`, `pid` or `name`. Default: `pid`.
-    pub sort_by: Option<Order>,
-    /// How many to list at most. Default: 20.
-    #[schemars(range(min = 1, max = 1000))]
-    pub limit: Option<u32>,
+arguments! {
+    /// Arguments of `process.list`.
+    pub struct Input {
+        /// The order: `cpu`, `memory`, `pid` or `name`. Default: `pid`.
+        pub sort_by: Option<Order>,
+        /// How many to list at most. Default: 20.
+        pub limit: Option<Whole<1, 1000>>,
+    }
 }
 
 /// One process.
@@ -80,35 +74,19 @@ pub struct Output {
 impl Tool for List {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "process.list",
-        "Lists the running processes, by CPU use, memory, id or name.",
-        &["process:read:list"],
-    );
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        input.sort_by.get_or_insert(Order::Pid);
-        input.limit.get_or_insert(LIMIT);
-        Ok(())
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "process.list",
+            "Lists the running processes, by CPU use, memory, id or name.",
+        )
+        .needing("process", "read", "list")
+        .reading_the_machine()
     }
 
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let order = input.sort_by.unwrap_or(Order::Pid);
-        let shares = match order {
-            Order::Cpu => Some(cpu_shares(context)?),
-            _ => None,
-        };
-        let mut rows: Vec<Row> = process::all()?
-            .iter()
-            .map(|process| row(process, shares.as_ref()))
-            .collect();
-        sort(&mut rows, order);
-        let total = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-        rows.truncate(input.limit.unwrap_or(LIMIT) as usize);
-        Ok(Output {
-            processes: rows,
-            total,
-        })
+    fn complete(input: &mut Input) {
+        input.sort_by.get_or_insert(Order::Pid);
+        input.limit.get_or_insert(LIMIT);
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
@@ -148,6 +126,27 @@ impl Tool for List {
                 false => format!("{all}: {}", shown.join(", ")),
             },
         }
+    }
+}
+
+impl Look for List {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let order = input.sort_by.unwrap_or(Order::Pid);
+        let shares = match order {
+            Order::Cpu => Some(cpu_shares(context)?),
+            _ => None,
+        };
+        let mut rows: Vec<Row> = process::all()?
+            .iter()
+            .map(|process| row(process, shares.as_ref()))
+            .collect();
+        sort(&mut rows, order);
+        let total = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        rows.truncate(input.limit.unwrap_or(LIMIT).count());
+        Ok(Output {
+            processes: rows,
+            total,
+        })
     }
 }
 

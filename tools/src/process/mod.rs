@@ -4,12 +4,15 @@ pub mod info;
 pub mod list;
 pub mod signal;
 
-use crate::registry::Registry;
+use std::sync::Arc;
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry
-        .with::<list::List>()
-        .with::<info::Info>()
-        .with::<signal::Signal>()
+use aios_tool::tool::{ErasedTool, change, look};
+
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![
+        look::<list::List>(),
+        look::<info::Info>(),
+        change::<signal::Signal>(),
+    ]
 }

@@ -1,19 +1,54 @@
 //! `process.signal`: sends a signal to one process.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use caps::Capability;
-use rustix::process::{Pid, PidfdFlags, Signal as Number, pidfd_open, pidfd_send_signal};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use rustix::process::{
+    self as kernel, PidfdFlags, Signal as Number, pidfd_open, pidfd_send_signal,
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use crate::context::Context;
-use crate::error::ToolError;
 use crate::procfs::{self, process};
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
+use aios_tool::argument::{Argument, Pid};
+use aios_tool::prelude::*;
 
-/// See the module.
+/// A signal; resolved, it is written `SIGTERM`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignalName(String);
+
+impl JsonSchema for SignalName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SignalName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", argument::KEY: argument::Kind::Signal.name()})
+    }
+}
+
+impl Argument for SignalName {
+    fn resolve(&mut self, name: &str, _context: &Context) -> Result<(), ToolError> {
+        let upper = self.0.to_ascii_uppercase();
+        let known = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if number(known).is_none() {
+            let shown: String = self.0.chars().take(32).collect();
+            return Err(ToolError::Invalid(format!(
+                "{name}: {shown:?} is not one of {}",
+                names()
+            )));
+        }
+        self.0 = format!("SIG{known}");
+        Ok(())
+    }
+}
+
+/// The tool `process.signal`.
 pub struct Signal;
 
 /// How long a process gets to end (SIGTERM) or must have ended (SIGKILL), before it is looked at.
@@ -21,15 +56,14 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// How often it is looked at meanwhile.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Arguments of `process.signal`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Process id.
-    #[schemars(range(min = 1, max = 4_194_304))]
-    pub pid: u32,
-    /// `TERM`, `KILL`, `HUP`, `INT`, `QUIT`, `USR1`, `USR2`, `STOP` or `CONT`, with or without `SIG`.
-    pub signal: String,
+arguments! {
+    /// Arguments of `process.signal`.
+    pub struct Input {
+        /// Process id.
+        pub pid: Pid<argument::Signal>,
+        /// `TERM`, `KILL`, `HUP`, `INT`, `QUIT`, `USR1`, `USR2`, `STOP` or `CONT`, with or without `SIG`.
+        pub signal: SignalName,
+    }
 }
 
 /// What became of the process.
@@ -46,71 +80,68 @@ pub struct Output {
 impl Tool for Signal {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        risk: Risk::High,
-        mutating: true,
-        idempotent: false,
-        post_condition: "the process got the signal; after KILL it is gone, after STOP it is \
-                         stopped, after CONT it is not",
-        kernel: &[Capability::CAP_KILL],
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "process.signal",
             "Sends a signal to a process, for example to end it.",
-            &["process:signal:{pid}"],
         )
-    };
-
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        let upper = input.signal.to_ascii_uppercase();
-        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-        number(name).ok_or_else(|| {
-            let shown: String = input.signal.chars().take(32).collect();
-            ToolError::Invalid(format!("signal: {shown:?} is not one of {}", names()))
-        })?;
-        input.signal = format!("SIG{name}");
-        Ok(())
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let (Some(signal), Some(pid)) = (named(&input.signal), raw(input.pid)) else {
-            return Err(ToolError::Invalid(format!("signal: {}", input.signal)));
-        };
-        check_target(input.pid)?;
-        let doing = format!("cannot signal process {}", input.pid);
-        // From here on the descriptor means this very process, even if its id is used again.
-        let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone(input.pid))?;
-        let before = process::of(input.pid).ok_or_else(|| gone(input.pid))?;
-        pidfd_send_signal(&target, signal).map_err(|error| ToolError::io(&doing, error))?;
-        let ended = settle(input, &before, context)?;
-        Ok(Output {
-            pid: input.pid,
-            name: before.name,
-            ended,
-        })
-    }
-
-    fn verify(input: &Input, output: &Output, _context: &Context) -> Result<(), String> {
-        let state = process::of(input.pid).map(|now| now.stat.state);
-        match (input.signal.as_str(), state) {
-            ("SIGKILL", _) if !output.ended => Err(format!("process {} still runs", input.pid)),
-            ("SIGSTOP", Some(state)) if !matches!(state, 'T' | 't' | 'Z') => Err(format!(
-                "process {} is {}",
-                input.pid,
-                process::state_name(state)
-            )),
-            ("SIGCONT", Some('T')) => Err(format!("process {} is still stopped", input.pid)),
-            _ => Ok(()),
-        }
+        .risk(Risk::High)
+        .kernel(&[Capability::CAP_KILL])
+        .reading_the_machine()
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
         let Output { name, pid, .. } = output;
-        match (output.ended, input.signal.as_str()) {
+        match (output.ended, input.signal.0.as_str()) {
             (true, signal) => format!("{name} (pid {pid}) got {signal} and has ended"),
             (false, "SIGSTOP") => format!("{name} (pid {pid}) is stopped"),
             (false, "SIGCONT") => format!("{name} (pid {pid}) goes on"),
             (false, signal) => format!("{name} (pid {pid}) got {signal} and still runs"),
         }
+    }
+}
+
+impl Change for Signal {
+    fn effect() -> Effect {
+        Effect::of(
+            "the process got the signal; after KILL it is gone, after STOP it is \
+                         stopped, after CONT it is not",
+            &["kill", "stop", "restart"],
+        )
+        .not_idempotent()
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let (Some(signal), Some(pid)) = (named(&input.signal.0), raw(input.pid.get())) else {
+            return Err(ToolError::Invalid(format!("signal: {}", input.signal.0)));
+        };
+        check_target(input.pid.get())?;
+        let doing = format!("cannot signal process {}", input.pid.get());
+        // From here on the descriptor means this very process, even if its id is used again.
+        let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone(input.pid.get()))?;
+        let before = process::of(input.pid.get()).ok_or_else(|| gone(input.pid.get()))?;
+        pidfd_send_signal(&target, signal).map_err(|error| ToolError::io(&doing, error))?;
+        let ended = settle(input, &before, context)?;
+        Ok(Output {
+            pid: input.pid.get(),
+            name: before.name,
+            ended,
+        })
+    }
+
+    fn verify(input: &Input, output: &Output, _context: &Context) -> Result<(), ToolError> {
+        let pid = input.pid.get();
+        let state = process::of(pid).map(|now| now.stat.state);
+        let fault = match (input.signal.0.as_str(), state) {
+            ("SIGKILL", _) if !output.ended => format!("process {pid} still runs"),
+            ("SIGSTOP", Some(state)) if !matches!(state, 'T' | 't' | 'Z') => {
+                format!("process {pid} is {}", process::state_name(state))
+            }
+            ("SIGCONT", Some('T')) => format!("process {pid} is still stopped"),
+            _ => return Ok(()),
+        };
+        Err(ToolError::Unverified(fault))
     }
 
     fn found_done(
@@ -118,18 +149,19 @@ impl Tool for Signal {
         interrupted: &Interrupted<'_>,
         _context: &Context,
     ) -> Result<Option<Output>, ToolError> {
-        let still_there = process::of(input.pid)
+        let still_there = process::of(input.pid.get())
             .filter(|process| process.started().is_some_and(|at| at < interrupted.started));
-        match (still_there, input.signal.as_str()) {
+        match (still_there, input.signal.0.as_str()) {
             (None, "SIGTERM" | "SIGKILL" | "SIGINT" | "SIGQUIT") => Ok(Some(Output {
-                pid: input.pid,
+                pid: input.pid.get(),
                 name: "it".into(),
                 ended: true,
             })),
             (None, _) | (Some(_), "SIGHUP" | "SIGUSR1" | "SIGUSR2") => {
                 Err(ToolError::Failed(format!(
                     "it is not known whether process {} got {}; it is not sent twice",
-                    input.pid, input.signal
+                    input.pid.get(),
+                    input.signal.0
                 )))
             }
             (Some(_), _) => Ok(None),
@@ -164,8 +196,8 @@ fn names() -> String {
     SIGNALS.map(|(name, _)| name).join(", ")
 }
 
-fn raw(pid: u32) -> Option<Pid> {
-    Pid::from_raw(i32::try_from(pid).ok()?)
+fn raw(pid: u32) -> Option<kernel::Pid> {
+    kernel::Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
 fn gone(pid: u32) -> ToolError {
@@ -186,11 +218,11 @@ fn check_target(pid: u32) -> Result<(), ToolError> {
 fn settle(input: &Input, before: &process::Process, context: &Context) -> Result<bool, ToolError> {
     let limit = Instant::now() + SETTLE.min(context.remaining());
     loop {
-        let now = process::of(input.pid)
+        let now = process::of(input.pid.get())
             .filter(|now| now.stat.started == before.stat.started)
             .map(|now| now.stat.state);
         let ended = matches!(now, None | Some('Z' | 'X'));
-        let settled = match input.signal.as_str() {
+        let settled = match input.signal.0.as_str() {
             "SIGSTOP" => now == Some('T'),
             "SIGCONT" => now != Some('T'),
             "SIGTERM" | "SIGKILL" | "SIGINT" | "SIGQUIT" => false,
@@ -206,7 +238,7 @@ fn settle(input: &Input, before: &process::Process, context: &Context) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{call, context};
+    use crate::trial::{self, call_change as call, context};
     use serde_json::json;
     use std::path::Path;
     use std::process::{Child, Command};
@@ -257,11 +289,9 @@ mod tests {
     fn after_a_crash_only_a_signal_that_ends_counts_as_sent_when_its_process_is_gone() {
         let mut child = sleeper();
         let pid = child.id();
-        let input = |signal: &str| Input {
-            pid,
-            signal: signal.into(),
-        };
         let context = context(Path::new("/nonexistent"));
+        let input =
+            |signal: &str| trial::input::<Signal>(json!({"pid": pid, "signal": signal}), &context);
         let at = |started| Interrupted {
             started,
             execution: "x",

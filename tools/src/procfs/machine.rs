@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::{printable, read};
-use crate::error::ToolError;
+use aios_tool::error::ToolError;
 
 /// CPU time since boot, in clock ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use std::fs::File;
 use std::io::Read;
 use std::time::Duration;
 
-use crate::context::Context;
-use crate::error::ToolError;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
 
 /// No file read here is longer in health; what is, is cut.
 const TEXT_MAX: u64 = 4 * 1024 * 1024;

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{percent, printable, read};
-use crate::error::ToolError;
-use crate::format::bytes;
+use aios_tool::error::ToolError;
+use aios_tool::format::bytes;
 
 /// A line of the table of mounts; fstab(5).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aios_daemon::identity::Principal;
 
 use super::{machine, printable, read};
-use crate::error::ToolError;
+use aios_tool::error::ToolError;
 
 /// Longest name that the kernel keeps (TASK_COMM_LEN less its end).
 const COMM_MAX: usize = 15;

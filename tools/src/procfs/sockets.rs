@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{process, read};
-use crate::error::ToolError;
+use aios_tool::error::ToolError;
 
 /// A TCP socket that listens.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,19 +1,14 @@
 //! `sec.audit_query`: what the audit log says.
 
-use aios_ledger::Entry;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use aios_ledger::{Entry, Ledger};
 use time::OffsetDateTime;
 
 use super::since;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
 use crate::procfs::printable;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{AgentName, Moment};
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `sec.audit_query`.
 pub struct AuditQuery;
 
 /// So many entries are given back at most.
@@ -25,14 +20,14 @@ const SHOWN: usize = 10;
 /// Texts of others are cut here, in characters.
 const TEXT_MAX: usize = 200;
 
-/// Arguments of `sec.audit_query`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// From when on: `2 hours`, `yesterday`, `2026-01-31`. Default: from the beginning.
-    pub since: Option<String>,
-    /// Only what this agent did: `storage`.
-    pub agent: Option<String>,
+arguments! {
+    /// Arguments of `sec.audit_query`.
+    pub struct Input {
+        /// From when on: `2 hours`, `yesterday`, `2026-01-31`. Default: from the beginning.
+        pub since: Option<Moment>,
+        /// Only what this agent did: `storage`.
+        pub agent: Option<AgentName>,
+    }
 }
 
 /// One entry.
@@ -70,51 +65,23 @@ pub struct Output {
 impl Tool for AuditQuery {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "sec.audit_query",
-        "Shows who did what and how it ended, from the audit log.",
-        &["sec:read:audit"],
-    );
 
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let since = match input.since.as_deref() {
-            Some(text) => moment(text)?,
-            None => i64::MIN,
-        };
-        let mut found = Output {
-            entries: Vec::new(),
-            matching: 0,
-            truncated: true,
-        };
-        for entry in context.ledger().newest().take(LOOKED_AT) {
-            let entry = entry.map_err(|error| ToolError::Failed(error.to_string()))?;
-            if entry.time_ms < since {
-                found.truncated = false;
-                return Ok(found);
-            }
-            if input
-                .agent
-                .as_deref()
-                .is_some_and(|agent| !is_by(&entry, agent))
-            {
-                continue;
-            }
-            found.matching += 1;
-            if found.entries.len() < LISTED {
-                found.entries.push(row(entry));
-            }
-        }
-        found.truncated = context.ledger().len() > LOOKED_AT as u64;
-        Ok(found)
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "sec.audit_query",
+            "Shows who did what and how it ended, from the audit log.",
+        )
+        .needing("sec", "read", "audit")
+        .reading_the_machine()
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
         let by = match &input.agent {
-            Some(agent) => format!(" by {}", printable(agent)),
+            Some(agent) => format!(" by {}", printable(agent.as_str())),
             None => String::new(),
         };
         let since = match &input.since {
-            Some(since) => format!(" since {}", printable(since)),
+            Some(since) => format!(" since {}", printable(since.as_str())),
             None => String::new(),
         };
         let one = |row: &Row| {
@@ -137,6 +104,40 @@ impl Tool for AuditQuery {
                 shown.join("\n")
             ),
         }
+    }
+}
+
+impl Look for AuditQuery {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let since = match input.since.as_ref() {
+            Some(text) => moment(text.as_str())?,
+            None => i64::MIN,
+        };
+        let mut found = Output {
+            entries: Vec::new(),
+            matching: 0,
+            truncated: true,
+        };
+        for entry in context.part::<Ledger>()?.newest().take(LOOKED_AT) {
+            let entry = entry.map_err(|error| ToolError::Failed(error.to_string()))?;
+            if entry.time_ms < since {
+                found.truncated = false;
+                return Ok(found);
+            }
+            if input
+                .agent
+                .as_ref()
+                .is_some_and(|agent| !is_by(&entry, agent.as_str()))
+            {
+                continue;
+            }
+            found.matching += 1;
+            if found.entries.len() < LISTED {
+                found.entries.push(row(entry));
+            }
+        }
+        found.truncated = context.part::<Ledger>()?.len() > LOOKED_AT as u64;
+        Ok(found)
     }
 }
 
@@ -186,17 +187,17 @@ mod tests {
                 outcome: "succeeded".into(),
                 ..Entry::default()
             };
-            context.ledger().append(&entry).unwrap();
+            context.part::<Ledger>().unwrap().append(&entry).unwrap();
         };
         add(300, "agent:storage", "fs.write");
         add(90, "agent:network", "net.routes");
         add(5, "agent:storage", "fs.delete");
         let query = |since: Option<&str>, agent: Option<&str>| {
             let input = Input {
-                since: since.map(Into::into),
-                agent: agent.map(Into::into),
+                since: since.map(Moment::of),
+                agent: agent.map(AgentName::of),
             };
-            let output = AuditQuery::act(&input, &context).unwrap();
+            let output = AuditQuery::look(&input, &context).unwrap();
             let tools: Vec<String> = output.entries.iter().map(|row| row.tool.clone()).collect();
             (tools.join(" "), AuditQuery::summarize(&input, &output))
         };

@@ -1,16 +1,11 @@
 //! `sec.audit_verify`: is every byte of the audit log as it was signed?
 
-use aios_ledger::{Expected, hex};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use aios_ledger::{Expected, Ledger, hex};
 
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::monitor::Nothing;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `sec.audit_verify`.
 pub struct AuditVerify;
 
 /// What was found.
@@ -31,28 +26,15 @@ pub struct Output {
 impl Tool for AuditVerify {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        timeout_ms: 120_000,
-        ..Spec::reading(
+
+    fn declaration() -> Declaration {
+        Declaration::of(
             "sec.audit_verify",
             "Checks that nothing in the audit log was changed or removed.",
-            &["sec:read:audit"],
         )
-    };
-
-    fn act(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
-        let expected = Expected {
-            public_key: Some(context.ledger().public_key()),
-            remembered: Vec::new(),
-        };
-        let report = context.ledger().verify(&expected);
-        Ok(Output {
-            intact: report.intact,
-            entries: report.entries,
-            root_hash: hex(&report.root_hash),
-            detail: report.detail,
-            public_key: hex(&report.public_key),
-        })
+        .needing("sec", "read", "audit")
+        .timeout_ms(120_000)
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -66,6 +48,23 @@ impl Tool for AuditVerify {
             true => format!("the audit log is intact: {entries} entries, root hash {root_hash}"),
             false => format!("the audit log is NOT intact: {detail}"),
         }
+    }
+}
+
+impl Look for AuditVerify {
+    fn look(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
+        let expected = Expected {
+            public_key: Some(context.part::<Ledger>()?.public_key()),
+            remembered: Vec::new(),
+        };
+        let report = context.part::<Ledger>()?.verify(&expected);
+        Ok(Output {
+            intact: report.intact,
+            entries: report.entries,
+            root_hash: hex(&report.root_hash),
+            detail: report.detail,
+            public_key: hex(&report.public_key),
+        })
     }
 }
 

@@ -4,11 +4,14 @@ pub mod audit_query;
 pub mod audit_verify;
 pub mod since;
 
-use crate::registry::Registry;
+use std::sync::Arc;
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry
-        .with::<audit_query::AuditQuery>()
-        .with::<audit_verify::AuditVerify>()
+use aios_tool::tool::{ErasedTool, look};
+
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![
+        look::<audit_query::AuditQuery>(),
+        look::<audit_verify::AuditVerify>(),
+    ]
 }

@@ -12,9 +12,9 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::boot_ms;
-use crate::error::ToolError;
-use crate::tool::{Done, Tool};
 use crate::trial;
+use aios_tool::error::ToolError;
+use aios_tool::tool::{Change, Done, Look, change, look};
 
 #[derive(Default)]
 struct State {
@@ -64,8 +64,12 @@ impl Init {
         self.folder.path()
     }
 
-    pub fn call<T: Tool>(&self, arguments: Value) -> Result<Done, ToolError> {
-        trial::call_in::<T>(arguments, self.folder())
+    pub fn look<T: Look>(&self, arguments: Value) -> Result<Done, ToolError> {
+        trial::call_in(look::<T>().as_ref(), arguments, self.folder())
+    }
+
+    pub fn change<T: Change>(&self, arguments: Value) -> Result<Done, ToolError> {
+        trial::call_in(change::<T>().as_ref(), arguments, self.folder())
     }
 
     /// Puts a service into a state.

@@ -1,21 +1,11 @@
 //! `service.list`: all services and how they are.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::{Service, fetch_all};
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `service.list`.
 pub struct List;
-
-/// `service.list` has no arguments.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {}
 
 /// All services.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -25,22 +15,25 @@ pub struct Output {
 }
 
 impl Tool for List {
-    type Input = Input;
+    type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "service.list",
-        "Lists all services with their states.",
-        &["service:read:list"],
-    );
 
-    fn act(_input: &Input, context: &Context) -> Result<Output, ToolError> {
+    fn declaration() -> Declaration {
+        Declaration::of("service.list", "Lists all services with their states.")
+            .needing("service", "read", "list")
+            .reading_the_machine()
+    }
+
+    fn summarize(_input: &Nothing, output: &Output) -> String {
+        summary(&output.services)
+    }
+}
+
+impl Look for List {
+    fn look(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
         Ok(Output {
             services: fetch_all(context)?,
         })
-    }
-
-    fn summarize(_input: &Input, output: &Output) -> String {
-        summary(&output.services)
     }
 }
 
@@ -66,13 +59,14 @@ pub fn summary(services: &[Service]) -> String {
 mod tests {
     use super::*;
     use crate::service::fake::Init;
+    use aios_tool::tool::look;
     use serde_json::json;
 
     #[test]
     fn all_services_are_listed_and_those_that_are_down_explained() {
         let init = Init::new();
         init.set("cron", "degraded");
-        let done = init.call::<List>(json!({})).unwrap();
+        let done = init.look::<List>(json!({})).unwrap();
         assert_eq!(done.output["services"].as_array().unwrap().len(), 3);
         assert!(
             done.summary
@@ -90,7 +84,8 @@ mod tests {
     #[test]
     fn without_init_the_error_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let error = crate::trial::call_in::<List>(json!({}), folder.path()).unwrap_err();
+        let error =
+            crate::trial::call_in(look::<List>().as_ref(), json!({}), folder.path()).unwrap_err();
         assert!(matches!(error, ToolError::Unavailable(_)), "{error:?}");
     }
 }

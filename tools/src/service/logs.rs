@@ -1,53 +1,44 @@
 //! `service.logs`: the last lines that services and the kernel wrote.
 
 use aios_contracts::v1;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use tokio_stream::StreamExt;
 
-use super::check_name;
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format;
 use crate::procfs::printable;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::{LOG_OF_ALL, LogSource, Whole};
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `service.logs`.
 pub struct Logs;
 
 /// So many lines when no number is given: what an operator looks at.
-const LINES: u32 = 10;
+const LINES: Whole<1, 1000> = Whole::of(10);
 /// A line is cut here, in characters, so that one service cannot fill the answer.
 const TEXT_MAX: usize = 500;
 /// So many lines are repeated in the summary.
 const SHOWN: usize = 20;
-/// Stands for all services and the kernel.
-const ALL: &str = "*";
 
-/// The least severity that is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Errors only.
-    Error,
-    /// Warnings and errors.
-    Warning,
-    /// All but debugging.
-    Info,
+choices! {
+    /// The least severity that is shown.
+    pub enum Level {
+        /// Errors only.
+        Error = "error",
+        /// Warnings and errors.
+        Warning = "warning",
+        /// All but debugging.
+        Info = "info",
+    }
 }
 
-/// Arguments of `service.logs`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Name of the service, or `kernel`. Default: all, and the kernel.
-    pub service: Option<String>,
-    /// How many lines, the newest. Default: 10.
-    #[schemars(range(min = 1, max = 1000))]
-    pub lines: Option<u32>,
-    /// The least severity: `error`, `warning` or `info`. Default: everything.
-    pub level: Option<Level>,
+arguments! {
+    /// Arguments of `service.logs`.
+    pub struct Input {
+        /// Name of the service, or `kernel`. Default: all, and the kernel.
+        pub service: Option<LogSource>,
+        /// How many lines, the newest. Default: 10.
+        pub lines: Option<Whole<1, 1000>>,
+        /// The least severity: `error`, `warning` or `info`. Default: everything.
+        pub level: Option<Level>,
+    }
 }
 
 /// One line.
@@ -73,44 +64,20 @@ pub struct Output {
 impl Tool for Logs {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "service.logs",
-        "Shows the last lines of the log, of all services or of one, from a severity on.",
-        &["service:logs:{service}"],
-    );
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        input.lines.get_or_insert(LINES);
-        match input.service.get_or_insert_with(|| ALL.to_owned()).as_str() {
-            ALL => Ok(()),
-            name => check_name(name),
-        }
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "service.logs",
+            "Shows the last lines of the log, of all services or of one, from a severity on.",
+        )
+        .reading_the_machine()
     }
 
-    fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let limit = input.lines.unwrap_or(LINES);
-        let request = v1::LogsRequest {
-            service: input
-                .service
-                .clone()
-                .filter(|name| name != ALL)
-                .unwrap_or_default(),
-            lines: limit,
-            follow: false,
-            at_least: least(input.level).into(),
-        };
-        let mut init = context.init()?;
-        let mut lines = context.block_on(async {
-            let mut stream = init.logs(request).await?.into_inner();
-            let mut lines = Vec::new();
-            while let Some(line) = stream.next().await {
-                lines.push(row(line?));
-            }
-            Ok::<_, tonic::Status>(lines)
-        })?;
-        let older = lines.len().saturating_sub(limit as usize);
-        lines.drain(..older);
-        Ok(Output { lines })
+    fn complete(input: &mut Input) {
+        input.lines.get_or_insert(LINES);
+        input
+            .service
+            .get_or_insert_with(|| LogSource::of(LOG_OF_ALL));
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
@@ -119,8 +86,8 @@ impl Tool for Logs {
             Some(Level::Warning) => "warnings and errors",
             Some(Level::Info) | None => "lines",
         };
-        let place = match input.service.as_deref() {
-            None | Some(ALL) => "in the log".to_owned(),
+        let place = match input.service.as_ref().map(LogSource::as_str) {
+            None | Some(LOG_OF_ALL) => "in the log".to_owned(),
             Some(name) => format!("in the log of {name}"),
         };
         let one = |line: &Line| {
@@ -140,6 +107,33 @@ impl Tool for Logs {
             1 => format!("one line {place}: {}", shown.concat()),
             count => format!("the last {count} {kind} {place}:\n{}", shown.join("\n")),
         }
+    }
+}
+
+impl Look for Logs {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        let limit = input.lines.unwrap_or(LINES).count();
+        let request = v1::LogsRequest {
+            service: match input.service.as_ref().map(LogSource::as_str) {
+                None | Some(LOG_OF_ALL) => String::new(),
+                Some(name) => name.to_owned(),
+            },
+            lines: u32::try_from(limit).unwrap_or(u32::MAX),
+            follow: false,
+            at_least: least(input.level).into(),
+        };
+        let mut init = context.init()?;
+        let mut lines = context.block_on(async {
+            let mut stream = init.logs(request).await?.into_inner();
+            let mut lines = Vec::new();
+            while let Some(line) = stream.next().await {
+                lines.push(row(line?));
+            }
+            Ok::<_, tonic::Status>(lines)
+        })?;
+        let older = lines.len().saturating_sub(limit);
+        lines.drain(..older);
+        Ok(Output { lines })
     }
 }
 
@@ -171,12 +165,14 @@ fn row(line: v1::LogLine) -> Line {
 mod tests {
     use super::*;
     use crate::service::fake::Init;
+    use crate::trial::needs;
+    use aios_tool::tool::look;
     use serde_json::json;
 
     #[test]
     fn the_last_errors_are_shown_or_said_to_be_none() {
         let init = Init::new();
-        let none = init.call::<Logs>(json!({"level": "error"})).unwrap();
+        let none = init.look::<Logs>(json!({"level": "error"})).unwrap();
         assert_eq!(none.summary, "no errors in the log");
         init.log("memory", v1::LogLevel::Info, "ready");
         init.log(
@@ -184,14 +180,14 @@ mod tests {
             v1::LogLevel::Error,
             "disk full\n0 tools error: forged",
         );
-        let one = init.call::<Logs>(json!({"level": "error"})).unwrap();
+        let one = init.look::<Logs>(json!({"level": "error"})).unwrap();
         assert_eq!(
             one.summary,
             "one error in the log: 1970-01-01 00:00:00 UTC memory error: disk full\u{fffd}0 tools \
              error: forged"
         );
         init.log("tools", v1::LogLevel::Error, "second");
-        let two = init.call::<Logs>(json!({"level": "error"})).unwrap();
+        let two = init.look::<Logs>(json!({"level": "error"})).unwrap();
         assert!(
             two.summary.starts_with("the last 2 errors in the log:\n"),
             "{}",
@@ -199,20 +195,20 @@ mod tests {
         );
         assert_eq!(two.summary.lines().count(), 3);
         let tools = init
-            .call::<Logs>(json!({"level": "error", "service": "tools"}))
+            .look::<Logs>(json!({"level": "error", "service": "tools"}))
             .unwrap();
         assert_eq!(tools.output["lines"].as_array().unwrap().len(), 1);
-        let newest = init.call::<Logs>(json!({"lines": 1})).unwrap();
+        let newest = init.look::<Logs>(json!({"lines": 1})).unwrap();
         assert_eq!(newest.output["lines"][0]["text"], "second");
     }
 
     #[test]
     fn the_capability_names_the_service_or_all() {
-        let needs = |arguments| {
-            let prepared = crate::trial::prepare::<Logs>(arguments, std::path::Path::new("/x"));
-            prepared.unwrap().needs
-        };
-        assert_eq!(needs(json!({})), ["service:logs:*"]);
-        assert_eq!(needs(json!({"service": "memory"})), ["service:logs:memory"]);
+        let needs = |arguments| needs(look::<Logs>().as_ref(), arguments);
+        assert_eq!(needs(json!({})).unwrap(), ["service:logs:*"]);
+        assert_eq!(
+            needs(json!({"service": "memory"})).unwrap(),
+            ["service:logs:memory"]
+        );
     }
 }

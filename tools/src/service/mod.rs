@@ -17,32 +17,24 @@ use rustix::time::{ClockId, clock_gettime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
 use crate::procfs::{duration, printable};
-use crate::registry::Registry;
+use aios_tool::context::Context;
+use aios_tool::error::ToolError;
+use aios_tool::format::bytes;
+use std::sync::Arc;
 
-/// The longest name of a service, as of a unit file.
-const NAME_MAX: usize = 64;
+use aios_tool::tool::{ErasedTool, change, look};
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry
-        .with::<list::List>()
-        .with::<status::Status>()
-        .with::<start::Start>()
-        .with::<stop::Stop>()
-        .with::<restart::Restart>()
-        .with::<logs::Logs>()
-}
-
-/// The argument of most of them.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Name of the service, as `service.list` shows it.
-    pub service: String,
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![
+        look::<list::List>(),
+        look::<status::Status>(),
+        change::<start::Start>(),
+        change::<stop::Stop>(),
+        change::<restart::Restart>(),
+        look::<logs::Logs>(),
+    ]
 }
 
 /// A service as PID 1 sees it.
@@ -138,20 +130,6 @@ pub fn boot_ms_of(time: SystemTime) -> u64 {
         .duration_since(time)
         .unwrap_or(Duration::ZERO);
     boot_ms().saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Refuses what cannot be the name of a service, before it is used in a capability.
-///
-/// # Errors
-/// `Invalid`, saying what a name is.
-pub fn check_name(name: &str) -> Result<(), ToolError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
-    if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(allowed) {
-        return Err(ToolError::Invalid(format!(
-            "service: a name has 1 to {NAME_MAX} letters, digits, or any of - _ . @"
-        )));
-    }
-    Ok(())
 }
 
 /// The service of this name, from PID 1.

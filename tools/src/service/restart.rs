@@ -8,14 +8,20 @@ use std::time::{Duration, SystemTime};
 
 use aios_contracts::v1;
 
-use super::{Input, Service, boot_ms, boot_ms_of, check_name, fetch};
-use crate::context::Context;
-use crate::error::ToolError;
+use super::{Service, boot_ms, boot_ms_of, fetch};
 use crate::procfs::{pause, process};
-use crate::spec::{Risk, Spec};
-use crate::tool::{Interrupted, Tool};
+use aios_tool::argument::ServiceName;
+use aios_tool::prelude::*;
 
-/// See the module.
+arguments! {
+    /// Arguments of `service.restart`.
+    pub struct Input {
+        /// Name of the service, as `service.list` shows it.
+        pub service: ServiceName<argument::Restart>,
+    }
+}
+
+/// The tool `service.restart`.
 pub struct Restart;
 
 /// How often the service is looked at while its restart cannot be waited for.
@@ -26,43 +32,12 @@ const OWN: &str = "tools";
 impl Tool for Restart {
     type Input = Input;
     type Output = Service;
-    const SPEC: Spec = Spec {
-        risk: Risk::High,
-        mutating: true,
-        timeout_ms: 45_000,
-        post_condition: "the service is ready, and has been only since after the call",
-        ..Spec::reading(
-            "service.restart",
-            "Restarts a service.",
-            &["service:restart:{service}"],
-        )
-    };
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        check_name(&input.service)
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {
-        let asked = boot_ms();
-        let mut init = context.init()?;
-        let request = v1::ServiceRequest {
-            name: input.service.clone(),
-        };
-        match context.block_on(async { init.restart_service(request).await }) {
-            Ok(answer) => is_newer(answer.into_inner().into(), asked),
-            Err(ToolError::Unavailable(_) | ToolError::Failed(_)) => {
-                look_again(&input.service, asked, context)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn verify(input: &Input, output: &Service, context: &Context) -> Result<(), String> {
-        let now = fetch(&input.service, context).map_err(|error| error.to_string())?;
-        match now.is_up() && now.since_boot_ms >= output.since_boot_ms {
-            true => Ok(()),
-            false => Err(now.describe()),
-        }
+    fn declaration() -> Declaration {
+        Declaration::of("service.restart", "Restarts a service.")
+            .risk(Risk::High)
+            .timeout_ms(45_000)
+            .reading_the_machine()
     }
 
     fn summarize(_input: &Input, output: &Service) -> String {
@@ -74,14 +49,46 @@ impl Tool for Restart {
             ),
         }
     }
+}
+
+impl Change for Restart {
+    fn effect() -> Effect {
+        Effect::of(
+            "the service is ready, and has been only since after the call",
+            &["restart"],
+        )
+    }
+
+    fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {
+        let asked = boot_ms();
+        let mut init = context.init()?;
+        let request = v1::ServiceRequest {
+            name: input.service.to_string(),
+        };
+        match context.block_on(async { init.restart_service(request).await }) {
+            Ok(answer) => is_newer(answer.into_inner().into(), asked),
+            Err(ToolError::Unavailable(_) | ToolError::Failed(_)) => {
+                look_again(input.service.as_str(), asked, context)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn verify(input: &Input, output: &Service, context: &Context) -> Result<(), ToolError> {
+        let now = fetch(input.service.as_str(), context)?;
+        match now.is_up() && now.since_boot_ms >= output.since_boot_ms {
+            true => Ok(()),
+            false => Err(ToolError::Unverified(now.describe())),
+        }
+    }
 
     fn found_done(
         input: &Input,
         interrupted: &Interrupted<'_>,
         context: &Context,
     ) -> Result<Option<Service>, ToolError> {
-        let service = fetch(&input.service, context)?;
-        let own = input.service == OWN && is_this_process_newer(interrupted.started);
+        let service = fetch(input.service.as_str(), context)?;
+        let own = input.service.as_str() == OWN && is_this_process_newer(interrupted.started);
         let newer = service.since_boot_ms >= boot_ms_of(interrupted.started);
         Ok(match own || (service.is_up() && newer) {
             true => Some(Service {
@@ -134,21 +141,22 @@ mod tests {
     use serde_json::json;
 
     fn found(init: &Init, service: &str, ago: Duration) -> Option<Service> {
-        let input = Input {
-            service: service.into(),
-        };
+        let context = trial::context(init.folder());
+        let input = trial::input::<Restart>(json!({"service": service}), &context);
         let interrupted = Interrupted {
             started: SystemTime::now() - ago,
             execution: "x",
             steps: &[],
         };
-        Restart::found_done(&input, &interrupted, &trial::context(init.folder())).unwrap()
+        Restart::found_done(&input, &interrupted, &context).unwrap()
     }
 
     #[test]
     fn a_restarted_service_has_a_new_process_that_is_ready() {
         let init = Init::new();
-        let done = init.call::<Restart>(json!({"service": "memory"})).unwrap();
+        let done = init
+            .change::<Restart>(json!({"service": "memory"}))
+            .unwrap();
         assert_eq!(done.summary, "memory was restarted and is ready (pid 72)");
     }
 
@@ -157,7 +165,7 @@ mod tests {
         let init = Init::new();
         init.break_restart();
         let error = init
-            .call::<Restart>(json!({"service": "memory"}))
+            .change::<Restart>(json!({"service": "memory"}))
             .unwrap_err();
         assert!(matches!(error, ToolError::Unverified(_)), "{error:?}");
     }
@@ -166,7 +174,9 @@ mod tests {
     fn a_lost_connection_is_no_failure_when_the_service_comes_back() {
         let init = Init::new();
         init.lose_the_answer();
-        let done = init.call::<Restart>(json!({"service": "memory"})).unwrap();
+        let done = init
+            .change::<Restart>(json!({"service": "memory"}))
+            .unwrap();
         assert_eq!(done.output["pid"], 72);
     }
 
@@ -177,7 +187,8 @@ mod tests {
             found(&init, "memory", Duration::ZERO).is_none(),
             "ready, but from before"
         );
-        init.call::<Restart>(json!({"service": "memory"})).unwrap();
+        init.change::<Restart>(json!({"service": "memory"}))
+            .unwrap();
         assert!(found(&init, "memory", Duration::from_secs(5)).is_some());
     }
 

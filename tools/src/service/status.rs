@@ -1,29 +1,26 @@
 //! `service.status`: how one service is.
 
-use super::{Input, Service, check_name, fetch};
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use super::{Service, fetch};
+use aios_tool::argument::ServiceName;
+use aios_tool::prelude::*;
 
-/// See the module.
+arguments! {
+    /// Arguments of `service.status`.
+    pub struct Input {
+        /// Name of the service, as `service.list` shows it.
+        pub service: ServiceName<argument::Read>,
+    }
+}
+
+/// The tool `service.status`.
 pub struct Status;
 
 impl Tool for Status {
     type Input = Input;
     type Output = Service;
-    const SPEC: Spec = Spec::reading(
-        "service.status",
-        "Shows the state of a service.",
-        &["service:read:{service}"],
-    );
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        check_name(&input.service)
-    }
-
-    fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {
-        fetch(&input.service, context)
+    fn declaration() -> Declaration {
+        Declaration::of("service.status", "Shows the state of a service.").reading_the_machine()
     }
 
     fn summarize(_input: &Input, output: &Service) -> String {
@@ -40,6 +37,12 @@ impl Tool for Status {
     }
 }
 
+impl Look for Status {
+    fn look(input: &Input, context: &Context) -> Result<Service, ToolError> {
+        fetch(input.service.as_str(), context)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,7 +52,7 @@ mod tests {
     #[test]
     fn the_state_is_the_one_that_init_tells() {
         let init = Init::new();
-        let done = init.call::<Status>(json!({"service": "memory"})).unwrap();
+        let done = init.look::<Status>(json!({"service": "memory"})).unwrap();
         assert_eq!(done.output["pid"], 71);
         assert!(
             done.summary.starts_with("memory is ready for "),
@@ -62,7 +65,7 @@ mod tests {
     #[test]
     fn unknown_and_impossible_names_are_refused() {
         let init = Init::new();
-        let error = |name: &str| init.call::<Status>(json!({"service": name})).unwrap_err();
+        let error = |name: &str| init.look::<Status>(json!({"service": name})).unwrap_err();
         assert_eq!(
             error("nginx"),
             ToolError::Precondition("there is no service \"nginx\"".into())

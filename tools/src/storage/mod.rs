@@ -3,9 +3,11 @@
 pub mod usage;
 pub mod volumes;
 
-use crate::registry::Registry;
+use std::sync::Arc;
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry.with::<volumes::Volumes>().with::<usage::Usage>()
+use aios_tool::tool::{ErasedTool, look};
+
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![look::<volumes::Volumes>(), look::<usage::Usage>()]
 }

@@ -1,57 +1,55 @@
 //! `storage.usage`: how full the file system is that holds a path.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::fs::path::{self, Last};
 use crate::procfs::mounts::{Volume, holding};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::VolumePath;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `storage.usage`.
 pub struct Usage;
 
-/// Arguments of `storage.usage`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path. Default: `/`.
-    pub path: Option<String>,
+arguments! {
+    /// Arguments of `storage.usage`.
+    pub struct Input {
+        /// Absolute path. Default: `/`.
+        pub path: Option<VolumePath>,
+    }
 }
 
 impl Tool for Usage {
     type Input = Input;
     type Output = Volume;
-    const SPEC: Spec = Spec::reading(
-        "storage.usage",
-        "Shows how full the file system is that holds a path.",
-        &["storage:read:{path}"],
-    );
 
-    fn resolve(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        let given = input.path.as_deref().unwrap_or("/");
-        input.path = Some(path::resolve(given, Last::Follow)?);
-        Ok(())
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "storage.usage",
+            "Shows how full the file system is that holds a path.",
+        )
+        .reading_the_machine()
     }
 
-    fn act(input: &Input, _context: &Context) -> Result<Volume, ToolError> {
-        holding(input.path.as_deref().unwrap_or("/"))
+    fn complete(input: &mut Input) {
+        input.path.get_or_insert_with(|| VolumePath::of("/"));
     }
 
     fn summarize(input: &Input, output: &Volume) -> String {
-        match input.path.as_deref() {
+        match input.path.as_ref().map(VolumePath::as_str) {
             Some(path) if path != output.path => format!("{path} is on {}", output.describe()),
             _ => output.describe(),
         }
     }
 }
 
+impl Look for Usage {
+    fn look(input: &Input, _context: &Context) -> Result<Volume, ToolError> {
+        holding(input.path.as_ref().map_or("/", VolumePath::as_str))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::{call, prepare};
+    use crate::trial::{call, needs};
+    use aios_tool::tool::look;
     use serde_json::json;
 
     #[test]
@@ -71,14 +69,10 @@ mod tests {
 
     #[test]
     fn the_capability_is_for_the_resolved_path() {
-        let needs = |arguments| {
-            prepare::<Usage>(arguments, std::path::Path::new("/x"))
-                .unwrap()
-                .needs
-        };
-        assert_eq!(needs(json!({})), ["storage:read:/"]);
+        let needs = |arguments| needs(look::<Usage>().as_ref(), arguments);
+        assert_eq!(needs(json!({})).unwrap(), ["storage:read:/"]);
         assert_eq!(
-            needs(json!({"path": "/usr/../proc"})),
+            needs(json!({"path": "/usr/../proc"})).unwrap(),
             ["storage:read:/proc"]
         );
         assert!(call::<Usage>(json!({"path": "/no/such/path"})).is_err());

@@ -1,18 +1,12 @@
 //! `storage.volumes`: the block devices and what they are mounted as.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::format::bytes;
-use crate::monitor::Nothing;
 use crate::procfs::mounts::{self, Mount, Volume};
 use crate::procfs::{line, printable, read};
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::Nothing;
+use aios_tool::format::bytes;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `storage.volumes`.
 pub struct Volumes;
 
 /// The kernel counts a block device's size in sectors of 512 bytes, whatever its own are.
@@ -47,18 +41,14 @@ pub struct Output {
 impl Tool for Volumes {
     type Input = Nothing;
     type Output = Output;
-    const SPEC: Spec = Spec::reading(
-        "storage.volumes",
-        "Lists disks, partitions and mounted file systems.",
-        &["storage:read:volumes"],
-    );
 
-    fn act(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let mounts = mounts::parse(&read("/proc/self/mounts")?);
-        Ok(Output {
-            devices: devices(&mounts),
-            volumes: mounts::volumes()?,
-        })
+    fn declaration() -> Declaration {
+        Declaration::of(
+            "storage.volumes",
+            "Lists disks, partitions and mounted file systems.",
+        )
+        .needing("storage", "read", "volumes")
+        .reading_the_machine()
     }
 
     fn summarize(_input: &Nothing, output: &Output) -> String {
@@ -75,6 +65,16 @@ impl Tool for Volumes {
             true => "no volumes can be seen".to_owned(),
             false => lines.join("\n"),
         }
+    }
+}
+
+impl Look for Volumes {
+    fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
+        let mounts = mounts::parse(&read("/proc/self/mounts")?);
+        Ok(Output {
+            devices: devices(&mounts),
+            volumes: mounts::volumes()?,
+        })
     }
 }
 

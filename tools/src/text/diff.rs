@@ -4,19 +4,13 @@ use std::io::Read;
 use std::time::Duration;
 
 use rustix::fs::FileType;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use similar::{ChangeTag, TextDiff};
 
-use crate::context::Context;
-use crate::error::ToolError;
-use crate::fs::READING;
-use crate::fs::path::{self, Last};
-use crate::fs::place::Place;
-use crate::spec::Spec;
-use crate::tool::Tool;
+use aios_tool::argument::ReadPath;
+use aios_tool::file::READING;
+use aios_tool::prelude::*;
 
-/// See the module.
+/// The tool `text.diff`.
 pub struct Diff;
 
 /// Larger files are refused: comparing takes time and memory by the square of the difference.
@@ -26,14 +20,14 @@ const EFFORT: Duration = Duration::from_secs(3);
 /// Unchanged lines around each change.
 const AROUND: usize = 3;
 
-/// Arguments of `text.diff`.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Absolute path of the first file.
-    pub path: String,
-    /// Absolute path of the second file.
-    pub other: String,
+arguments! {
+    /// Arguments of `text.diff`.
+    pub struct Input {
+        /// Absolute path of the first file.
+        pub path: ReadPath,
+        /// Absolute path of the second file.
+        pub other: ReadPath,
+    }
 }
 
 /// The difference.
@@ -52,24 +46,25 @@ pub struct Output {
 impl Tool for Diff {
     type Input = Input;
     type Output = Output;
-    const SPEC: Spec = Spec {
-        kernel: READING,
-        ..Spec::reading(
-            "text.diff",
-            "Shows how two text files differ.",
-            &["fs:read:{path}", "fs:read:{other}"],
-        )
-    };
 
-    fn resolve(input: &mut Input, context: &Context) -> Result<(), ToolError> {
-        for path in [&mut input.path, &mut input.other] {
-            *path = path::resolve(path, Last::Follow)?;
-            path::readable(path, context)?;
-        }
-        Ok(())
+    fn declaration() -> Declaration {
+        Declaration::of("text.diff", "Shows how two text files differ.").kernel(READING)
     }
 
-    fn act(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+    fn summarize(input: &Input, output: &Output) -> String {
+        let Input { path, other } = input;
+        match output.equal {
+            true => format!("{path} and {other} are equal"),
+            false => format!(
+                "{other} has {} lines that {path} has not, and lacks {} of its lines",
+                output.added, output.removed
+            ),
+        }
+    }
+}
+
+impl Look for Diff {
+    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
         let (old, new) = (text(&input.path)?, text(&input.other)?);
         let diff = TextDiff::configure().timeout(EFFORT).diff_lines(&old, &new);
         let count = |tag: ChangeTag| {
@@ -86,26 +81,15 @@ impl Tool for Diff {
             removed: count(ChangeTag::Delete),
             diff: unified
                 .context_radius(AROUND)
-                .header(&input.path, &input.other)
+                .header(input.path.as_str(), input.other.as_str())
                 .to_string(),
         })
     }
-
-    fn summarize(input: &Input, output: &Output) -> String {
-        let Input { path, other } = input;
-        match output.equal {
-            true => format!("{path} and {other} are equal"),
-            false => format!(
-                "{other} has {} lines that {path} has not, and lacks {} of its lines",
-                output.added, output.removed
-            ),
-        }
-    }
 }
 
-fn text(path: &str) -> Result<String, ToolError> {
+fn text(path: &ReadPath) -> Result<String, ToolError> {
     let refuse = |why: &str| Err(ToolError::Precondition(format!("{path}: {why}")));
-    let place = Place::open(path)?;
+    let place = path.place()?;
     if FileType::from_raw_mode(place.existing()?.st_mode) != FileType::RegularFile {
         return refuse("it is not a file");
     }

@@ -2,9 +2,11 @@
 
 pub mod diff;
 
-use crate::registry::Registry;
+use std::sync::Arc;
 
-/// Adds the tools of this namespace.
-pub fn register(registry: Registry) -> Registry {
-    registry.with::<diff::Diff>()
+use aios_tool::tool::{ErasedTool, look};
+
+/// The tools of this namespace.
+pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
+    vec![look::<diff::Diff>()]
 }

@@ -129,7 +129,7 @@ fn link_target(path: &Path) -> Result<Option<String>, ToolError> {
     }
 }
 
-fn as_text(path: &Path) -> Result<String, ToolError> {
+pub(crate) fn as_text(path: &Path) -> Result<String, ToolError> {
     path.to_str()
         .map(str::to_owned)
         .ok_or_else(|| ToolError::Invalid(format!("the path {} is not UTF-8", path.display())))
@@ -155,33 +155,6 @@ pub fn changeable(path: &str, context: &Context) -> Result<(), ToolError> {
             folder.display()
         ))),
         None => Ok(()),
-    }
-}
-
-/// Where a copy or a move ends: inside an existing directory, under the source's name; otherwise
-/// at the path itself.
-///
-/// # Errors
-/// As [`resolve`].
-pub fn destination(source: &str, raw: &str) -> Result<String, ToolError> {
-    let resolved = resolve(raw, Last::Follow)?;
-    let folder = Path::new(&resolved);
-    match (folder.is_dir(), Path::new(source).file_name()) {
-        (true, Some(name)) => as_text(&folder.join(name)),
-        _ => Ok(resolved),
-    }
-}
-
-/// Refuses to put something into itself.
-///
-/// # Errors
-/// `Invalid`.
-pub fn apart(source: &str, destination: &str) -> Result<(), ToolError> {
-    match Path::new(destination).starts_with(source) {
-        true => Err(ToolError::Invalid(format!(
-            "destination: {destination} is {source} itself or inside it"
-        ))),
-        false => Ok(()),
     }
 }
 
@@ -271,7 +244,7 @@ mod tests {
     #[test]
     fn the_ways_round_to_keys_are_closed() {
         let folder = tempfile::tempdir().unwrap();
-        let context = crate::trial::context(folder.path());
+        let context = crate::context::alone(folder.path());
         let check = |path: &str, expected| {
             let refused = (
                 readable(path, &context).is_err(),

@@ -16,6 +16,17 @@ const CONTENT_MAX: i64 = 64 * 1024 * 1024;
 /// The fingerprint of nothing.
 pub const ABSENT: &str = "absent";
 
+/// The fingerprint of what is at a resolved path, with everything below it.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn at(path: &str) -> Result<String, ToolError> {
+    match Place::open_if_any(path)? {
+        None => Ok(ABSENT.to_owned()),
+        Some(place) => of(&place),
+    }
+}
+
 /// The fingerprint of what is at the place, with everything below it.
 ///
 /// # Errors
@@ -26,7 +37,7 @@ pub fn of(place: &Place) -> Result<String, ToolError> {
     }
     let mut digest = Sha256::new();
     add(&mut digest, place, true)?;
-    Ok(format!("sha256:{}", aios_ledger::hex(&digest.finalize())))
+    Ok(format!("sha256:{:x}", digest.finalize()))
 }
 
 /// The fingerprint of a folder itself, whatever is in it. Without its inode number, which under

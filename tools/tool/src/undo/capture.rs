@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use super::step::{Prior, Step};
+use super::{ChangeSet, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
+use crate::argument::{FilePath, Purpose};
 use crate::error::ToolError;
-use crate::fs::fingerprint;
-use crate::fs::meta::Meta;
-use crate::fs::place::Place;
+use crate::file::meta::Meta;
+use crate::file::place::Place;
+use crate::file::{extent, fingerprint};
 
 /// The largest file that is kept for undo, in bytes: the copy is made while the caller waits.
 pub const KEPT_MAX: i64 = 256 * 1024 * 1024;
@@ -36,44 +37,71 @@ impl Capture {
         self.steps
     }
 
-    /// Keeps what is at a resolved path, a file, a link or nothing, so that it can be put back.
+    /// Keeps what is at a path, a file, a link or nothing, so that it can be put back.
     ///
     /// # Errors
     /// `Precondition` when it is something else, or too large to keep.
-    pub fn keep(&mut self, path: &str) -> Result<(), ToolError> {
-        let place = Place::open(path)?;
+    pub fn keep<P: Purpose>(&mut self, path: &FilePath<P>) -> Result<(), ToolError> {
+        let place = path.place()?;
         let prior = self.prior(&place)?;
         let fingerprint = fingerprint::of(&place)?;
-        self.steps.push(Step::Restore {
-            path: path.to_owned(),
+        self.steps.push(Step::Restore(Restore {
+            path: path.to_string(),
             prior,
             fingerprint,
-        });
+        }));
         Ok(())
     }
 
-    /// Notes that nothing is at a resolved path and that the act will make something there.
-    pub fn absent(&mut self, path: &str) {
-        self.steps.push(Step::Restore {
-            path: path.to_owned(),
+    /// Notes that nothing is at a path and that the act will make something there.
+    pub fn absent<P: Purpose>(&mut self, path: &FilePath<P>) {
+        self.steps.push(Step::Restore(Restore {
+            path: path.to_string(),
             prior: Prior::Absent,
             fingerprint: fingerprint::ABSENT.to_owned(),
-        });
+        }));
     }
 
     /// Notes that the act will make a folder at a resolved path where nothing is.
     pub fn folder(&mut self, path: &str) {
-        self.steps.push(Step::RemoveFolder {
+        self.steps.push(Step::RemoveFolder(RemoveFolder {
             path: path.to_owned(),
-        });
+        }));
     }
 
-    /// Notes that the act will move what is at one resolved path to another.
-    pub fn moved(&mut self, from: &str, to: &str) {
-        self.steps.push(Step::MoveBack {
-            from: from.to_owned(),
-            to: to.to_owned(),
-        });
+    /// Notes that the act will move what is at a path to another place. What cannot be fingerprinted
+    /// afterwards cannot be moved back, so a tree that is too deep is refused here.
+    ///
+    /// # Errors
+    /// When nothing is there, or when it cannot be walked through.
+    pub fn moved<P: Purpose>(&mut self, from: &FilePath<P>, to: &Path) -> Result<(), ToolError> {
+        extent::of(&from.place()?)?;
+        let to = crate::file::path::as_text(to)?;
+        let from = from.to_string();
+        self.steps.push(Step::MoveBack(MoveBack { from, to }));
+        Ok(())
+    }
+
+    /// Keeps all that is captured in `fill` as one change set.
+    ///
+    /// # Errors
+    /// When a part cannot be captured, or the whole cannot be kept.
+    pub fn change_set(
+        &mut self,
+        fill: impl FnOnce(&mut Self) -> Result<(), ToolError>,
+    ) -> Result<(), ToolError> {
+        let number = self.steps.len();
+        let mut parts = Self::new(&self.folder.join(format!("{number}.contents")));
+        fill(&mut parts)?;
+        let name = format!("{number}.changes");
+        let set = ChangeSet::keep(&parts.into_steps(), &self.folder, &name)?;
+        self.steps.push(Step::ChangeSet(set));
+        Ok(())
+    }
+
+    /// Notes a call that takes the act back.
+    pub fn call(&mut self, call: InverseCall) {
+        self.steps.push(Step::Call(call));
     }
 
     fn prior(&self, place: &Place) -> Result<Prior, ToolError> {
@@ -105,7 +133,7 @@ impl Capture {
             kind => Err(ToolError::Precondition(format!(
                 "{} is a {}",
                 place.path.display(),
-                crate::fs::kind_name(kind)
+                crate::file::kind_name(kind)
             ))),
         }
     }

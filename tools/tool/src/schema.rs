@@ -1,12 +1,17 @@
 //! JSON Schemas of inputs and outputs, and the check of arguments against them that says where
 //! they do not fit.
 //!
-//! Only the keywords that schemars derives for the small closed types of this crate are checked
-//! here; the deserialiser then checks everything once more.
+//! This is the only check of a call's arguments: the daemon makes it before it parses them, and the
+//! orchestrator before it plans the call. The keywords are those that the types of arguments use.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
+
+use crate::argument::Kind;
+
+/// So much of a wrong value is repeated, in characters.
+const SHOWN_MAX: usize = 80;
 
 /// The schema of a type, without references.
 pub fn of<T: JsonSchema>() -> Value {
@@ -25,6 +30,17 @@ pub fn check(schema: &Value, value: &Value) -> Result<(), String> {
     check_at("", schema, value)
 }
 
+/// The same for arguments that are an object already.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_fields(schema: &Value, fields: &Map<String, Value>) -> Result<(), String> {
+    match schema.as_object() {
+        Some(schema) => fields_at("", schema, fields),
+        None => Ok(()),
+    }
+}
+
 fn check_at(place: &str, schema: &Value, value: &Value) -> Result<(), String> {
     let Some(schema) = schema.as_object() else {
         return Ok(()); // `true`: anything
@@ -33,6 +49,9 @@ fn check_at(place: &str, schema: &Value, value: &Value) -> Result<(), String> {
         let place = if place.is_empty() { "arguments" } else { place };
         Err(format!("{place}: {text}"))
     };
+    if Kind::of_schema(schema) == Some(Kind::Path) && !is_absent_or_absolute(schema, value) {
+        return fault(format!("must be an absolute path, not {}", shown(value)));
+    }
     if let Some(expected) = schema.get("type").filter(|t| !type_fits(t, value)) {
         return fault(format!("must be {}, not {}", named(expected), kind(value)));
     }
@@ -51,7 +70,7 @@ fn check_at(place: &str, schema: &Value, value: &Value) -> Result<(), String> {
         return fault(text);
     }
     match value {
-        Value::Object(fields) => check_fields(place, schema, fields),
+        Value::Object(fields) => fields_at(place, schema, fields),
         Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
             let item_schema = schema.get("items").unwrap_or(&Value::Bool(true));
             check_at(&format!("{place}[{index}]"), item_schema, item)
@@ -60,7 +79,25 @@ fn check_at(place: &str, schema: &Value, value: &Value) -> Result<(), String> {
     }
 }
 
-fn check_fields(
+/// Nothing, where that may be, or a text that begins at the root.
+fn is_absent_or_absolute(schema: &Map<String, Value>, value: &Value) -> bool {
+    match value {
+        Value::String(path) => path.starts_with('/'),
+        Value::Null => schema.get("type").is_none_or(|t| type_fits(t, value)),
+        _ => false,
+    }
+}
+
+/// A value, cut to what fits a line.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.chars().nth(SHOWN_MAX) {
+        Some(_) => text.chars().take(SHOWN_MAX).chain(['…']).collect(),
+        None => text,
+    }
+}
+
+fn fields_at(
     place: &str,
     schema: &Map<String, Value>,
     fields: &Map<String, Value>,
@@ -75,7 +112,12 @@ fn check_fields(
             Some(expected) => check_at(&at(name), expected, value)?,
             None if schema.get("additionalProperties") == Some(&Value::Bool(false)) => {
                 let names: Vec<_> = known.iter().flat_map(|known| known.keys()).collect();
-                return Err(format!("{}: is not known; known are {names:?}", at(name)));
+                let names = names.iter().map(|name| name.as_str()).collect::<Vec<_>>();
+                let known = match names.is_empty() {
+                    true => "none".to_owned(),
+                    false => names.join(", "),
+                };
+                return Err(format!("{}: is not known; known are {known}", at(name)));
             }
             None => {}
         }

@@ -10,7 +10,13 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::path;
+use crate::context::Context;
 use crate::error::ToolError;
+
+/// How many directories below the place that a call names an act may go. Every level costs a file
+/// descriptor and a stack frame of the act's thread (2 MiB), and other users make these trees.
+pub const DEPTH_MAX: usize = 256;
 
 /// Where an act works.
 #[derive(Debug)]
@@ -21,6 +27,8 @@ pub struct Place {
     pub parent: Arc<OwnedFd>,
     /// Its name there; `.` for the root directory.
     pub name: OsString,
+    /// How many directories it is below the place that was opened by its path.
+    depth: usize,
 }
 
 impl Place {
@@ -29,7 +37,7 @@ impl Place {
     /// # Errors
     /// `Precondition` naming the missing folder, or that something on the way was replaced by a
     /// symbolic link since the path was resolved.
-    pub fn open(path: &str) -> Result<Self, ToolError> {
+    pub(crate) fn open(path: &str) -> Result<Self, ToolError> {
         let path = Path::new(path);
         let (folder, name) = match (path.parent(), path.file_name()) {
             (Some(folder), Some(name)) => (folder, name.to_owned()),
@@ -39,6 +47,7 @@ impl Place {
             path: path.to_owned(),
             parent: Arc::new(open_folder(folder)?),
             name,
+            depth: 0,
         })
     }
 
@@ -46,7 +55,7 @@ impl Place {
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub fn open_if_any(path: &str) -> Result<Option<Self>, ToolError> {
+    pub(crate) fn open_if_any(path: &str) -> Result<Option<Self>, ToolError> {
         let parent = Path::new(path).parent().unwrap_or(Path::new("/"));
         match parent.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -99,12 +108,18 @@ impl Place {
         rustix::fs::openat(&self.parent, &self.name, flags, mode).map_err(|error| self.error(error))
     }
 
+    /// Are there keys or passwords here, which no tool may read?
+    pub fn is_secret(&self, context: &Context) -> bool {
+        path::readable(&self.path.to_string_lossy(), context).is_err()
+    }
+
     /// The same folder, another name.
     pub fn sibling(&self, name: &str) -> Self {
         Self {
             path: self.path.with_file_name(name),
             parent: Arc::clone(&self.parent),
             name: name.into(),
+            depth: self.depth,
         }
     }
 
@@ -116,11 +131,19 @@ impl Place {
         self.open_with(OFlags::PATH, Mode::empty())
     }
 
-    /// What is in this directory, ordered by name.
+    /// What is in this directory, ordered by name. The only way down a tree, so that every walk has
+    /// the bound of [`DEPTH_MAX`].
     ///
     /// # Errors
-    /// When it is no directory or cannot be read.
+    /// `Precondition` when it is too deep below the place where the walk began; otherwise when it
+    /// is no directory or cannot be read.
     pub fn children(&self) -> Result<Vec<Self>, ToolError> {
+        if self.depth >= DEPTH_MAX {
+            return Err(ToolError::Precondition(format!(
+                "{}: is nested more than {DEPTH_MAX} directories deep",
+                self.path.display()
+            )));
+        }
         let folder = self.open_with(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
         let folder = Arc::new(folder);
         let mut names: Vec<OsString> = Vec::new();
@@ -137,8 +160,20 @@ impl Place {
             path: self.path.join(&name),
             parent: Arc::clone(&folder),
             name,
+            depth: self.depth + 1,
         };
         Ok(names.into_iter().map(child).collect())
+    }
+
+    /// The place in this directory, which `folder` holds open, that has the name of `child`: where
+    /// the counterpart of a tree's entry is in another tree.
+    pub fn counterpart(&self, folder: &Arc<OwnedFd>, child: &Self) -> Self {
+        Self {
+            path: self.path.join(&child.name),
+            parent: Arc::clone(folder),
+            name: child.name.clone(),
+            depth: self.depth + 1,
+        }
     }
 
     /// Makes what changed in the parent durable.

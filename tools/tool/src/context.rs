@@ -1,5 +1,6 @@
 //! What a tool may use while it acts.
 
+use std::any::Any;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use aios_contracts::v1::init_client::InitClient;
 use aios_daemon::emergency::Stop;
-use aios_ledger::Ledger;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use crate::error::ToolError;
+use crate::file::path::{self, Last};
+use crate::file::place::Place;
 
 /// What all calls share.
 #[derive(Clone)]
@@ -21,12 +23,12 @@ pub struct Surroundings {
     pub run_dir: PathBuf,
     /// `/var/lib/aios`: the undo store, the quarantine and the ledger are below.
     pub state_dir: PathBuf,
-    /// The audit log; tools only read it.
-    pub ledger: Arc<Ledger>,
     /// Who owns new files: root.
     pub owner: (u32, u32),
     /// Runs the asynchronous clients of other daemons.
     pub runtime: Handle,
+    /// Parts of the daemon that single tools look at, each of its own type: the ledger.
+    pub parts: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
 /// The surroundings of one act: clients of other daemons, its deadline, who it is.
@@ -88,9 +90,25 @@ impl Context {
         &self.shared.state_dir
     }
 
-    /// The audit log, to be read.
-    pub fn ledger(&self) -> &Ledger {
-        &self.shared.ledger
+    /// The part of the daemon that has this type.
+    ///
+    /// # Errors
+    /// `Unavailable` when the daemon has no such part.
+    pub fn part<T: 'static>(&self) -> Result<&T, ToolError> {
+        let mut parts = self.shared.parts.iter();
+        parts.find_map(|part| part.downcast_ref()).ok_or_else(|| {
+            let name = std::any::type_name::<T>();
+            ToolError::Unavailable(format!("this daemon has no {name}"))
+        })
+    }
+
+    /// Where this execution keeps what it takes away from its place.
+    ///
+    /// # Errors
+    /// When the quarantine cannot be opened.
+    pub fn quarantine(&self) -> Result<Place, ToolError> {
+        let kept = self.state_dir().join("quarantine").join(&self.execution);
+        Place::open(&path::resolve(&kept.to_string_lossy(), Last::Keep)?)
     }
 
     /// User and group that own new files.
@@ -156,4 +174,24 @@ async fn stopped(stop: Option<watch::Receiver<Option<Stop>>>) {
         return;
     }
     std::future::pending().await
+}
+
+/// For tests: a context without other daemons, whose state is in this folder.
+#[cfg(test)]
+pub(crate) fn alone(folder: &Path) -> Context {
+    use std::sync::LazyLock;
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> =
+        LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
+    let surroundings = Surroundings {
+        run_dir: folder.to_owned(),
+        state_dir: folder.to_owned(),
+        owner: (0, 0),
+        runtime: RUNTIME.handle().clone(),
+        parts: Vec::new(),
+    };
+    Context::new(
+        Arc::new(surroundings),
+        "e",
+        Instant::now() + Duration::from_secs(20),
+    )
 }

@@ -12,9 +12,6 @@ use super::meta::Meta;
 use super::place::Place;
 use crate::error::ToolError;
 
-/// Folders deeper than this are refused: every level costs a descriptor and a stack frame.
-const DEPTH_MAX: usize = 256;
-
 /// What a copy takes over beside content and structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -40,7 +37,7 @@ pub struct Extent {
 pub fn copy(from: &Place, to: &Place, keep: Keep, execution: &str) -> Result<Extent, ToolError> {
     let temporary = to.sibling(&temporary_name(execution));
     remove(&temporary)?;
-    let copied = copy_entry(from, &temporary, keep, DEPTH_MAX)
+    let copied = copy_entry(from, &temporary, keep)
         .and_then(|extent| sync(&temporary).map(|()| extent))
         .and_then(|extent| into_place(&temporary, to, Replace::No).map(|()| extent));
     if copied.is_err() {
@@ -57,12 +54,9 @@ fn sync(place: &Place) -> Result<(), ToolError> {
         .map_err(|error| place.error(error))
 }
 
-fn copy_entry(from: &Place, to: &Place, keep: Keep, depth: usize) -> Result<Extent, ToolError> {
+fn copy_entry(from: &Place, to: &Place, keep: Keep) -> Result<Extent, ToolError> {
     let object = from.hold()?;
     let (stat, mut meta) = Meta::read(from, &object)?;
-    let depth = depth.checked_sub(1).ok_or_else(|| {
-        ToolError::Precondition(format!("{}: nested too deep", from.path.display()))
-    })?;
     if let Keep::Permissions(owner) = keep {
         meta = Meta::new(meta.mode & 0o1777, owner);
     }
@@ -77,7 +71,7 @@ fn copy_entry(from: &Place, to: &Place, keep: Keep, depth: usize) -> Result<Exte
             let folder = to.open_with(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
             let folder = std::sync::Arc::new(folder);
             for child in from.children()? {
-                let copied = copy_entry(&child, &below(to, &folder, &child), keep, depth)?;
+                let copied = copy_entry(&child, &to.counterpart(&folder, &child), keep)?;
                 extent.entries += copied.entries;
                 extent.bytes += copied.bytes;
             }
@@ -250,19 +244,10 @@ fn compare(from: &Place, to: &Place) -> Result<(), ToolError> {
         let folder = to.open_with(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
         let folder = std::sync::Arc::new(folder);
         for child in from.children()? {
-            compare(&child, &below(to, &folder, &child))?;
+            compare(&child, &to.counterpart(&folder, &child))?;
         }
     }
     Ok(())
-}
-
-/// The place in an open folder that has a child's name.
-fn below(of: &Place, folder: &std::sync::Arc<std::os::fd::OwnedFd>, child: &Place) -> Place {
-    Place {
-        path: of.path.join(&child.name),
-        parent: std::sync::Arc::clone(folder),
-        name: child.name.clone(),
-    }
 }
 
 /// Is the same at both places, whoever owns it?
@@ -311,6 +296,8 @@ fn same(a: &Stat, b: &Stat) -> bool {
 #[allow(clippy::unwrap_used)] // helpers of tests
 mod tests {
     use super::*;
+    use crate::file::extent;
+    use crate::file::place::DEPTH_MAX;
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
@@ -391,6 +378,56 @@ mod tests {
             let start = |from: &Place, to: &Place| relocate(from, to, "e", false);
             check_between(memory.path(), other.path(), start);
             check_between(other.path(), memory.path(), start);
+        }
+    }
+
+    /// A tree of so many directories, each in the one before.
+    fn nest(folder: &Path, levels: usize) {
+        std::fs::create_dir(folder).unwrap();
+        let mut at = rustix::fs::open(folder, OFlags::PATH, Mode::empty()).unwrap();
+        for _ in 0..levels {
+            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+            at = rustix::fs::openat(&at, "d", OFlags::PATH, Mode::empty()).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_walk_ends_at_the_same_depth() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let within = DEPTH_MAX - 1;
+        nest(&path("shallow"), within);
+        assert_eq!(
+            extent::of(&place(&path("shallow"))).unwrap().entries,
+            DEPTH_MAX as u64
+        );
+        nest(&path("deep"), within + 2);
+        nest(&path("same"), within + 2);
+        let (deep, same) = (place(&path("deep")), place(&path("same")));
+        let walks = [
+            ("remove", remove(&deep)),
+            ("compare", compare(&deep, &same)),
+            ("same content", has_same_content(&deep, &same).map(drop)),
+            (
+                "copy",
+                copy(&deep, &place(&path("x")), Keep::All, "e").map(drop),
+            ),
+            ("extent", extent::of(&deep).map(drop)),
+            ("fingerprint", fingerprint::of(&deep).map(drop)),
+        ];
+        for (name, walked) in walks {
+            let refused =
+                matches!(&walked, Err(ToolError::Precondition(text)) if text.contains("deep"));
+            assert!(refused, "{name}: {walked:?}");
+        }
+        let device = deep.existing().unwrap().st_dev;
+        let mut counter = extent::Counter::new(device, std::time::Duration::from_secs(9));
+        counter.below(&deep);
+        assert!(counter.partial(), "usage");
+        for name in ["deep", "same"] {
+            // Two levels less, so that the walk that removes them ends in time.
+            std::fs::rename(path(name).join("d/d"), path("rest")).unwrap();
+            remove(&place(&path("rest"))).unwrap();
         }
     }
 
