@@ -165,7 +165,7 @@ fn the_operators_own_call_is_checked_like_any_other_and_made_once() {
     check(
         "fs.write",
         r#"{"path": "/a", "content": 5}"#,
-        "no: fs.write: content must be text, not 5",
+        "no: fs.write: content: must be a string, not a number",
     );
     check(
         "fs.format",

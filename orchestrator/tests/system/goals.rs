@@ -92,7 +92,7 @@ async fn what_fails_or_is_beyond_ends_as_failed_with_a_reason_and_is_on_record()
         (
             "fs.write",
             r#"{"path":"/srv/a","content":5}"#,
-            "fs.write: content must be text",
+            "fs.write: content: must be a string",
         ),
         (
             "fs.format",

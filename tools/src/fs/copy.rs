@@ -144,7 +144,7 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
         let found = || {
-            let context = trial::context(&root);
+            let context = trial::context(&root.join("state"));
             let arguments = json!({"source": path("x"), "destination": path("y")});
             // A copy into a folder that is there goes inside; here the copy itself is meant.
             let mut input: Input = serde_json::from_value(arguments).unwrap();

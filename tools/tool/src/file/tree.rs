@@ -67,10 +67,12 @@ fn copy_entry(from: &Place, to: &Place, keep: Keep) -> Result<Extent, ToolError>
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => extent.bytes = copy_content(from, to)?,
         FileType::Directory => {
+            // Read first: of a tree that is too deep no copy is begun that would be too deep to remove.
+            let children = from.children()?;
             rustix::fs::mkdirat(&to.parent, &to.name, Mode::RWXU).map_err(|e| to.error(e))?;
             let folder = to.open_with(OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
             let folder = std::sync::Arc::new(folder);
-            for child in from.children()? {
+            for child in children {
                 let copied = copy_entry(&child, &to.counterpart(&folder, &child), keep)?;
                 extent.entries += copied.entries;
                 extent.bytes += copied.bytes;
@@ -420,6 +422,7 @@ mod tests {
                 matches!(&walked, Err(ToolError::Precondition(text)) if text.contains("deep"));
             assert!(refused, "{name}: {walked:?}");
         }
+        assert_eq!(names(folder.path()), ["deep", "same", "shallow"]);
         let device = deep.existing().unwrap().st_dev;
         let mut counter = extent::Counter::new(device, std::time::Duration::from_secs(9));
         counter.below(&deep);
