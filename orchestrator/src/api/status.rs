@@ -14,21 +14,34 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// Asks everybody.
 pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatus {
-    let answers = Answers::ask(management).await;
+    let mut init = management.clients.init.clone();
+    let mut also_init = init.clone();
+    let mut runtime = management.clients.runtime.clone();
+    let (boot, services, health, agents) = tokio::join!(
+        asked(init.get_boot(GetBootRequest {})),
+        asked(also_init.list_services(ListServicesRequest {})),
+        asked(runtime.health(HealthRequest {})),
+        management.agents.list(),
+    );
+    let boot = boot.unwrap_or_default();
     let mut emergency = management.emergency.state(Vec::new());
-    let unfinished = u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX);
-    emergency.goals_suspended = if emergency.stopped { unfinished } else { 0 };
-    let degraded: Vec<String> = degraded::list(&answers.conditions(management))
+    emergency.goals_suspended = match emergency.stopped {
+        true => u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX),
+        false => 0,
+    };
+    let found = found(&Seen {
+        boot: &boot,
+        services: services.as_ref().map(|services| &services.services[..]),
+        health: health.as_ref(),
+        has_model: management.goals.planner().has_model(),
+        agents: &agents,
+        emergency: emergency.stopped,
+    });
+    let degraded: Vec<String> = degraded::list(&found)
         .iter()
         .filter(|mode| mode.present)
         .map(degraded::line)
         .collect();
-    let Answers {
-        boot,
-        services,
-        agents,
-        ..
-    } = answers;
     let services = services.unwrap_or_default().services;
     let (total, available) = memory();
     SystemStatus {
@@ -37,10 +50,9 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
             .nodename()
             .to_string_lossy()
             .into_owned(),
-        state: if emergency.stopped {
-            "manual".into()
-        } else {
-            state(boot.ready_ms, &degraded).into()
+        state: match emergency.stopped {
+            true => "manual".into(),
+            false => state(boot.ready_ms, &degraded).into(),
         },
         uptime_ms: uptime_ms(),
         ready_ms: boot.ready_ms,
@@ -48,7 +60,7 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
         services_total: count(services.iter()),
         agents_connected: count(agents.iter().filter(|agent| agent.connected)),
         agents_total: count(agents.iter()),
-        goals_running: unfinished,
+        goals_running: u32::try_from(management.goals.unfinished()).unwrap_or(u32::MAX),
         memory_total_bytes: total,
         memory_available_bytes: available,
         you: match peer.role {
@@ -63,47 +75,23 @@ pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatu
 
 /// What of the table of degraded modes is so now.
 pub(super) async fn conditions(management: &Management) -> Vec<Condition> {
-    Answers::ask(management).await.conditions(management)
-}
-
-/// What the daemons answered when they were asked how they are.
-struct Answers {
-    boot: BootTimeline,
-    services: Option<ListServicesResponse>,
-    health: Option<HealthResponse>,
-    agents: Vec<AgentInfo>,
-}
-
-impl Answers {
-    /// Asks all of them at once.
-    async fn ask(management: &Management) -> Self {
-        let mut init = management.clients.init.clone();
-        let mut also_init = init.clone();
-        let mut runtime = management.clients.runtime.clone();
-        let (boot, services, health, agents) = tokio::join!(
-            asked(init.get_boot(GetBootRequest {})),
-            asked(also_init.list_services(ListServicesRequest {})),
-            asked(runtime.health(HealthRequest {})),
-            management.agents.list(),
-        );
-        Self {
-            boot: boot.unwrap_or_default(),
-            services,
-            health,
-            agents,
-        }
-    }
-
-    fn conditions(&self, management: &Management) -> Vec<Condition> {
-        found(&Seen {
-            boot: &self.boot,
-            services: self.services.as_ref().map(|list| &list.services[..]),
-            health: self.health.as_ref(),
-            has_model: management.goals.planner().has_model(),
-            agents: &self.agents,
-            emergency: management.emergency.stopped().is_some(),
-        })
-    }
+    let mut init = management.clients.init.clone();
+    let mut also_init = init.clone();
+    let mut runtime = management.clients.runtime.clone();
+    let (boot, services, health, agents) = tokio::join!(
+        asked(init.get_boot(GetBootRequest {})),
+        asked(also_init.list_services(ListServicesRequest {})),
+        asked(runtime.health(HealthRequest {})),
+        management.agents.list(),
+    );
+    found(&Seen {
+        boot: &boot.unwrap_or_default(),
+        services: services.as_ref().map(|services| &services.services[..]),
+        health: health.as_ref(),
+        has_model: management.goals.planner().has_model(),
+        agents: &agents,
+        emergency: management.emergency.stopped().is_some(),
+    })
 }
 
 /// What the daemons said.
