@@ -82,7 +82,7 @@ struct Running {
     ended: tokio::task::JoinHandle<()>,
 }
 
-fn start(callers: Callers, takes: Duration) -> Running {
+async fn start(callers: Callers, takes: Duration) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("emergency.sock");
     let client = EmergencyClient::new(socket::channel(&path).unwrap());
@@ -97,14 +97,9 @@ fn start(callers: Callers, takes: Duration) -> Running {
     let ended = tokio::spawn(async move {
         run(&path, service, async { drop(stopped.await) }).await;
     });
-    // The socket is there as soon as the daemon was polled once.
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !listening.exists() && at.elapsed() < Duration::from_secs(5) {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        });
-    });
+    while !listening.exists() && at.elapsed() < Duration::from_secs(5) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     Running {
         folder,
         client,
@@ -121,7 +116,7 @@ fn orchestrator() -> Callers {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_access_table_decides_and_the_kernel_says_who_calls() {
     let agent = Callers::played(|| Principal::Agent("storage".into()));
-    let mut running = start(agent, Duration::ZERO);
+    let mut running = start(agent, Duration::ZERO).await;
     assert!(
         running
             .client
@@ -138,7 +133,7 @@ async fn the_access_table_decides_and_the_kernel_says_who_calls() {
     );
 
     // Nobody who runs tests has an account of the table.
-    let mut running = start(Callers::by_kernel(), Duration::ZERO);
+    let mut running = start(Callers::by_kernel(), Duration::ZERO).await;
     let refused = running.client.get_state(GetEmergencyRequest {}).await;
     assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
 }
@@ -146,7 +141,7 @@ async fn the_access_table_decides_and_the_kernel_says_who_calls() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_under_way_has_its_time_at_the_end_and_no_more() {
     for (takes, answered) in [(100, true), (10_000, false)] {
-        let running = start(orchestrator(), Duration::from_millis(takes));
+        let running = start(orchestrator(), Duration::from_millis(takes)).await;
         let mut client = running.client.clone();
         let call = tokio::spawn(async move { client.stop(EmergencyRequest::default()).await });
         while running.activity.idle() > Duration::ZERO {

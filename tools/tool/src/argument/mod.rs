@@ -262,7 +262,7 @@ mod tests {
     }
     struct Really;
     impl<T: ?Sized> IsNoArgument<()> for T {}
-    impl<T: ?Sized + Argument> IsNoArgument<Really> for T {}
+    impl<T: Argument> IsNoArgument<Really> for T {}
 
     #[test]
     fn plain_texts_and_paths_are_no_arguments() {

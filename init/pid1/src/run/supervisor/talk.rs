@@ -34,7 +34,7 @@ impl Supervisor {
                 Said::Stopping => self.tell(Event::Leaving(id)),
                 Said::Alive => self.tell(Event::Alive(id)),
                 Said::Extend(span) => self.tell(Event::Extend(id, span)),
-                Said::Failure(text) => self.processes[id].failure = text,
+                Said::Failure(text) => process.failure = text,
                 Said::Final => self.tell(Event::Final(id)),
                 Said::Status(text) => process.status = text,
                 Said::MainPid(pid) => process.worker = Some(pid),
