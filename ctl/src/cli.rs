@@ -198,6 +198,7 @@ mod tests {
             "aiosctl tools call fs.read {}",
             "aiosctl audit verify --dir /x",
             "aiosctl undo --goal 0190ab",
+            "aiosctl undo e1 --reason mistake",
             "aiosctl logs memory -f -n 5 --level error",
             "aiosctl services",
             "aiosctl services restart memory",

@@ -9,7 +9,8 @@ use crate::output::{Output, escape};
 
 /// Arguments of `undo`.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false, id = "what", args = ["execution", "goal"])]
+#[group(skip)] // the derived group would hold the reason too
+#[command(group(clap::ArgGroup::new("what").required(true).args(["execution", "goal"])))]
 pub struct Arguments {
     /// The execution to undo; `goal run` and `goal show` name them
     execution: Option<String>,
