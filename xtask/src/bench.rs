@@ -47,23 +47,23 @@ const fn at_least(name: &'static str, value: f64) -> Target {
 }
 
 const TARGETS: [Target; 15] = [
-    at_most("kernel start to READY, direct boot, emulated VM", 8_000.0),
-    at_most("container: PID 1 start to management API", 97.0),
+    at_most("kernel start to READY, direct boot, emulated VM", 5_000.0),
+    at_most("container: PID 1 start to management API", 30.0),
     at_most(
         "container: PID 1 start to READY, models loaded",
         f64::INFINITY,
     ),
-    at_most("pid 1 resident set", 3.0),
+    at_most("pid 1 resident set", 2.5),
     at_most("all daemons and agents, idle, without models", 60.0),
-    at_most("killed daemon to serving again", 100.0),
-    at_most("read-only tool call, audited, p50", 0.25),
-    at_most("read-only tool call, audited, p99", 1.0),
+    at_most("killed daemon to serving again", 30.0),
+    at_most("read-only tool call, audited, p50", 0.20),
+    at_most("read-only tool call, audited, p99", 0.60),
     at_least("durable mutating calls, 16 clients", 5_000.0),
-    at_most("verify a ledger of 1,000,000 entries", 2.0),
-    at_least("durable memory inserts", 15_000.0),
-    at_most("goal to validated plan, operator model, p50", 100.0),
-    at_least("trivial goals, end to end", 100.0),
-    at_most("root image", 64.0),
+    at_most("verify a ledger of 1,000,000 entries", 1.5),
+    at_least("durable memory inserts", 30_000.0),
+    at_most("goal to validated plan, operator model, p50", 30.0),
+    at_least("trivial goals, end to end", 150.0),
+    at_most("root image", 50.0),
     at_most("built-in models in the root image", f64::INFINITY),
 ];
 
