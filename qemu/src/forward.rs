@@ -53,6 +53,9 @@ fn connect(network: &PathBuf) -> io::Result<TcpStream> {
 
 /// Copies both ways until both ends are done.
 fn join(client: TcpStream, server: TcpStream) -> io::Result<()> {
+    // Small frames of gRPC must not wait for the acknowledgement of the one before: 40 ms each.
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
     let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
     let upward = thread::spawn(move || {
         let copied = io::copy(&mut from_client, &mut to_server);
