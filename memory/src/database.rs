@@ -245,11 +245,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = Arc::new(database(folder.path()));
         let (go, wait) = std::sync::mpsc::channel::<()>();
+        let (taken, is_taken) = oneshot::channel();
         let first = database.write(move |_| {
+            taken.send(()).unwrap();
             wait.recv().unwrap_err(); // until `go` is dropped
             Ok(())
         });
         let rest = async {
+            // Else the writer, waking late, takes some of the others in the same group.
+            is_taken.await.unwrap();
             let writes: Vec<_> = (0..100)
                 .map(|number| {
                     let database = Arc::clone(&database);
