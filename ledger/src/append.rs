@@ -1,8 +1,9 @@
 //! The ledger as its users see it, and how many callers share one commit.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aios_files::group::Groups;
 
 use crate::checkpoint::Checkpoint;
 use crate::entry::Entry;
@@ -16,29 +17,17 @@ use crate::{open, read, verify};
 /// An open ledger: the only writer of its folder. Shared between threads by reference.
 pub struct Ledger {
     writer: Mutex<Writer>,
-    queue: Mutex<Queue>,
-    changed: Condvar,
+    groups: Groups<Item, Result<u64, Error>>,
     /// What readers see: the state after the last finished group.
     committed: Mutex<Position>,
     public_key: Hash,
     log: std::fs::File,
 }
 
-/// Who waits for the next group, and what became of the last ones.
-#[derive(Default)]
-struct Queue {
-    /// Number of the group that is being gathered.
-    number: u64,
+/// What one caller wants appended.
+struct Item {
     leaves: Vec<Vec<u8>>,
     durable: bool,
-    /// Somebody writes a group now.
-    writing: bool,
-    finished: HashMap<u64, Finished>,
-}
-
-struct Finished {
-    first: Result<u64, Error>,
-    waiting: usize,
 }
 
 impl Ledger {
@@ -57,8 +46,7 @@ impl Ledger {
             committed: Mutex::new(writer.position.clone()),
             public_key: writer.key.verifying_key().to_bytes(),
             writer: Mutex::new(writer),
-            queue: Mutex::default(),
-            changed: Condvar::new(),
+            groups: Groups::default(),
             log,
         })
     }
@@ -69,7 +57,7 @@ impl Ledger {
     /// # Errors
     /// When it could not be written; then nothing that depends on it may be done.
     pub fn append(&self, entry: &Entry) -> Result<u64, Error> {
-        self.enqueue(entry.encode()?, true)
+        self.enqueue(vec![entry.encode()?], true)
     }
 
     /// Appends an entry that outlives this process at once, and a power cut from
@@ -78,7 +66,17 @@ impl Ledger {
     /// # Errors
     /// When it could not be written.
     pub fn append_soon(&self, entry: &Entry) -> Result<u64, Error> {
-        self.enqueue(entry.encode()?, false)
+        self.append_all_soon(std::slice::from_ref(entry))
+    }
+
+    /// Appends entries one after another, as [`Ledger::append_soon`] does; gives the first one's
+    /// index.
+    ///
+    /// # Errors
+    /// When one is too large or they could not be written; then none of them is.
+    pub fn append_all_soon(&self, entries: &[Entry]) -> Result<u64, Error> {
+        let leaves = entries.iter().map(Entry::encode);
+        self.enqueue(leaves.collect::<Result<_, _>>()?, false)
     }
 
     /// Makes durable what [`Ledger::append_soon`] wrote.
@@ -164,65 +162,28 @@ impl Ledger {
         (committed.frontier.size(), committed.end)
     }
 
-    /// Joins the group that is being gathered. The first one that finds nobody
-    /// writing writes the whole group, for all who joined it meanwhile.
-    fn enqueue(&self, leaf: Vec<u8>, durable: bool) -> Result<u64, Error> {
-        let mut queue = lock(&self.queue);
-        let group = queue.number;
-        let place = queue.leaves.len() as u64;
-        queue.leaves.push(leaf);
-        queue.durable |= durable;
-        loop {
-            if let Some(first) = queue.outcome(group) {
-                return first.map(|first| first + place);
-            }
-            queue = if queue.writing {
-                self.changed
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.write_group(queue)
-            };
-        }
+    /// Joins the group that is being gathered; gives the index of the first of these leaves.
+    fn enqueue(&self, leaves: Vec<Vec<u8>>, durable: bool) -> Result<u64, Error> {
+        let item = Item { leaves, durable };
+        self.groups.join(item, |group| self.write(group))
     }
 
-    fn write_group<'q>(&'q self, mut queue: MutexGuard<'q, Queue>) -> MutexGuard<'q, Queue> {
-        let leaves = std::mem::take(&mut queue.leaves);
-        let durable = std::mem::take(&mut queue.durable);
-        let group = queue.number;
-        queue.number += 1;
-        queue.writing = true;
-        drop(queue);
-
+    /// Writes a group as one.
+    fn write(&self, group: Vec<Item>) -> Vec<Result<u64, Error>> {
+        let durable = group.iter().any(|item| item.durable);
+        let sizes: Vec<_> = group.iter().map(|item| item.leaves.len() as u64).collect();
+        let leaves: Vec<_> = group.into_iter().flat_map(|item| item.leaves).collect();
         let mut writer = lock(&self.writer);
         let first = writer.commit(&leaves, durable);
         *lock(&self.committed) = writer.position.clone();
         drop(writer);
-
-        let mut queue = lock(&self.queue);
-        queue.writing = false;
-        queue.finished.insert(
-            group,
-            Finished {
-                first,
-                waiting: leaves.len(),
-            },
-        );
-        self.changed.notify_all();
-        queue
-    }
-}
-
-impl Queue {
-    /// What became of a group, once for each who waits for it.
-    fn outcome(&mut self, group: u64) -> Option<Result<u64, Error>> {
-        let finished = self.finished.get_mut(&group)?;
-        finished.waiting -= 1;
-        let first = finished.first.clone();
-        if finished.waiting == 0 {
-            self.finished.remove(&group);
-        }
-        Some(first)
+        let mut before = 0;
+        let mut answer = |size| {
+            let mine = first.clone().map(|first| first + before);
+            before += size;
+            mine
+        };
+        sizes.into_iter().map(&mut answer).collect()
     }
 }
 

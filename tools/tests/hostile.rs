@@ -130,7 +130,7 @@ async fn what_cannot_be_recorded_whole_is_recorded_in_part() {
 /// Its own process (nextest): the limit holds for all that it writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_writable_ledger_nothing_is_done() {
-    use nix::sys::resource::{Resource, setrlimit};
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     use nix::sys::signal::{SigHandler, Signal};
     let mut machine = Machine::new(Registry::complete());
     let file = machine.path("x");
@@ -148,7 +148,8 @@ async fn without_a_writable_ledger_nothing_is_done() {
     // SAFETY: ignoring a signal runs no handler; writes past the limit then fail with EFBIG.
     #[allow(unsafe_code)]
     unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
-    setrlimit(Resource::RLIMIT_FSIZE, size, size).unwrap();
+    let unlimited = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
+    setrlimit(Resource::RLIMIT_FSIZE, size, unlimited.1).unwrap();
     let arguments = json!({"path": file, "content": "x"});
     let status = done(&mut storage, "1", "fs.write", arguments)
         .await
@@ -156,6 +157,8 @@ async fn without_a_writable_ledger_nothing_is_done() {
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     assert!(status.message().contains("ledger"), "{status}");
     assert!(!std::path::Path::new(&file).exists());
-    let pending = machine.folder.path().join("state/tools/pending");
-    assert_eq!(std::fs::read_dir(pending).unwrap().count(), 0);
+    // The journal had the intent already: it is withdrawn there.
+    setrlimit(Resource::RLIMIT_FSIZE, unlimited.0, unlimited.1).unwrap();
+    assert_eq!(machine.under_way(), 0);
+    assert!(machine.audit().iter().all(|(kind, _)| kind != "intent"));
 }

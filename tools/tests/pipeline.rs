@@ -232,8 +232,7 @@ async fn what_is_refused_is_said_recorded_and_not_done() {
     missing_id.call_id = "x".into();
     let status = storage.call(missing_id).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument, "{status}");
-    let left = std::fs::read_dir(machine.folder.path().join("state/tools/pending"));
-    assert_eq!(left.unwrap().count(), 0);
+    assert_eq!(machine.under_way(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -456,9 +455,7 @@ async fn a_tool_that_hangs_costs_only_its_caller() {
             .any(|(_, outcome)| outcome.contains("longer than 300 ms"))
     );
     // It is under way until it ends: a restart would settle it, nobody else gets its keys.
-    let state = machine.folder.path().join("state/tools");
-    let count = |name: &str| std::fs::read_dir(state.join(name)).unwrap().count();
-    assert_eq!((count("pending"), count("outcomes")), (1, 0));
+    assert_eq!(machine.under_way(), 1);
     let mut storage = machine.storage();
     let status = done(&mut storage, "1", "test.sleep", json!({}))
         .await
@@ -499,8 +496,7 @@ async fn what_a_part_did_not_answer_may_be_tried_again() {
         .await
         .unwrap();
     assert!(again.replayed);
-    let pending = machine.folder.path().join("state/tools/pending");
-    assert_eq!(std::fs::read_dir(pending).unwrap().count(), 0);
+    assert_eq!(machine.under_way(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

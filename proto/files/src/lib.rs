@@ -3,7 +3,8 @@
 //! 1. [`durable`] replaces and removes a file such that a power cut leaves it old or new.
 //! 2. [`unrecorded`] keeps what must still go into the ledger.
 //! 3. [`clock`] is the time as records have it.
-//! 4. [`AIOS_GID`] is the group that may enter `/run/aios`.
+//! 4. [`group`] lets callers that want something written at once share the write.
+//! 5. [`AIOS_GID`] is the group that may enter `/run/aios`.
 //!
 //! PID 1 uses this crate. What must not live here: gRPC, an async runtime, logging.
 
@@ -11,6 +12,7 @@
 
 pub mod clock;
 pub mod durable;
+pub mod group;
 pub mod unrecorded;
 
 /// The group (gid) that may enter `/run/aios`.

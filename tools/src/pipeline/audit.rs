@@ -33,6 +33,14 @@ pub fn cut(text: &str, most: usize) -> String {
     text.chars().take_while(fits).collect()
 }
 
+/// The entry, shortened when it is too large: nothing goes unrecorded by its size.
+pub fn fitting(entry: Entry) -> Entry {
+    match serde_json::to_vec(&entry).is_ok_and(|json| json.len() <= aios_ledger::ENTRY_MAX) {
+        true => entry,
+        false => shortened(&entry),
+    }
+}
+
 /// The same entry with all texts cut to what an entry has room for, whatever they are.
 fn shortened(entry: &Entry) -> Entry {
     let mut short = entry.clone();
@@ -113,7 +121,7 @@ impl Pipeline {
             Err(aios_ledger::Error::TooLarge { .. }) => append(self.ledger(), &shortened(entry)),
             other => other,
         }
-        .map_err(|error| unwritable(&error))
+        .map_err(|error| ledger_unwritable(&error))
     }
 
     /// Records a refusal. The answer is what the caller gets: that the ledger cannot be written
@@ -148,22 +156,23 @@ impl Pipeline {
         }
         self.written(&completion, Ledger::append_soon).map(drop)
     }
-
-    /// Records how a mutating call ended.
-    pub(super) fn record_completion(&self, outcome: &Outcome, note: &str) -> Result<(), ToolError> {
-        let mut completion = entry("completion", &outcome.execution_id, &outcome.call);
-        match &outcome.result {
-            Ok(success) => {
-                completion.outcome = format!("succeeded{note}");
-                completion.output_sha256 = digest(&success.output);
-            }
-            Err(error) => completion.outcome = format!("{}{note}", failed(error)),
-        }
-        self.append(&completion).map(drop)
-    }
 }
 
-fn unwritable(error: &aios_ledger::Error) -> ToolError {
+/// How a mutating call ended, for the ledger.
+pub fn completion(outcome: &Outcome, note: &str) -> Entry {
+    let mut completion = entry("completion", &outcome.execution_id, &outcome.call);
+    match &outcome.result {
+        Ok(success) => {
+            completion.outcome = format!("succeeded{note}");
+            completion.output_sha256 = digest(&success.output);
+        }
+        Err(error) => completion.outcome = format!("{}{note}", failed(error)),
+    }
+    fitting(completion)
+}
+
+/// What a caller is told when the ledger takes no entry.
+pub fn ledger_unwritable(error: &aios_ledger::Error) -> ToolError {
     tracing::error!("the ledger cannot be written: {}", chain(error));
     ToolError::Unavailable(format!("the ledger cannot be written: {}", chain(error)))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::audit::{entry, now_ms};
+use super::audit::{completion, entry, fitting, now_ms};
 use super::{Allowed, Answer, Pipeline, late};
 use crate::executor::{self, Waited};
 use crate::slots::Slot;
@@ -51,7 +51,9 @@ impl Pipeline {
             // Its original capture stands, and so do the arguments that it was made for.
             Some(pending) => {
                 let prepared = allowed.tool.resume(&pending.input, &allowed.context);
-                (pending, prepared.map_err(refuse)?)
+                let prepared = prepared.map_err(refuse)?;
+                self.append(&entry("intent", &pending.execution_id, &pending.call))?;
+                (pending, prepared)
             }
             None => (
                 self.begin(&allowed).map_err(refuse)?,
@@ -83,17 +85,21 @@ impl Pipeline {
         let Prepared { demands, call } = &allowed.prepared;
         let input = call.input()?;
         let captured = call.capture(&mut capture, &allowed.context);
+        let (steps, kept) = capture.into_parts();
         let pending = Pending {
             execution_id: id.to_owned(),
             call: allowed.call.clone(),
             input,
             needs: demands.needs.iter().map(ToString::to_string).collect(),
-            steps: capture.into_steps(),
+            steps,
             started_ms: now_ms(),
             ledger_len: self.ledger().len(),
             interrupted: false,
         };
-        let begun = captured.and_then(|()| self.store.begin(&pending));
+        let begun = captured.and_then(|()| {
+            let intent = fitting(entry("intent", id, &pending.call));
+            self.store.begin(&pending, &kept, intent)
+        });
         if begun.is_err() {
             self.store.discard_undo(id);
         }
@@ -108,13 +114,6 @@ impl Pipeline {
         guards: &Arc<(crate::locks::Held, Slot)>,
     ) -> Result<Answer, ToolError> {
         let spec = allowed.tool.spec();
-        if let Err(error) = self.append(&entry("intent", &pending.execution_id, &pending.call)) {
-            if !pending.interrupted {
-                self.store.end(&pending.execution_id);
-                self.store.discard_undo(&pending.execution_id);
-            }
-            return Err(error);
-        }
         let limit = Duration::from_millis(spec.timeout_ms.into());
         let mut context = allowed.context.clone().until(Instant::now() + limit);
         if pending.interrupted {
@@ -218,9 +217,7 @@ impl Pipeline {
             undo_begun: None,
             undone_ms: None,
         };
-        self.store.finish(&outcome)?;
-        self.record_completion(&outcome, note)?;
-        self.store.end(&outcome.execution_id);
+        self.store.finish(&outcome, completion(&outcome, note))?;
         Ok(outcome)
     }
 }

@@ -34,6 +34,7 @@ use aios_tool::error::ToolError;
 use aios_tool::spec::Declaration;
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
+pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
 pub use undo::Undo;
 
@@ -135,11 +136,14 @@ impl Pipeline {
             ToolError::Unavailable(format!("cannot use {}: {error}", path.display()))
         };
         let state = &config.state_dir;
-        let store = Store::open(state).map_err(|error| folder(state, &error))?;
+        let own = state.join("tools");
+        std::fs::create_dir_all(&own).map_err(|error| folder(&own, &error))?;
         let ledger_dir = state.join("ledger");
-        let ledger = Ledger::open(&ledger_dir, &state.join("tools/ledger.key"))
+        let ledger = Ledger::open(&ledger_dir, &own.join("ledger.key"))
             .map_err(|error| folder(&ledger_dir, &audit::chain(&error)))?;
         let ledger = Arc::new(ledger);
+        let store = Store::open(state, Arc::clone(&ledger));
+        let store = store.map_err(|error| folder(state, &error))?;
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
@@ -150,7 +154,7 @@ impl Pipeline {
             slots: Arc::new(Slots::new(
                 usize::try_from(config.tools.calls_per_caller_max).unwrap_or(usize::MAX),
             )),
-            emergency: Arc::new(Emergency::open(state.join("tools/emergency.toml"))),
+            emergency: Arc::new(Emergency::open(own.join("emergency.toml"))),
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),

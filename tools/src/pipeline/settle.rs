@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use aios_ledger::Entry;
 
-use super::audit::{cut, entry};
+use super::audit::{completion, cut, entry};
 use super::{Pipeline, TEXT_MAX};
 use crate::store::{Call, Outcome, Pending};
 use aios_tool::context::Context;
@@ -90,7 +90,7 @@ impl Pipeline {
         let known = self.in_ledger(&pending)?;
         if let Some(outcome) = self.store.outcome(&id)? {
             if !known.completed {
-                self.record_completion(&outcome, ", recorded after a restart")?;
+                self.append(&completion(&outcome, ", recorded after a restart"))?;
             }
             self.store.end(&id);
             return Ok(Settled::Finished);
@@ -121,7 +121,7 @@ impl Pipeline {
             self.note_open(&pending, "interrupted by a restart; may be tried again")?;
         }
         pending.interrupted = true;
-        self.store.begin(&pending)?;
+        self.store.keep_open(&pending)?;
         Ok(Settled::Open(Box::new(pending)))
     }
 

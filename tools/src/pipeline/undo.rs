@@ -8,7 +8,7 @@ use aios_ledger::Entry;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::audit::{cut, entry, failed, now_ms};
+use super::audit::{cut, entry, failed, fitting, now_ms};
 use super::{Authority, Pipeline, Request, TEXT_MAX};
 use crate::store::{Call, Outcome};
 use aios_tool::error::ToolError;
@@ -53,12 +53,11 @@ impl Pipeline {
             call.input_sha256.clone_from(&outcome.call.input_sha256);
         });
         let id = cut(&request.execution_id, 64);
-        let record = |text: String| {
-            let undo = Entry {
-                outcome: text,
+        let said = |text: &str| {
+            fitting(Entry {
+                outcome: text.to_owned(),
                 ..entry("undo", &id, &call)
-            };
-            self.append(&undo).map(drop)
+            })
         };
         let taken = found.and_then(|outcome| {
             let inverses = outcome.steps.iter().map(|sealed| sealed.step.inverse());
@@ -70,9 +69,8 @@ impl Pipeline {
             let mut outcome = self.find(&id)?; // as it is now that nobody else changes it
             let resumed = outcome.undo_begun.is_some();
             undo::check(&outcome.steps, resumed)?;
-            record("begun".to_owned())?;
             let name = outcome.undo_begun.get_or_insert(own_id.clone()).clone();
-            self.store.finish(&outcome)?;
+            self.store.finish(&outcome, said("begun"))?;
             let calls = InverseCalls {
                 pipeline: self,
                 caller,
@@ -87,20 +85,18 @@ impl Pipeline {
                     calls: &calls,
                 },
             )?;
-            self.store.finish(&Outcome {
+            let undone = Outcome {
                 undone_ms: Some(now_ms()),
                 ..outcome.clone()
-            })?;
+            };
+            self.store.finish(&undone, said("succeeded"))?;
             drop(held);
             Ok(outcome)
         });
         match taken {
-            Ok(outcome) => {
-                record("succeeded".to_owned())?;
-                Ok((own_id, summary(&outcome)))
-            }
+            Ok(outcome) => Ok((own_id, summary(&outcome))),
             Err(error) => {
-                record(failed(&error))?;
+                self.append(&said(&failed(&error)))?;
                 Err(error)
             }
         }

@@ -115,6 +115,13 @@ impl Machine {
         machine
     }
 
+    /// How many executions a process would find under way on the disk as it is now.
+    pub fn under_way(&self) -> usize {
+        let disk = Self::at(snapshot(self.folder.path()), Registry::empty());
+        let pending = disk.folder.path().join("state/tools/pending");
+        std::fs::read_dir(pending).unwrap().count()
+    }
+
     /// Kinds and outcomes of all entries, the oldest first.
     pub fn audit(&self) -> Vec<(String, String)> {
         let ledger = self.pipeline.ledger();

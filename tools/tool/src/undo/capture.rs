@@ -1,7 +1,7 @@
 //! Capturing how things are before an act.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
@@ -16,11 +16,25 @@ use crate::file::{extent, fingerprint};
 /// The largest file that is kept for undo, in bytes: the copy is made while the caller waits.
 pub const KEPT_MAX: i64 = 256 * 1024 * 1024;
 
+/// The largest content that need not be on the disk when the capture ends, in bytes.
+const SMALL_MAX: i64 = 64 * 1024;
+
+/// A small content that was kept: in a file, which may not have reached the disk yet, and here, for
+/// whoever makes it durable together with other things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The file in the capture's folder.
+    pub path: PathBuf,
+    /// What it holds.
+    pub content: Vec<u8>,
+}
+
 /// Collects the steps of one execution.
 #[derive(Debug)]
 pub struct Capture {
     folder: PathBuf,
     steps: Vec<Step>,
+    small: Vec<Kept>,
 }
 
 impl Capture {
@@ -29,12 +43,14 @@ impl Capture {
         Self {
             folder: folder.to_owned(),
             steps: Vec::new(),
+            small: Vec::new(),
         }
     }
 
-    /// The steps, in the order of capture; undo goes the other way.
-    pub fn into_steps(self) -> Vec<Step> {
-        self.steps
+    /// The steps, in the order of capture, undo goes the other way; and the small contents, which
+    /// are to be made durable before the act.
+    pub fn into_parts(self) -> (Vec<Step>, Vec<Kept>) {
+        (self.steps, self.small)
     }
 
     /// Keeps what is at a path, a file, a link or nothing, so that it can be put back.
@@ -94,7 +110,9 @@ impl Capture {
         let mut parts = Self::new(&self.folder.join(format!("{number}.contents")));
         fill(&mut parts)?;
         let name = format!("{number}.changes");
-        let set = ChangeSet::keep(&parts.into_steps(), &self.folder, &name)?;
+        let (steps, small) = parts.into_parts();
+        self.small.extend(small);
+        let set = ChangeSet::keep(&steps, &self.folder, &name)?;
         self.steps.push(Step::ChangeSet(set));
         Ok(())
     }
@@ -104,7 +122,7 @@ impl Capture {
         self.steps.push(Step::Call(call));
     }
 
-    fn prior(&self, place: &Place) -> Result<Prior, ToolError> {
+    fn prior(&mut self, place: &Place) -> Result<Prior, ToolError> {
         if place.stat()?.is_none() {
             return Ok(Prior::Absent);
         }
@@ -120,7 +138,7 @@ impl Capture {
             }
             FileType::RegularFile => Ok(Prior::File {
                 meta,
-                content: self.keep_content(place)?,
+                content: self.keep_content(place, stat.st_size)?,
             }),
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
@@ -138,22 +156,37 @@ impl Capture {
         }
     }
 
-    /// Copies the content, durably; the answer is the copy's path.
-    fn keep_content(&self, place: &Place) -> Result<PathBuf, ToolError> {
+    /// Copies the content, a large one durably; the answer is the copy's path.
+    fn keep_content(&mut self, place: &Place, size: i64) -> Result<PathBuf, ToolError> {
         let kept = self.folder.join(self.steps.len().to_string());
         let mut source = place.open_content()?;
-        let mut copied = || -> io::Result<()> {
+        let mut copied = || -> io::Result<Option<Vec<u8>>> {
             std::fs::create_dir_all(&self.folder)?;
             let mut copy = File::create(&kept)?;
+            if size <= SMALL_MAX {
+                // It may grow meanwhile, but not past all bounds.
+                let mut content = Vec::new();
+                let most = SMALL_MAX.unsigned_abs();
+                (&mut source).take(most + 1).read_to_end(&mut content)?;
+                copy.write_all(&content)?;
+                if content.len() as u64 <= most {
+                    return Ok(Some(content));
+                }
+            }
             io::copy(&mut source, &mut copy)?;
             copy.sync_all()?;
             File::open(&self.folder)?.sync_all()?;
-            match self.folder.parent() {
-                Some(parent) => File::open(parent)?.sync_all(),
-                None => Ok(()),
+            if let Some(parent) = self.folder.parent() {
+                File::open(parent)?.sync_all()?;
             }
+            Ok(None)
         };
-        copied().map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
+        let small = copied()
+            .map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
+        self.small.extend(small.map(|content| Kept {
+            path: kept.clone(),
+            content,
+        }));
         Ok(kept)
     }
 }

@@ -146,7 +146,7 @@ mod tests {
             .unwrap();
         std::fs::write(root.join("changed"), "after").unwrap();
         std::fs::write(root.join("made"), "new").unwrap();
-        let sealed = seal(capture.into_steps()).unwrap();
+        let sealed = seal(capture.into_parts().0).unwrap();
         let undoing = |resumed| Undoing {
             name: "u",
             resumed,

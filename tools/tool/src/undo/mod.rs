@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::error::ToolError;
 
 pub use call::InverseCall;
-pub use capture::Capture;
+pub use capture::{Capture, Kept};
 pub use change_set::ChangeSet;
 pub use folder::RemoveFolder;
 pub use moved::MoveBack;
