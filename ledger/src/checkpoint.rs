@@ -62,28 +62,31 @@ impl Checkpoint {
         format!("{text}\n\u{2014} {origin} {}\n", STANDARD.encode(signature))
     }
 
-    /// Reads a note without checking its signature. Only the one spelling that
-    /// [`Checkpoint::sign`] produces is accepted.
-    pub(crate) fn parse(note: &str, key: &VerifyingKey) -> Option<Self> {
-        let mut lines = note.lines();
+    /// Reads a note without checking its signature, and gives its text. Only the one spelling that
+    /// [`Checkpoint::sign`] produces is accepted. `origin` is the key's.
+    pub(crate) fn parse<'n>(note: &'n str, origin: &str) -> Option<(Self, &'n str)> {
+        let rest = note.strip_prefix(origin)?.strip_prefix('\n')?;
+        let (size, rest) = number(rest)?;
+        let (root, rest) = hash(rest)?;
+        let (previous, rest) = hash(rest.strip_prefix("previous ")?)?;
+        let (durable, rest) = number(rest.strip_prefix("durable ")?)?;
         let checkpoint = Self {
-            size: lines.nth(1)?.parse().ok()?,
-            root: unbase64(lines.next()?)?,
-            previous: unbase64(lines.next()?.strip_prefix("previous ")?)?,
-            durable: lines.next()?.strip_prefix("durable ")?.parse().ok()?,
+            size,
+            root,
+            previous,
+            durable,
         };
-        note.starts_with(&checkpoint.text(&origin(key)))
-            .then_some(checkpoint)
+        Some((checkpoint, note.strip_suffix(rest)?))
     }
 
     /// Reads a note and checks its signature.
     pub(crate) fn verify(note: &str, key: &VerifyingKey) -> Option<Self> {
-        let checkpoint = Self::parse(note, key)?;
-        let text = checkpoint.text(&origin(key));
+        let origin = origin(key);
+        let (checkpoint, text) = Self::parse(note, &origin)?;
         let signature = note
-            .strip_prefix(text.as_str())?
+            .strip_prefix(text)?
             .strip_prefix("\n\u{2014} ")?
-            .strip_prefix(origin(key).as_str())?
+            .strip_prefix(origin.as_str())?
             .strip_prefix(' ')?
             .strip_suffix('\n')?;
         let signature: [u8; 68] = STANDARD.decode(signature).ok()?.try_into().ok()?;
@@ -94,8 +97,20 @@ impl Checkpoint {
     }
 }
 
-fn unbase64(text: &str) -> Option<Hash> {
-    STANDARD.decode(text).ok()?.try_into().ok()
+/// A number's line in its one spelling, and what follows it.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let (line, rest) = text.split_once('\n')?;
+    let digits = line.bytes().all(|byte| byte.is_ascii_digit());
+    let spelled = digits && (line == "0" || !line.starts_with('0'));
+    Some((line.parse().ok().filter(|_| spelled)?, rest))
+}
+
+/// A hash's line, and what follows it. Base64 of 32 bytes has one spelling.
+fn hash(text: &str) -> Option<(Hash, &str)> {
+    let (line, rest) = text.split_once('\n')?;
+    let mut bytes = [0; 33];
+    let length = STANDARD.decode_slice(line, &mut bytes).ok()?;
+    Some((bytes.get(..length)?.try_into().ok()?, rest))
 }
 
 /// A checkpoint record's payload: the note's length, the note, and the tree's

@@ -92,6 +92,8 @@ pub(crate) fn verify_export(export: &Export, expected: &Expected) -> Report {
 /// One pass over the log.
 struct Scan<'e> {
     key: VerifyingKey,
+    /// The first line of its notes.
+    origin: String,
     expected: &'e Expected,
     /// Remembered checkpoints that are not reached yet, the largest first.
     remembered: Vec<(u64, Hash)>,
@@ -113,6 +115,7 @@ impl<'e> Scan<'e> {
         remembered.sort_by(|a, b| b.cmp(a));
         Self {
             key,
+            origin: checkpoint::origin(&key),
             expected,
             remembered,
             mark,
@@ -178,16 +181,17 @@ impl<'e> Scan<'e> {
     /// record before, and that one of the record before it.
     fn take_checkpoint(&mut self, frame: Frame) -> Result<(), String> {
         let (note, _) = checkpoint::decode(&frame.payload).ok_or("a checkpoint is malformed")?;
-        let checkpoint =
-            Checkpoint::parse(note, &self.key).ok_or("a checkpoint's text is malformed")?;
+        let (checkpoint, _) =
+            Checkpoint::parse(note, &self.origin).ok_or("a checkpoint's text is malformed")?;
         if checkpoint.size != self.tree.size() {
             return Err("a checkpoint is over another number of entries".to_owned());
         }
         if checkpoint.previous != self.last {
             return Err("a checkpoint does not follow the one before it".to_owned());
         }
-        self.marked |=
-            note.len() < layout::SECTOR - 32 && layout::sector(note, frame.end) == self.mark;
+        self.marked |= self.mark.starts_with(note.as_bytes())
+            && note.len() < layout::SECTOR - 32
+            && layout::sector(note, frame.end) == self.mark;
         self.last = frame.hash;
         self.last_payload = frame.payload;
         self.signed = checkpoint.size;
