@@ -88,7 +88,7 @@ const AUTHORITIES_LENT: &str = "etc/lent-authorities.pem";
 pub fn check(suite: Suite, as_user: bool) -> Result<()> {
     host::ensure(&[host::ROOTFS])?;
     let packages = if as_user {
-        format!("{PACKAGES},sudo")
+        format!("{PACKAGES},passwd,sudo")
     } else {
         PACKAGES.to_owned()
     };
