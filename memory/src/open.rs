@@ -13,6 +13,11 @@ use crate::error::Error;
 /// and the kernel caches the file.
 const CACHE_KIB: i64 = 512;
 
+/// The way of locking: this process keeps the file to itself, and the index of its journal in its
+/// own memory. Otherwise that index would be a file that is mapped, and touching a page that a full
+/// disk has no room for ends the process (SIGBUS). <https://sqlite.org/vfs.html>
+const LOCKING: &str = "unix-excl";
+
 /// The schema: entry N brings a database of version N to version N + 1. Entries
 /// are only ever added.
 pub type Migrations = &'static [&'static str];
@@ -47,11 +52,12 @@ pub fn open(path: &Path, migrations: Migrations) -> Result<Opened, Error> {
 }
 
 fn open_sound(path: &Path, migrations: Migrations) -> Result<(Connection, Connection), Error> {
-    let write = Connection::open(path)?;
+    let write = Connection::open_with_flags_and_vfs(path, OpenFlags::default(), LOCKING)?;
     configure(&write)?;
     check(&write)?;
     migrate(&write, path, migrations)?;
-    let read = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let read = Connection::open_with_flags_and_vfs(path, read_only, LOCKING)?;
     configure(&read)?;
     Ok((write, read))
 }
@@ -126,6 +132,20 @@ mod tests {
         "CREATE TABLE a (n INTEGER)",
         "ALTER TABLE a ADD COLUMN m INTEGER",
     ];
+
+    #[test]
+    fn nothing_of_a_database_in_use_is_a_mapped_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let (write, read) = open(&path, ONE).unwrap().connections;
+        write.execute("INSERT INTO a VALUES (5)", []).unwrap();
+        let seen: u32 = read
+            .query_row("SELECT n FROM a", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(seen, 5);
+        assert!(with_suffix(&path, "-wal").exists());
+        assert!(!with_suffix(&path, "-shm").exists());
+    }
 
     #[test]
     fn an_old_database_is_migrated_and_a_newer_one_refused() {
