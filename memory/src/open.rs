@@ -18,6 +18,9 @@ const CACHE_KIB: i64 = 512;
 /// disk has no room for ends the process (SIGBUS). <https://sqlite.org/vfs.html>
 const LOCKING: &str = "unix-excl";
 
+/// Marks the name of a database that was moved aside; then comes when, in Unix milliseconds.
+pub const DAMAGED: &str = ".damaged-";
+
 /// The schema: entry N brings a database of version N to version N + 1. Entries
 /// are only ever added.
 pub type Migrations = &'static [&'static str];
@@ -105,7 +108,7 @@ fn move_aside(path: &Path) -> Result<PathBuf, Error> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let suffix = format!(".damaged-{}", now.as_millis());
+    let suffix = format!("{DAMAGED}{}", now.as_millis());
     let aside = with_suffix(path, &suffix);
     for part in ["-wal", "-shm", ""] {
         let from = with_suffix(path, part);

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use aios_contracts::v1::memory_server::MemoryServer;
@@ -16,6 +17,7 @@ use crate::config::Config;
 use crate::embedder::Embedder;
 use crate::error::Error;
 use crate::longterm::Longterm;
+use crate::open;
 use crate::recall::Recall;
 use crate::service::Service;
 use crate::working::Working;
@@ -60,6 +62,9 @@ pub async fn serve_until(
     let service = MemoryServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);
     let services = Server::builder().add_service(service);
     serve::ready();
+    if let Some(aside) = moved_aside(&config.folder) {
+        serve::degraded(&aside);
+    }
     let end = async {
         tokio::select! {
             () = damaged.notified() => Err(ServeError::Damaged),
@@ -99,6 +104,17 @@ async fn open(
         }
     }
     Ok((service, recall))
+}
+
+/// The databases that were moved aside, now or earlier, and that nobody has taken away.
+fn moved_aside(folder: &Path) -> Option<String> {
+    let names = std::fs::read_dir(folder).ok()?.flatten();
+    let mut found: Vec<_> = names
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.contains(open::DAMAGED) && !name.ends_with("-wal"))
+        .collect();
+    found.sort();
+    (!found.is_empty()).then(|| found.join(", "))
 }
 
 fn damage_event(text: String) -> Event {

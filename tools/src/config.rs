@@ -1,12 +1,16 @@
 //! Where things are and what the operator configured, read once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use aios_config::{Approval, Tools, reader};
 use aios_daemon::Places;
+use aios_files::space::Space;
+
+use crate::pipeline::Fullness;
 
 /// The daemon's configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// `/run/aios`.
     pub run_dir: PathBuf,
@@ -20,6 +24,8 @@ pub struct Config {
     pub tools: Tools,
     /// Who owns new files: root, unless a test says otherwise.
     pub owner: (u32, u32),
+    /// How full the data disk is, unless a test says otherwise.
+    pub fullness: Fullness,
 }
 
 impl Config {
@@ -27,6 +33,10 @@ impl Config {
     pub fn load(places: Places) -> Self {
         let config = places.config::<reader::Tools>();
         Self {
+            fullness: Arc::new({
+                let state = places.state.clone();
+                move || Space::of(&state).ok().map(Space::percent)
+            }),
             approval: config.table::<Approval>().clone(),
             tools: config.table::<Tools>().clone(),
             run_dir: places.run,

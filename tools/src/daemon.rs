@@ -72,6 +72,7 @@ async fn serve(pipeline: Arc<Pipeline>, socket: &Path) -> anyhow::Result<()> {
     tracing::info!("ready: {} tools", pipeline.registry().iter().count());
     door.serve(services, terminated).await?; // what is not finished is settled at the next start
     syncing.abort();
+    pipeline.empty_journal();
     pipeline.ledger().sync().context("the ledger's last sync")?;
     tracing::info!("stopped");
     std::process::exit(0) // does not wait for acts that hang; they are settled at the next start

@@ -5,7 +5,9 @@ use std::time::Duration;
 use aios_config::reader;
 use aios_contracts::v1::*;
 use aios_daemon::InForce;
+use aios_daemon::serve::DEGRADED;
 use aios_daemon::services::is_core;
+use aios_files::space::{AGENTS_PERCENT, Space};
 
 use super::peer::Peer;
 use super::service::Management;
@@ -16,6 +18,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// The row of the table for an API that is not where it is configured to be.
 const MANAGEMENT_LISTEN: &str = "management-listen";
+
+/// The row for a data disk without room for changes.
+const DATA_DISK_FULL: &str = "data-disk-full";
+
+/// Ends the row for a service that serves although something is wrong; it begins with its name.
+const DAMAGE: &str = "-damage";
 
 /// Asks everybody.
 pub(super) async fn collect(management: &Management, peer: &Peer) -> SystemStatus {
@@ -118,6 +126,7 @@ impl Answers {
             emergency: management.emergency.stopped().is_some(),
             configuration: self.configuration.warning(),
             elsewhere: management.elsewhere.get(),
+            disk: Space::of(&management.state).ok(),
         })
     }
 }
@@ -134,6 +143,8 @@ struct Seen<'a> {
     configuration: Option<String>,
     /// Where the API listens, if not where it is configured to.
     elsewhere: Option<String>,
+    /// The room on the data disk.
+    disk: Option<Space>,
 }
 
 /// What is missing, by the identifiers of the table.
@@ -154,6 +165,11 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
     if let Some(elsewhere) = &seen.elsewhere {
         found.push(condition(MANAGEMENT_LISTEN, elsewhere.clone()));
     }
+    found.extend(
+        seen.disk
+            .and_then(almost_full)
+            .map(|detail| condition(DATA_DISK_FULL, detail)),
+    );
     if seen.boot.degraded && found.is_empty() {
         found.push(condition("boot", "see aiosctl boot".to_owned()));
     }
@@ -187,6 +203,13 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
         found.push(condition("agents", away.join(", ")));
     }
     found
+}
+
+/// How full a disk is, when that keeps agents from changing anything.
+fn almost_full(disk: Space) -> Option<String> {
+    let percent = disk.percent();
+    let free = disk.available / (1024 * 1024);
+    (percent >= AGENTS_PERCENT).then(|| format!("{percent} % is in use, {free} MiB are free"))
 }
 
 async fn asked<T>(
@@ -236,7 +259,17 @@ fn faults(services: &[Service]) -> Vec<Condition> {
             ),
         },
     };
-    services.iter().filter(failing).map(told).collect()
+    let failing = services.iter().filter(failing).map(told);
+    failing.chain(services.iter().filter_map(damage)).collect()
+}
+
+/// What a service that serves says is wrong.
+fn damage(service: &Service) -> Option<Condition> {
+    let detail = service.status.strip_prefix(DEGRADED)?;
+    Some(Condition {
+        id: format!("{}{DAMAGE}", service.name),
+        detail: detail.to_owned(),
+    })
 }
 
 fn count<T>(items: impl Iterator<Item = T>) -> u32 {
@@ -300,6 +333,7 @@ mod tests {
                 emergency: false,
                 configuration: wrong.map(str::to_owned),
                 elsewhere: None,
+                disk: None,
             });
             found.into_iter().map(|condition| condition.id).collect()
         };
@@ -308,6 +342,34 @@ mod tests {
         assert_eq!(ids(&boot, None), ["boot", "runtime", "agents"]);
         let wrong = Some("the defaults hold: line 1, column 1: not TOML");
         assert_eq!(ids(&boot, wrong), ["configuration", "runtime", "agents"]);
+    }
+
+    #[test]
+    fn a_disk_that_is_almost_full_and_a_damaged_database_are_told() {
+        let mib = 1024 * 1024_u64;
+        let disk = |used: u64, available: u64| Space {
+            used: used * mib,
+            available: available * mib,
+        };
+        assert_eq!(almost_full(disk(89, 11)), None);
+        let told = almost_full(disk(95, 5)).expect("it is full");
+        assert_eq!(told, "95 % is in use, 5 MiB are free");
+        let check = |status: &str, expected: &[(&str, &str)]| {
+            let found = faults(&[Service {
+                name: "memory".into(),
+                state: ServiceState::Ready.into(),
+                status: status.into(),
+                ..Service::default()
+            }]);
+            let found: Vec<_> = found
+                .iter()
+                .map(|one| (one.id.as_str(), one.detail.as_str()))
+                .collect();
+            assert_eq!(found, expected, "{status}");
+        };
+        check("", &[]);
+        check("embedding", &[]);
+        check("degraded: x.db", &[("memory-damage", "x.db")]);
     }
 
     #[test]

@@ -124,6 +124,16 @@ pub fn ready() {
     }
 }
 
+/// How the status text of a daemon begins that serves although something is wrong.
+pub const DEGRADED: &str = "degraded: ";
+
+/// Tells PID 1, and so operators, what is wrong although this daemon serves.
+pub fn degraded(what: &str) {
+    let status = format!("{DEGRADED}{what}");
+    // Err: it was started by hand.
+    drop(sd_notify::notify(false, &[NotifyState::Status(&status)]));
+}
+
 /// Ready at SIGTERM or SIGINT. They are caught from the call on, not only from the first await.
 ///
 /// # Errors

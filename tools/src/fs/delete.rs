@@ -40,6 +40,7 @@ impl Tool for Act {
         .risk(Risk::High)
         .timeout_ms(300_000)
         .kernel(WRITING)
+        .making_room()
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {

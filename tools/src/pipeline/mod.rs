@@ -90,7 +90,11 @@ pub struct Pipeline {
     surroundings: Arc<Surroundings>,
     emergency: Arc<Emergency>,
     ledger: Arc<Ledger>,
+    fullness: Fullness,
 }
+
+/// How full the data disk is, in percent; `None` when that cannot be known.
+pub type Fullness = Arc<dyn Fn() -> Option<u8> + Send + Sync>;
 
 /// By what a caller may make a call.
 #[derive(Clone, Copy)]
@@ -163,6 +167,7 @@ impl Pipeline {
                 runtime,
             }),
             ledger,
+            fullness: Arc::clone(&config.fullness),
         })
     }
 
@@ -174,6 +179,11 @@ impl Pipeline {
     /// The audit log.
     pub fn ledger(&self) -> &Arc<Ledger> {
         &self.ledger
+    }
+
+    /// Leaves all in files and ledger, for an orderly end.
+    pub fn empty_journal(&self) {
+        self.store.empty();
     }
 
     /// The emergency stop.
@@ -266,6 +276,11 @@ impl Pipeline {
             Authority::Capabilities => self.grants.decide(caller, &prepared.demands.needs)?,
             Authority::Undo(execution) => format!("allowed: takes back {execution}"),
         };
+        if let Authority::Capabilities = authority
+            && let Some(percent) = (self.fullness)()
+        {
+            policy::room(spec, caller, !request.goal_id.is_empty(), percent)?;
+        }
         call.decision = format!("{held}; {}", policy::decide(&self.approval, spec)?);
         Ok(Allowed {
             caller: caller.clone(),

@@ -211,6 +211,18 @@ impl Store {
         self.0.folders.remove_pending(execution);
     }
 
+    /// Leaves all in the files, for an orderly end: the version before this one knows no journal.
+    pub fn empty(&self) {
+        let inner = &self.0;
+        inner.flush.wait();
+        let mut journal = lock(&inner.journal);
+        let emptied = inner.to_files();
+        let emptied = emptied.and_then(|()| journal.clear().map_err(io::Error::other));
+        if let Err(error) = emptied {
+            tracing::warn!("what happened last is in the journal alone: {error}");
+        }
+    }
+
     /// The execution under way of this id.
     ///
     /// # Errors
@@ -252,16 +264,8 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// An orderly end leaves all in the files.
     fn drop(&mut self) {
-        self.0.flush.wait();
-        let cleared = self.0.to_files().and_then(|()| {
-            let mut journal = lock(&self.0.journal);
-            journal.clear().map_err(io::Error::other)
-        });
-        if let Err(error) = cleared {
-            tracing::warn!("what happened last is in the journal alone: {error}");
-        }
+        self.empty();
     }
 }
 

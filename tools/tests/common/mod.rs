@@ -44,6 +44,7 @@ impl Machine {
         let mut config = Config::load(Places::below(&root));
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         config.owner = (uid.as_raw(), gid.as_raw());
+        config.fullness = Arc::new(|| None); // however full this machine's disk is
         let data = root.join("data");
         let pipeline = Pipeline::open(&config, registry, grants(&data), Handle::current()).unwrap();
         Self {

@@ -44,6 +44,8 @@ pub struct Declaration {
     pub needs: Vec<Need>,
     /// What an act may read beside what its arguments name, with everything below.
     pub reads: Vec<String>,
+    /// Is it what a person does who needs room on a full disk?
+    pub makes_room: bool,
 }
 
 impl Declaration {
@@ -59,6 +61,15 @@ impl Declaration {
             kernel: Vec::new(),
             needs: Vec::new(),
             reads: Vec::new(),
+            makes_room: false,
+        }
+    }
+
+    /// The same tool, which is used to make room: it works while the disk is full.
+    pub fn making_room(self) -> Self {
+        Self {
+            makes_room: true,
+            ..self
         }
     }
 
