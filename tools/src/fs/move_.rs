@@ -1,7 +1,7 @@
 //! `fs.move`: gives a file or directory another path.
 
 use aios_tool::argument::{NewPath, WriteEntry};
-use aios_tool::file::{WRITING, must_be_free, tree};
+use aios_tool::file::{MOVING, must_be_free, tree};
 use aios_tool::prelude::*;
 use aios_tool::undo::MoveBack;
 
@@ -38,7 +38,7 @@ impl Tool for Act {
         )
         .risk(Risk::Medium)
         .timeout_ms(120_000)
-        .kernel(WRITING)
+        .kernel(MOVING)
     }
 
     fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {

@@ -15,6 +15,7 @@ use crate::demand::{Collector, Reach};
 use crate::error::ToolError;
 use crate::file::path::{self, Last};
 use crate::file::place::Place;
+use crate::file::quarantine;
 
 /// What a path is for.
 pub trait Purpose: 'static {
@@ -217,6 +218,11 @@ purposes! {
     WritePath, Writing: Follow, WRITE, Change, [path::changeable], Reach::to_write;
     /// What is taken away or made; of a symbolic link, the link itself.
     WriteEntry, WritingEntry: Keep, WRITE, Change, [path::changeable], Reach::to_write;
+    /// What is deleted; of a symbolic link, the link itself.
+    DeletedEntry, Deleting: Keep, WRITE, Change, [path::changeable], |reach, path| {
+        reach.to_write(path);
+        reach.write.extend(quarantine::reach(Path::new(path)));
+    };
     /// Where something new is put, see [`NewPath::enter`].
     NewPath, Making: Follow, WRITE, Change, [path::changeable], Reach::to_write;
     /// A path of which only its file system is looked at: nothing at it is opened, so nothing at it

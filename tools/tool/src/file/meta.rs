@@ -13,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use super::place::Place;
 use crate::error::ToolError;
 
+/// Set-user-ID and set-group-ID (inode(7)).
+const PRIVILEGED: u32 = 0o6000;
+/// The attribute with the capabilities of a program file (capabilities(7)).
+const CAPABILITIES: &str = "security.capability";
+
 /// The metadata of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
@@ -61,6 +66,19 @@ impl Meta {
             attributes,
         };
         Ok((stat, meta))
+    }
+
+    /// Does it let whoever runs the file do more than they may?
+    pub fn has_privileges(&self) -> bool {
+        self.mode & PRIVILEGED != 0 || self.attributes.contains_key(CAPABILITIES)
+    }
+
+    /// Takes that away. The answer: there was something to take.
+    pub fn drop_privileges(&mut self) -> bool {
+        let had = self.has_privileges();
+        self.mode &= !PRIVILEGED;
+        self.attributes.remove(CAPABILITIES);
+        had
     }
 
     /// Gives it to what is at the place. Times come last: the rest changes them.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use super::quarantine;
 use crate::context::Context;
 use crate::error::ToolError;
 
@@ -141,6 +142,7 @@ pub(crate) fn as_text(path: &Path) -> Result<String, ToolError> {
 /// `Denied`, naming the protected folder.
 pub fn changeable(path: &str, context: &Context) -> Result<(), ToolError> {
     let path = Path::new(path);
+    is_not_in_quarantine(path)?;
     let state = context.state_dir();
     let protected = PROTECTED
         .iter()
@@ -184,6 +186,7 @@ pub fn holds_no_secret(path: &str, context: &Context) -> Result<(), ToolError> {
 /// `Denied`, naming the folder.
 pub fn readable(path: &str, context: &Context) -> Result<(), ToolError> {
     let path = Path::new(path);
+    is_not_in_quarantine(path)?;
     let keys = context.state_dir().join("tools");
     let secret = SECRET
         .iter()
@@ -197,6 +200,17 @@ pub fn readable(path: &str, context: &Context) -> Result<(), ToolError> {
             folder.display()
         ))),
         None => Ok(()),
+    }
+}
+
+/// Refuses what is deleted: only undo brings it back.
+fn is_not_in_quarantine(path: &Path) -> Result<(), ToolError> {
+    match path.iter().any(|name| name == quarantine::NAME) {
+        true => Err(ToolError::Denied(format!(
+            "{} is in the quarantine, which no tool reads or changes",
+            path.display()
+        ))),
+        false => Ok(()),
     }
 }
 

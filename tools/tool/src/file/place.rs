@@ -7,10 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-use super::path;
+use super::{path, quarantine};
 use crate::context::Context;
 use crate::error::ToolError;
 
@@ -131,7 +131,7 @@ impl Place {
         self.open_with(OFlags::PATH, Mode::empty())
     }
 
-    /// What is in this directory, ordered by name. The only way down a tree, so that every walk has
+    /// What is in this directory, ordered by name, without the quarantine of a file system. The only way down a tree, so that every walk has
     /// the bound of [`DEPTH_MAX`].
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl Place {
         if self.depth >= DEPTH_MAX {
             return Err(ToolError::Precondition(format!(
                 "{}: is nested more than {DEPTH_MAX} directories deep",
-                self.path.display()
+                self.shown()
             )));
         }
         let folder = self.open_with(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
@@ -154,6 +154,9 @@ impl Place {
             if name != b"." && name != b".." {
                 names.push(OsStr::from_bytes(name).to_owned());
             }
+        }
+        if self.is_mounted() {
+            names.retain(|name| name != quarantine::NAME);
         }
         names.sort();
         let child = |name: OsString| Self {
@@ -187,14 +190,33 @@ impl Place {
             .map_err(|error| self.error(error))
     }
 
+    /// Is something mounted here? Not known (so: no) before Linux 5.8.
+    pub fn is_mounted(&self) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        rustix::fs::statx(&self.parent, &self.name, flags, StatxFlags::empty())
+            .is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    }
+
+    /// Can a rename move something from here to there? Not from one mount to another, even of the
+    /// same file system.
+    pub fn is_on_the_mount_of(&self, other: &Self) -> bool {
+        let own = quarantine::mount(&self.parent);
+        own.is_some() && own == quarantine::mount(&other.parent)
+    }
+
+    /// Its path, for people.
+    pub fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
     /// An error that names the place.
     pub fn error(&self, error: Errno) -> ToolError {
         match error {
             Errno::LOOP => ToolError::Precondition(format!(
                 "{}: was replaced by a symbolic link",
-                self.path.display()
+                self.shown()
             )),
-            _ => ToolError::io(self.path.display(), error),
+            _ => ToolError::io(self.shown(), error),
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::argument::{FilePath, Purpose};
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::place::Place;
-use crate::file::{extent, fingerprint};
+use crate::file::tree::Survey;
+use crate::file::{fingerprint, sparse};
 
 /// The largest file that is kept for undo, in bytes: the copy is made while the caller waits.
 pub const KEPT_MAX: i64 = 256 * 1024 * 1024;
@@ -75,7 +76,7 @@ impl Capture {
     /// # Errors
     /// When nothing is there, or when it cannot be walked through.
     pub fn moved<P: Purpose>(&mut self, from: &FilePath<P>, to: &Path) -> Result<(), ToolError> {
-        extent::of(&from.place()?)?;
+        Survey::of(&from.place()?)?.is_not_mounted()?;
         let to = crate::file::path::as_text(to)?;
         let from = from.to_string();
         self.steps.push(Step::MoveBack(MoveBack { from, to }));
@@ -145,7 +146,7 @@ impl Capture {
         let mut copied = || -> io::Result<()> {
             std::fs::create_dir_all(&self.folder)?;
             let mut copy = File::create(&kept)?;
-            io::copy(&mut source, &mut copy)?;
+            sparse::copy(&mut source, &mut copy)?;
             copy.sync_all()?;
             File::open(&self.folder)?.sync_all()?;
             match self.folder.parent() {

@@ -1,9 +1,9 @@
 //! Putting back what was at one path.
 
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 
+use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
 use super::{Inverse, Sealed, Undoing};
@@ -14,7 +14,7 @@ use crate::file::fingerprint;
 use crate::file::install::{self, Replace, temporary_name};
 use crate::file::meta::Meta;
 use crate::file::place::Place;
-use crate::file::tree;
+use crate::file::{has_one_name, sparse, tree};
 
 /// How a path was before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,15 @@ impl Inverse for Restore {
         &self.fingerprint
     }
 
+    /// A file that got another name since is put back under this one only, which would split them.
     fn check(&self, _all: &[Sealed]) -> Result<(), ToolError> {
+        if let Prior::File { .. } = self.prior
+            && let Some(place) = Place::open_if_any(&self.path)?
+            && let Some(stat) = place.stat()?
+            && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        {
+            has_one_name(&place, &stat)?;
+        }
         Ok(())
     }
 
@@ -107,7 +115,7 @@ fn restore(place: &Place, prior: &Prior, execution: &str) -> Result<(), ToolErro
             let mut kept = File::open(content)
                 .map_err(|error| ToolError::io(format!("reading {}", content.display()), error))?;
             install::install(place, execution, meta, Replace::Yes, |file| {
-                io::copy(&mut kept, file).map(drop)
+                sparse::copy(&mut kept, file).map(drop)
             })?;
             meta.apply_times(place)
         }
