@@ -46,7 +46,7 @@ pub struct Output {
     pub percent: u32,
     /// Bytes on the disk below the path, its own file system only.
     pub below: u64,
-    /// The largest directly below it.
+    /// The largest directly below it, without what holds secrets.
     pub largest: Vec<Item>,
     /// Not everything could be counted in the time.
     pub partial: bool,
@@ -95,7 +95,7 @@ impl Tool for Act {
 }
 
 impl Look for Act {
-    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let path = argument::defaulted(&input.path)?;
         let place = path.place()?;
         let device = place.existing()?.st_dev;
@@ -107,12 +107,11 @@ impl Look for Act {
         for child in place.children().unwrap_or_default() {
             let bytes = counter.below(&child);
             below += bytes;
-            largest.push(Item {
-                path: child.path.display().to_string(),
-                bytes,
-            });
+            if bytes > 0 && !child.is_secret(context) {
+                let path = child.shown();
+                largest.push(Item { path, bytes });
+            }
         }
-        largest.retain(|item| item.bytes > 0);
         largest.sort_by_key(|item| std::cmp::Reverse(item.bytes));
         largest.truncate(LARGEST);
         let used = (system.f_blocks - system.f_bfree) * system.f_frsize;

@@ -42,7 +42,8 @@ impl Tool for Act {
     }
 
     fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        input.destination.enter(input.source.as_path())
+        input.destination.enter(&input.source.to_path());
+        Ok(())
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -61,10 +62,10 @@ impl Change for Act {
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        input.destination.is_apart_from(input.source.as_path())?;
+        input.destination.is_apart_from(&input.source.to_path())?;
         input.source.place()?.existing()?;
         must_be_free(&input.destination.place()?)?;
-        capture.moved(&input.source, input.destination.as_path())
+        capture.moved(&input.source, &input.destination.to_path())
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {

@@ -8,9 +8,11 @@ pub mod extent;
 pub mod fingerprint;
 pub mod install;
 pub mod meta;
-pub(crate) mod path;
+pub mod name;
+pub mod path;
 pub mod place;
 pub mod quarantine;
+pub mod secrets;
 pub mod sparse;
 pub mod tree;
 
@@ -73,7 +75,7 @@ pub fn must_be_free(place: &Place) -> Result<(), ToolError> {
         None => Ok(()),
         Some(_) => Err(ToolError::Precondition(format!(
             "{} exists already",
-            place.path.display()
+            place.shown()
         ))),
     }
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, StatxFlags, Uid};
 use rustix::io::Errno;
 
+use super::name;
 use super::path::{self, Last};
 use super::place::{Place, open_folder};
 use crate::context::Context;
@@ -49,7 +50,7 @@ pub fn find(place: &Place, context: &Context) -> Result<Place, ToolError> {
     let folder = of_mount(place, context).filter(|folder| is_ours(folder, context));
     let folder = folder.unwrap_or_else(|| of_state(context));
     let kept = folder.join(context.execution());
-    Place::open(&path::resolve(&kept.to_string_lossy(), Last::Keep)?)
+    Place::open(&path::resolve(&name::encode(kept), Last::Keep)?)
 }
 
 /// The folder that an act may have to reach, to delete what is at a resolved path: in the root of its

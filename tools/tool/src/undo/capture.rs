@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
+use super::kept;
 use super::{ChangeSet, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
 use crate::argument::{FilePath, Purpose};
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::place::Place;
 use crate::file::tree::Survey;
-use crate::file::{fingerprint, sparse};
+use crate::file::{fingerprint, name, path, sparse};
 
 /// The largest file that is kept for undo, in bytes: the copy is made while the caller waits.
 pub const KEPT_MAX: i64 = 256 * 1024 * 1024;
@@ -76,8 +77,10 @@ impl Capture {
     /// # Errors
     /// When nothing is there, or when it cannot be walked through.
     pub fn moved<P: Purpose>(&mut self, from: &FilePath<P>, to: &Path) -> Result<(), ToolError> {
-        Survey::of(&from.place()?)?.is_not_mounted()?;
-        let to = crate::file::path::as_text(to)?;
+        let survey = Survey::of(&from.place()?)?;
+        survey.is_not_mounted()?;
+        path::is_not_too_deep(to, survey.depth)?;
+        let to = name::encode(to);
         let from = from.to_string();
         self.steps.push(Step::MoveBack(MoveBack { from, to }));
         Ok(())
@@ -114,15 +117,19 @@ impl Capture {
             FileType::RegularFile if stat.st_size > KEPT_MAX => {
                 Err(ToolError::Precondition(format!(
                     "{} has {}, more than the {} that can be kept for undo",
-                    place.path.display(),
+                    place.shown(),
                     crate::format::bytes(u64::try_from(stat.st_size).unwrap_or(0)),
                     crate::format::bytes(KEPT_MAX.unsigned_abs())
                 )))
             }
-            FileType::RegularFile => Ok(Prior::File {
-                meta,
-                content: self.keep_content(place)?,
-            }),
+            FileType::RegularFile => {
+                let (content, sha256) = self.keep_content(place)?;
+                Ok(Prior::File {
+                    meta,
+                    content,
+                    sha256,
+                })
+            }
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
                     .map_err(|error| place.error(error))?;
@@ -133,28 +140,29 @@ impl Capture {
             }
             kind => Err(ToolError::Precondition(format!(
                 "{} is a {}",
-                place.path.display(),
+                place.shown(),
                 crate::file::kind_name(kind)
             ))),
         }
     }
 
-    /// Copies the content, durably; the answer is the copy's path.
-    fn keep_content(&self, place: &Place) -> Result<PathBuf, ToolError> {
+    /// Copies the content, durably; the answer is the copy's path and its digest.
+    fn keep_content(&self, place: &Place) -> Result<(PathBuf, String), ToolError> {
         let kept = self.folder.join(self.steps.len().to_string());
         let mut source = place.open_content()?;
-        let mut copied = || -> io::Result<()> {
+        let mut copied = || -> io::Result<String> {
             std::fs::create_dir_all(&self.folder)?;
             let mut copy = File::create(&kept)?;
             sparse::copy(&mut source, &mut copy)?;
             copy.sync_all()?;
             File::open(&self.folder)?.sync_all()?;
-            match self.folder.parent() {
-                Some(parent) => File::open(parent)?.sync_all(),
-                None => Ok(()),
+            if let Some(parent) = self.folder.parent() {
+                File::open(parent)?.sync_all()?;
             }
+            kept::digest(&mut File::open(&kept)?)
         };
-        copied().map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
-        Ok(kept)
+        let digest = copied()
+            .map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
+        Ok((kept, digest))
     }
 }

@@ -87,7 +87,7 @@ fn finish_across(
             Ok(()) => Err(error),
             Err(kept) => Err(ToolError::Failed(format!(
                 "{error}; it is kept as {}, because it cannot be put back: {kept}",
-                aside.path.display()
+                aside.shown()
             ))),
         },
     }
@@ -117,7 +117,7 @@ fn remove_copied(from: &Place, to: &Place) -> Result<(), ToolError> {
 }
 
 fn unfinished(to: &Place, error: &ToolError) -> ToolError {
-    ToolError::Unverified(format!("it is at {} now, but: {error}", to.path.display()))
+    ToolError::Unverified(format!("it is at {} now, but: {error}", to.shown()))
 }
 
 /// Is all that is at the source at the target too? Changes nothing.
@@ -127,8 +127,8 @@ pub(super) fn compare(from: &Place, to: &Place) -> Result<(), ToolError> {
     if !copied.is_some_and(|copied| same(&stat, &copied)) {
         return Err(ToolError::Precondition(format!(
             "{} differs from its copy {}; nothing is removed",
-            from.path.display(),
-            to.path.display()
+            from.shown(),
+            to.shown()
         )));
     }
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
