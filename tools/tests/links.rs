@@ -4,50 +4,16 @@
 
 mod common;
 
+use common::mounted::{MOUNTED, lasts, on_each_file_system};
+
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use aios_tools::registry::Registry;
 use common::Machine;
 use rustix::fs::XattrFlags;
 use serde_json::json;
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
-
-/// Set in a process that has a mount namespace of its own: the folder that a mount is at.
-const MOUNTED: &str = "AIOS_TEST_MOUNTED";
-
-/// Runs the test of this name on a machine, in a folder on the file system of its state, then in
-/// processes of their own on another mount and on one that is lost at a reboot (where this user may
-/// mount).
-fn on_each_file_system(name: &str, check: fn(&Machine, &Path)) {
-    let runtime = Runtime::new().unwrap();
-    let _entered = runtime.enter();
-    let machine = Machine::new(Registry::complete());
-    if let Some(mounted) = std::env::var_os(MOUNTED) {
-        return check(&machine, Path::new(&mounted));
-    }
-    check(&machine, &PathBuf::from(machine.path("")));
-    for mount in ["--bind \"$AIOS_TEST_MOUNTED\"", "-t tmpfs tmpfs"] {
-        let folder = TempDir::new().unwrap();
-        let script = format!(
-            "mount {mount} \"$AIOS_TEST_MOUNTED\" || exit 77; exec \"$0\" --exact {name} --nocapture"
-        );
-        let inside = Command::new("unshare")
-            .args(["--mount", "sh", "-c", &script])
-            .arg(std::env::current_exe().unwrap())
-            .env(MOUNTED, folder.path())
-            .status();
-        match inside.map(|status| status.code()) {
-            Ok(Some(0)) => {}
-            Ok(Some(1 | 77)) if !rustix::process::geteuid().is_root() => {}
-            Err(error) => println!("not tried: unshare: {error}"),
-            other => panic!("{mount}: {other:?}"),
-        }
-    }
-}
 
 fn meta(path: impl AsRef<Path>) -> std::fs::Metadata {
     path.as_ref().symlink_metadata().unwrap()
@@ -236,8 +202,7 @@ fn deleting_needs_no_space_on_the_disk_of_the_state() {
     on_each_file_system(
         "deleting_needs_no_space_on_the_disk_of_the_state",
         |machine, root| {
-            let lasting = rustix::fs::statfs(root).unwrap().f_type != 0x0102_1994; // tmpfs
-            if std::env::var_os(MOUNTED).is_some() && lasting {
+            if std::env::var_os(MOUNTED).is_some() && lasts(root) {
                 delete_on_a_mount_of_its_own(machine, root);
             }
         },
@@ -259,7 +224,11 @@ fn delete_on_a_mount_of_its_own(machine: &Machine, root: &Path) {
     let listed = machine.act("fs.list", json!({"path": root})).unwrap();
     assert!(!listed.summary.contains("quarantine"), "{}", listed.summary);
     let found = machine.act("fs.search", json!({"path": root, "pattern": "*"}));
-    assert_eq!(found.unwrap().output["found"].as_array().unwrap().len(), 1);
+    let found = found.unwrap().output.to_string();
+    assert!(
+        found.contains("folder") && !found.contains("quarantine"),
+        "{found}"
+    );
     for (tool, arguments) in [
         ("fs.read", json!({"path": kept})),
         ("fs.list", json!({"path": root.join(".aios-quarantine")})),
@@ -285,4 +254,51 @@ fn delete_on_a_mount_of_its_own(machine: &Machine, root: &Path) {
     let deleted = machine.act("fs.delete", json!({"path": file})).unwrap();
     machine.undo(&deleted).unwrap();
     assert_eq!(std::fs::read(&file).unwrap(), vec![1; 1 << 20]);
+}
+
+/// What an overlay shows of its lower layer cannot be renamed when it is a folder, so it is copied.
+#[test]
+fn what_is_in_the_lower_layer_of_an_overlay_is_deleted_and_comes_back() {
+    on_each_file_system(
+        "what_is_in_the_lower_layer_of_an_overlay_is_deleted_and_comes_back",
+        |machine, root| {
+            if !root.join("lower").exists() {
+                return; // no overlay
+            }
+            for path in [root.join("lower"), root.join("lower/sub/b")] {
+                let deleted = machine.act("fs.delete", json!({"path": path})).unwrap();
+                assert!(!path.exists());
+                let quarantine = root.join(".aios-quarantine");
+                assert!(quarantine.join(&deleted.execution_id).exists());
+                machine.undo(&deleted).unwrap();
+                assert_eq!(
+                    std::fs::read_to_string(root.join("lower/a")).unwrap(),
+                    "a\n"
+                );
+                assert_eq!(
+                    std::fs::read_to_string(root.join("lower/sub/b")).unwrap(),
+                    "b\n"
+                );
+            }
+        },
+    );
+}
+
+#[test]
+fn what_does_not_fit_elsewhere_is_not_begun_to_be_moved() {
+    on_each_file_system(
+        "what_does_not_fit_elsewhere_is_not_begun_to_be_moved",
+        |machine, root| {
+            if lasts(root) {
+                return; // only the tmpfs is small
+            }
+            let large = machine.path("large");
+            std::fs::write(&large, vec![1; 64 << 20]).unwrap();
+            let arguments = json!({"source": large, "destination": root.join("large")});
+            let refused = machine.act("fs.move", arguments).unwrap_err().to_string();
+            assert!(refused.contains("nothing was changed"), "{refused}");
+            assert_eq!(meta(&large).len(), 64 << 20);
+            assert_eq!(root.read_dir().unwrap().count(), 0);
+        },
+    );
 }

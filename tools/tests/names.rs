@@ -172,6 +172,27 @@ fn an_undo_says_where_a_thing_is_now_when_its_folder_was_renamed() {
 }
 
 #[test]
+fn an_undo_says_where_the_folder_is_into_which_it_would_bring_a_thing_back() {
+    on_a_machine(|machine, root| {
+        std::fs::create_dir_all(root.join("p/q")).unwrap();
+        std::fs::write(root.join("p/q/f"), "x").unwrap();
+        let deleted = machine
+            .act("fs.delete", json!({"path": root.join("p/q/f")}))
+            .unwrap();
+        std::fs::rename(root.join("p"), root.join("renamed")).unwrap();
+        let refused = machine.undo(&deleted).unwrap_err().to_string();
+        let now = root.join("renamed/q");
+        assert!(
+            refused.contains(&format!("it is at {}", now.display())),
+            "{refused}"
+        );
+        std::fs::rename(root.join("renamed"), root.join("p")).unwrap();
+        machine.undo(&deleted).unwrap();
+        assert!(root.join("p/q/f").exists());
+    });
+}
+
+#[test]
 fn a_part_of_a_file_is_said_to_be_one() {
     on_a_machine(|machine, root| {
         let file = root.join("lat10.txt");

@@ -96,8 +96,5 @@ impl Change for Act {
 }
 
 fn moved(input: &Input) -> MoveBack {
-    MoveBack {
-        from: input.source.to_string(),
-        to: input.destination.to_string(),
-    }
+    MoveBack::new(input.source.to_string(), input.destination.to_string())
 }

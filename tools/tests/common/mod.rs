@@ -1,6 +1,8 @@
 //! A registry of tools in a folder of its own, with played callers, over real Unix sockets.
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
 
+pub mod mounted;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -80,9 +80,8 @@ impl Capture {
         let survey = Survey::of(&from.place()?)?;
         survey.is_not_mounted()?;
         path::is_not_too_deep(to, survey.depth)?;
-        let to = name::encode(to);
-        let from = from.to_string();
-        self.steps.push(Step::MoveBack(MoveBack { from, to }));
+        let step = MoveBack::new(from.to_string(), name::encode(to));
+        self.steps.push(Step::MoveBack(step));
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags};
 
+use crate::error::ToolError;
 use crate::file::install::TEMPORARY;
 use crate::file::name;
 use crate::file::place::Place;
@@ -42,6 +43,13 @@ pub(super) fn find(path: &str, identity: &str) -> Option<String> {
         until: Instant::now() + TIME_MAX,
     };
     search.below(&start)
+}
+
+/// That a thing is not where it was, and where it is.
+pub(super) fn refusal(path: &str, now: &str) -> ToolError {
+    ToolError::Precondition(format!(
+        "{path} was moved since: it is at {now} now; move it back, and undo then"
+    ))
 }
 
 struct Search<'a> {

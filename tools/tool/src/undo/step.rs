@@ -114,9 +114,7 @@ fn is_nowhere_else(sealed: &Sealed) -> Result<(), ToolError> {
     };
     match moved_away::find(path, identity) {
         None => Ok(()),
-        Some(now) => Err(ToolError::Precondition(format!(
-            "{path} was moved since: it is at {now} now; move it back, and undo then"
-        ))),
+        Some(now) => Err(moved_away::refusal(path, &now)),
     }
 }
 
