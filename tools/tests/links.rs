@@ -220,6 +220,12 @@ fn delete_on_a_mount_of_its_own(machine: &Machine, root: &Path) {
     let quarantine = meta(root.join(".aios-quarantine"));
     assert_eq!(quarantine.mode() & 0o7777, 0o700);
 
+    // What it takes is told, because deleting made no room.
+    let usage = machine.act("fs.disk_usage", json!({"path": root})).unwrap();
+    assert!(usage.output["deleted"].as_u64().unwrap() >= 1 << 20);
+    assert!(usage.output["below"].as_u64().unwrap() >= 1 << 20);
+    assert!(usage.summary.contains("undo"), "{}", usage.summary);
+
     // No tool shows it, reads it or changes it.
     let listed = machine.act("fs.list", json!({"path": root})).unwrap();
     assert!(!listed.summary.contains("quarantine"), "{}", listed.summary);
@@ -247,6 +253,8 @@ fn delete_on_a_mount_of_its_own(machine: &Machine, root: &Path) {
     }
     machine.undo(&deleted).unwrap();
     assert_eq!(meta(&file).ino(), inode);
+    let usage = machine.act("fs.disk_usage", json!({"path": root})).unwrap();
+    assert_eq!(usage.output["deleted"], 0, "{}", usage.summary);
 
     // What is deleted by somebody else's quarantine does not go there.
     std::fs::remove_dir(root.join(".aios-quarantine")).unwrap();

@@ -53,6 +53,26 @@ pub fn find(place: &Place, context: &Context) -> Result<Place, ToolError> {
     Place::open(&path::resolve(&name::encode(kept), Last::Keep)?)
 }
 
+/// Where deleted files lie that count among what is below a place: in the root of its mount, which no
+/// walk shows (when the place is that root), and in the state.
+///
+/// # Errors
+/// When one of them cannot be opened.
+pub fn below(
+    place: &Place,
+    context: &Context,
+) -> Result<(Option<Place>, Option<Place>), ToolError> {
+    let open = |folder: &Path| Place::open(&path::resolve(&name::encode(folder), Last::Keep)?);
+    let hidden = place.path.join(NAME);
+    let hidden = place.is_mounted().then(|| open(&hidden)).transpose()?;
+    let state = of_state(context);
+    let state = state
+        .starts_with(&place.path)
+        .then(|| open(&state))
+        .transpose()?;
+    Ok((hidden, state))
+}
+
 /// The folder that an act may have to reach, to delete what is at a resolved path: in the root of its
 /// mount.
 pub(crate) fn reach(path: &Path) -> Option<PathBuf> {
