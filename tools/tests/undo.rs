@@ -158,6 +158,11 @@ enum Thing {
     File(Vec<u8>, u32, bool),
     Folder(u32),
     Link(&'static str),
+    /// Another name of what is at this path, when that is a file.
+    Name(String),
+    /// A file with a hole of this size, in kilobytes, before its end.
+    Sparse(u64),
+    Fifo,
 }
 
 #[derive(Clone, Debug)]
@@ -186,6 +191,9 @@ fn thing() -> impl Strategy<Value = Thing> {
             .prop_map(|(content, mode, attribute)| Thing::File(content, mode, attribute)),
         prop::sample::select(&[0o755_u32, 0o700, 0o1777][..]).prop_map(Thing::Folder),
         prop::sample::select(&["a", "none", "../b"][..]).prop_map(Thing::Link),
+        path().prop_map(Thing::Name),
+        (0_u64..900).prop_map(Thing::Sparse),
+        Just(Thing::Fifo),
     ]
 }
 
@@ -224,6 +232,20 @@ fn build(root: &Path, tree: &[(String, Thing)]) {
                 std::fs::set_permissions(&path, PermissionsExt::from_mode(*mode)).unwrap();
             }
             Thing::Link(target) => std::os::unix::fs::symlink(target, &path).unwrap(),
+            Thing::Name(other) => drop(std::fs::hard_link(root.join(other), &path)),
+            Thing::Sparse(size) => {
+                std::fs::write(&path, "begin").unwrap();
+                let file = std::fs::OpenOptions::new()
+                    .append(true)
+                    .open(&path)
+                    .unwrap();
+                file.set_len(5 + size * 1024).unwrap();
+            }
+            Thing::Fifo => {
+                let mode = rustix::fs::Mode::from_raw_mode(0o640);
+                let kind = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+            }
         }
     }
 }
@@ -244,7 +266,12 @@ fn state(root: &Path) -> BTreeMap<String, String> {
         } else {
             line.push_str(&format!(" {}.{}", meta.mtime(), meta.mtime_nsec()));
         }
+        if !meta.is_dir() {
+            line.push_str(&format!(" {} names", meta.nlink()));
+        }
         if meta.is_file() {
+            // A hole may come back smaller than it was, never filled.
+            line.push_str(&format!(" {}", meta.blocks() * 512 < meta.len()));
             let mut note = [0; 16];
             let note = rustix::fs::getxattr(&path, "user.note", &mut note[..]).ok();
             line.push_str(&format!(" {note:?} {:?}", std::fs::read(&path).unwrap()));

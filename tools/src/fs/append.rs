@@ -1,6 +1,6 @@
 //! `fs.append`: adds to the end of a file, all at once.
 
-use super::write;
+use super::put::{self, New};
 use aios_tool::argument::{Content, WritePath};
 use aios_tool::file::WRITING;
 use aios_tool::prelude::*;
@@ -28,6 +28,9 @@ pub struct Output {
     pub added: u64,
     /// Size of the file in bytes.
     pub size: u64,
+    /// It was set-user-ID or set-group-ID, or had capabilities, and with its new content is not.
+    #[serde(default)]
+    pub privileges_dropped: bool,
 }
 
 impl Tool for Act {
@@ -46,10 +49,11 @@ impl Tool for Act {
 
     fn summarize(_input: &Input, output: &Output) -> String {
         format!(
-            "{} added to {}, which has {} now",
+            "{} added to {}, which has {} now{}",
             format::bytes(output.added),
             output.path,
-            format::bytes(output.size)
+            format::bytes(output.size),
+            put::dropped(output.privileges_dropped)
         )
     }
 }
@@ -62,21 +66,17 @@ impl Change for Act {
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        put::may_be_written(&input.path)?;
         capture.keep(&input.path)
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let mut sizes = (0, 0);
-        write::put(&input.path, context, |prior| {
-            let prior = prior.unwrap_or_default();
-            let whole = joined(&prior, input.content.as_str());
-            sizes = (prior.len() as u64, whole.len() as u64);
-            Ok(whole)
-        })?;
+        let put = put::put(&input.path, context, New::Added(input.content.as_str()))?;
         Ok(Output {
             path: input.path.to_string(),
-            added: sizes.1 - sizes.0,
-            size: sizes.1,
+            added: put.size - put.prior_size.unwrap_or(0),
+            size: put.size,
+            privileges_dropped: put.privileges_dropped,
         })
     }
 
@@ -108,6 +108,7 @@ impl Change for Act {
             path: input.path.to_string(),
             added: (whole.len() - prior.len()) as u64,
             size: whole.len() as u64,
+            privileges_dropped: false,
         }))
     }
 }

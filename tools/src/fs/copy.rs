@@ -1,7 +1,8 @@
 //! `fs.copy`: copies a file, or a directory with everything in it.
 
 use aios_tool::argument::{NewPath, ReadTree};
-use aios_tool::file::tree::{self, Keep};
+use aios_tool::file::path::is_not_too_deep;
+use aios_tool::file::tree::{self, Keep, Survey};
 use aios_tool::file::{WRITING, extent, must_be_free};
 use aios_tool::prelude::*;
 
@@ -46,7 +47,8 @@ impl Tool for Act {
     }
 
     fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        input.destination.enter(input.source.as_path())
+        input.destination.enter(&input.source.to_path());
+        Ok(())
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -73,8 +75,9 @@ impl Change for Act {
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        input.destination.is_apart_from(input.source.as_path())?;
-        input.source.place()?.existing()?;
+        input.destination.is_apart_from(&input.source.to_path())?;
+        let survey = Survey::of(&input.source.place()?)?;
+        is_not_too_deep(&input.destination.to_path(), survey.depth)?;
         must_be_free(&input.destination.place()?)?;
         capture.absent(&input.destination);
         Ok(())

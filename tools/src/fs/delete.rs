@@ -1,8 +1,9 @@
 //! `fs.delete`: moves a file or directory into the quarantine.
 
-use aios_tool::argument::WriteEntry;
+use aios_tool::argument::DeletedEntry;
 use aios_tool::file::place::Place;
-use aios_tool::file::{WRITING, extent, tree};
+use aios_tool::file::tree::{self, Survey};
+use aios_tool::file::{MOVING, quarantine};
 use aios_tool::prelude::*;
 use aios_tool::undo::Step;
 
@@ -13,7 +14,7 @@ arguments! {
     /// Arguments of `fs.delete`.
     pub struct Input {
         /// Absolute path. A symbolic link is deleted itself, not what it points to.
-        pub path: WriteEntry,
+        pub path: DeletedEntry,
     }
 }
 
@@ -26,6 +27,10 @@ pub struct Output {
     pub entries: u64,
     /// Bytes of content.
     pub bytes: u64,
+    /// Sockets that undo brings back as names only, because they were copied to another file
+    /// system: whoever listened there has to begin again.
+    #[serde(default)]
+    pub silent_sockets: u64,
 }
 
 impl Tool for Act {
@@ -39,7 +44,7 @@ impl Tool for Act {
         )
         .risk(Risk::High)
         .timeout_ms(300_000)
-        .kernel(WRITING)
+        .kernel(MOVING)
         .making_room()
     }
 
@@ -49,8 +54,13 @@ impl Tool for Act {
             entries => format!("{entries} entries, "),
         };
         let bytes = format::bytes(output.bytes);
+        let sockets = match output.silent_sockets {
+            0 => String::new(),
+            1 => ", but 1 socket without the program that listens on it".to_owned(),
+            count => format!(", but {count} sockets without the programs that listen on them"),
+        };
         format!(
-            "{} is deleted ({entries}{bytes}); undo brings it back",
+            "{} is deleted ({entries}{bytes}); undo brings it back{sockets}",
             output.path
         )
     }
@@ -62,12 +72,13 @@ impl Change for Act {
     }
 
     fn capture(input: &Input, capture: &mut Capture, context: &Context) -> Result<(), ToolError> {
-        capture.moved(&input.path, &context.quarantine()?.path)
+        let kept = quarantine::prepare(&input.path.place()?, context)?;
+        capture.moved(&input.path, &kept.path)
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let kept = context.quarantine()?;
         let from = input.path.place()?;
+        let kept = quarantine::find(&from, context)?;
         tree::relocate(&from, &kept, context.execution(), context.is_resumed())?;
         output(input, &kept).map_err(|error| ToolError::Unverified(error.to_string()))
     }
@@ -97,10 +108,12 @@ impl Change for Act {
 }
 
 fn output(input: &Input, kept: &Place) -> Result<Output, ToolError> {
-    let extent = extent::of(kept)?;
+    let survey = Survey::of(kept)?;
+    let renamed = input.path.place()?.is_on_the_mount_of(kept);
     Ok(Output {
         path: input.path.to_string(),
-        entries: extent.entries,
-        bytes: extent.bytes,
+        entries: survey.extent.entries,
+        bytes: survey.extent.bytes,
+        silent_sockets: if renamed { 0 } else { survey.sockets },
     })
 }

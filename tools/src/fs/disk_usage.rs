@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use aios_tool::argument::ReadPath;
-use aios_tool::file::{READING, extent};
+use aios_tool::file::place::Place;
+use aios_tool::file::{READING, extent, quarantine};
 use aios_tool::prelude::*;
 
 /// So long it is counted what is below the path: the operator waits.
@@ -46,7 +47,10 @@ pub struct Output {
     pub percent: u32,
     /// Bytes on the disk below the path, its own file system only.
     pub below: u64,
-    /// The largest directly below it.
+    /// Those of them that are deleted files, kept for undo.
+    #[serde(default)]
+    pub deleted: u64,
+    /// The largest directly below it, without what holds secrets.
     pub largest: Vec<Item>,
     /// Not everything could be counted in the time.
     pub partial: bool,
@@ -87,6 +91,12 @@ impl Tool for Act {
         if !largest.is_empty() {
             text.push_str(&format!("; largest: {}", largest.join(", ")));
         }
+        if output.deleted > 0 {
+            let deleted = format::bytes(output.deleted);
+            text.push_str(&format!(
+                "; {deleted} of it are deleted files, kept for undo"
+            ));
+        }
         if output.partial {
             text.push_str(" (not all could be counted)");
         }
@@ -95,7 +105,7 @@ impl Tool for Act {
 }
 
 impl Look for Act {
-    fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
+    fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let path = argument::defaulted(&input.path)?;
         let place = path.place()?;
         let device = place.existing()?.st_dev;
@@ -107,12 +117,20 @@ impl Look for Act {
         for child in place.children().unwrap_or_default() {
             let bytes = counter.below(&child);
             below += bytes;
-            largest.push(Item {
-                path: child.path.display().to_string(),
-                bytes,
-            });
+            if bytes > 0 && !child.is_secret(context) {
+                let path = child.shown();
+                largest.push(Item { path, bytes });
+            }
         }
-        largest.retain(|item| item.bytes > 0);
+        let (hidden, in_state) = quarantine::below(&place, context)?;
+        let mut in_folder = |folder: Option<Place>| {
+            // Without the folder itself, which is there when nothing was deleted, too.
+            folder.map_or(0, |folder| {
+                counter.below(&folder).saturating_sub(counter.own(&folder))
+            })
+        };
+        let (hidden, in_state) = (in_folder(hidden), in_folder(in_state));
+        below += hidden; // what is in the state is counted already
         largest.sort_by_key(|item| std::cmp::Reverse(item.bytes));
         largest.truncate(LARGEST);
         let used = (system.f_blocks - system.f_bfree) * system.f_frsize;
@@ -124,6 +142,7 @@ impl Look for Act {
             free,
             percent: percent(used, free),
             below,
+            deleted: hidden + in_state,
             largest,
             partial: counter.partial(),
         })

@@ -3,11 +3,13 @@
 use rustix::fs::FileType;
 
 use aios_tool::argument::ReadPath;
-use aios_tool::file::READING;
+use aios_tool::file::{READING, name};
 use aios_tool::prelude::*;
 
 /// At most so many entries are given.
 const ENTRIES_MAX: usize = 10_000;
+/// So much of an answer an entry takes beside its name, in bytes of JSON, at most.
+const ITEM_MAX: usize = 128;
 /// The summary shows so many.
 const SHOWN_MAX: usize = 50;
 
@@ -25,7 +27,7 @@ arguments! {
 /// One thing in the directory.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Item {
-    /// Its name.
+    /// Its name, as a path of it is written: bytes that are not visible UTF-8 as `\xHH`.
     pub name: String,
     /// `file`, `directory`, `symlink`, …
     pub kind: String,
@@ -40,7 +42,7 @@ pub struct Item {
 pub struct Output {
     /// The resolved path.
     pub path: String,
-    /// What is in it, by name.
+    /// What is in it, by name; the first of them, when they are more than an answer holds.
     pub entries: Vec<Item>,
     /// So many things are in it.
     pub count: u64,
@@ -81,12 +83,18 @@ impl Look for Act {
         let children = input.path.place()?.children()?;
         let count = children.len() as u64;
         let mut entries = Vec::new();
+        let mut room = format::ANSWER_MAX;
         for child in children.into_iter().take(ENTRIES_MAX) {
+            let name = name::encode(&child.name);
+            let Some(left) = room.checked_sub(format::json_size(&name) + ITEM_MAX) else {
+                break;
+            };
+            room = left;
             let Some(stat) = child.stat()? else {
                 continue; // gone in the meantime
             };
             entries.push(Item {
-                name: child.name.to_string_lossy().into_owned(),
+                name,
                 kind: file::kind_name(FileType::from_raw_mode(stat.st_mode)).to_owned(),
                 size: u64::try_from(stat.st_size).unwrap_or(0),
                 modified_ms: file::milliseconds(stat.st_mtime, stat.st_mtime_nsec),

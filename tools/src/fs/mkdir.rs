@@ -1,13 +1,14 @@
 //! `fs.mkdir`: makes a directory, and those above it that are missing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 
 use aios_tool::argument::WritePath;
 use aios_tool::file::meta::Meta;
-use aios_tool::file::{self, WRITING};
+use aios_tool::file::path::is_not_too_deep;
+use aios_tool::file::{self, WRITING, name};
 use aios_tool::prelude::*;
 use aios_tool::undo::Step;
 
@@ -62,16 +63,18 @@ impl Change for Act {
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        for folder in missing(input.path.as_path()) {
-            capture.folder(&folder);
+        let path = input.path.to_path();
+        is_not_too_deep(&path, 0)?;
+        for folder in missing(&path) {
+            capture.folder(&name::encode(folder));
         }
         Ok(())
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let created = missing(input.path.as_path());
+        let created = missing(&input.path.to_path());
         for folder in &created {
-            let place = input.path.ancestor(Path::new(folder))?;
+            let place = input.path.ancestor(folder)?;
             match rustix::fs::mkdirat(&place.parent, &place.name, Mode::RWXU) {
                 Err(Errno::EXIST) => continue, // somebody else made it just now
                 other => other.map_err(|error| place.error(error))?,
@@ -81,7 +84,7 @@ impl Change for Act {
         }
         Ok(Output {
             path: input.path.to_string(),
-            created,
+            created: created.into_iter().map(name::encode).collect(),
         })
     }
 
@@ -117,11 +120,11 @@ impl Change for Act {
 }
 
 /// The directories that are missing, the outermost first.
-fn missing(path: &Path) -> Vec<String> {
+fn missing(path: &Path) -> Vec<PathBuf> {
     let mut missing: Vec<_> = path
         .ancestors()
         .take_while(|folder| folder.symlink_metadata().is_err())
-        .map(|folder| folder.to_string_lossy().into_owned())
+        .map(Path::to_owned)
         .collect();
     missing.reverse();
     missing

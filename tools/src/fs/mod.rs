@@ -11,6 +11,7 @@ pub mod disk_usage;
 pub mod list;
 pub mod mkdir;
 pub mod move_;
+mod put;
 pub mod read;
 pub mod search;
 pub mod stat;
@@ -50,7 +51,7 @@ const WHOLE_MAX: u64 = 64 * 1024 * 1024;
 
 /// The whole content of a file.
 fn whole_content(place: &Place) -> Result<Vec<u8>, ToolError> {
-    let fault = |error| ToolError::io(place.path.display(), error);
+    let fault = |error| ToolError::io(place.shown(), error);
     let mut content = Vec::new();
     let file = place.open_content()?;
     file.take(WHOLE_MAX + 1)
@@ -59,7 +60,7 @@ fn whole_content(place: &Place) -> Result<Vec<u8>, ToolError> {
     if content.len() as u64 > WHOLE_MAX {
         return Err(ToolError::Precondition(format!(
             "{} is larger than {}",
-            place.path.display(),
+            place.shown(),
             format::bytes(WHOLE_MAX)
         )));
     }

@@ -1,7 +1,7 @@
 //! `fs.move`: gives a file or directory another path.
 
 use aios_tool::argument::{NewPath, WriteEntry};
-use aios_tool::file::{WRITING, must_be_free, tree};
+use aios_tool::file::{MOVING, must_be_free, tree};
 use aios_tool::prelude::*;
 use aios_tool::undo::MoveBack;
 
@@ -38,11 +38,12 @@ impl Tool for Act {
         )
         .risk(Risk::Medium)
         .timeout_ms(120_000)
-        .kernel(WRITING)
+        .kernel(MOVING)
     }
 
     fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        input.destination.enter(input.source.as_path())
+        input.destination.enter(&input.source.to_path());
+        Ok(())
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -61,10 +62,10 @@ impl Change for Act {
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        input.destination.is_apart_from(input.source.as_path())?;
+        input.destination.is_apart_from(&input.source.to_path())?;
         input.source.place()?.existing()?;
         must_be_free(&input.destination.place()?)?;
-        capture.moved(&input.source, input.destination.as_path())
+        capture.moved(&input.source, &input.destination.to_path())
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
@@ -95,8 +96,5 @@ impl Change for Act {
 }
 
 fn moved(input: &Input) -> MoveBack {
-    MoveBack {
-        from: input.source.to_string(),
-        to: input.destination.to_string(),
-    }
+    MoveBack::new(input.source.to_string(), input.destination.to_string())
 }

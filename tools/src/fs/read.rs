@@ -31,7 +31,7 @@ arguments! {
 pub struct Output {
     /// The resolved path.
     pub path: String,
-    /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
+    /// The text, at most as much as an answer holds; bytes that are not UTF-8 are replaced by U+FFFD.
     pub content: String,
     /// Size of the file in bytes.
     pub size: u64,
@@ -86,33 +86,35 @@ impl Look for Act {
         let mut bytes = Vec::new();
         file.take(READ_MAX).read_to_end(&mut bytes).map_err(fault)?;
         let read = bytes.len() as u64;
-        let text = String::from_utf8_lossy(&bytes);
-        let content = match input.lines {
-            Some(lines) => some_lines(&text, lines.get()).to_owned(),
-            None => text.into_owned(),
+        let asked = match input.lines {
+            Some(lines) => some_lines(&bytes, lines.get()),
+            None => &bytes,
         };
+        let text = String::from_utf8_lossy(asked);
+        let content = if from_end {
+            format::cut_front(&text, format::ANSWER_MAX)
+        } else {
+            format::cut(&text, format::ANSWER_MAX)
+        };
+        let whole = asked.len() as u64 == read && read >= size && content.len() == text.len();
         Ok(Output {
             path: input.path.to_string(),
-            truncated: (content.len() as u64) < read || read < size,
             content,
             size: size.max(read), // files of the kernel say 0
+            truncated: !whole || (size == 0 && read == READ_MAX),
         })
     }
 }
 
 /// The first so many lines, or with a minus the last.
-fn some_lines(text: &str, lines: i64) -> &str {
+fn some_lines(text: &[u8], lines: i64) -> &[u8] {
     let count = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX);
+    let all = text.split_inclusive(|byte| *byte == b'\n');
     if lines >= 0 {
-        let end = text.split_inclusive('\n').take(count).map(str::len).sum();
+        let end = all.take(count).map(<[u8]>::len).sum();
         &text[..end]
     } else {
-        let kept: usize = text
-            .split_inclusive('\n')
-            .rev()
-            .take(count)
-            .map(str::len)
-            .sum();
+        let kept: usize = all.rev().take(count).map(<[u8]>::len).sum();
         &text[text.len() - kept..]
     }
 }
@@ -123,7 +125,9 @@ mod tests {
 
     #[test]
     fn first_and_last_lines() {
-        let check = |text, lines, expected| assert_eq!(some_lines(text, lines), expected);
+        let check = |text: &str, lines, expected: &str| {
+            assert_eq!(some_lines(text.as_bytes(), lines), expected.as_bytes());
+        };
         check("a\nb\nc\n", 2, "a\nb\n");
         check("a\nb\nc\n", -2, "b\nc\n");
         check("a\nb\nc", -1, "c");

@@ -3,12 +3,14 @@
 use rustix::fs::FileType;
 
 use aios_tool::argument::{Bytes, Pattern, ReadPath};
-use aios_tool::file::READING;
 use aios_tool::file::place::Place;
+use aios_tool::file::{READING, name};
 use aios_tool::prelude::*;
 
 /// At most so many are given.
 const FOUND_MAX: usize = 1000;
+/// So much of an answer a file takes beside its path, in bytes of JSON, at most.
+const ITEM_MAX: usize = 96;
 /// The summary shows so many.
 const SHOWN_MAX: usize = 20;
 
@@ -97,6 +99,12 @@ impl Look for Act {
         let place = input.path.place()?;
         let mut search = Search {
             input,
+            // A pattern is written as names are.
+            pattern: input
+                .pattern
+                .as_ref()
+                .map(|pattern| name::encode(name::decode(pattern.as_str()))),
+            room: format::ANSWER_MAX,
             context,
             device: place.existing()?.st_dev,
             found: Vec::new(),
@@ -119,6 +127,9 @@ impl Look for Act {
 
 struct Search<'a> {
     input: &'a Input,
+    pattern: Option<String>,
+    /// So many bytes of JSON are left for what is found.
+    room: usize,
     context: &'a Context,
     device: u64,
     found: Vec<Item>,
@@ -137,19 +148,24 @@ impl Search<'_> {
         };
         let kind = FileType::from_raw_mode(stat.st_mode);
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        let name = place.name.to_string_lossy();
+        let name = name::encode(&place.name);
         let named = self
-            .input
             .pattern
             .as_ref()
-            .is_none_or(|pattern| fits(pattern.as_str(), &name));
+            .is_none_or(|pattern| fits(pattern, &name));
         let large = match self.input.min_size {
             Some(least) => kind == FileType::RegularFile && size >= least.get(),
             None => true,
         };
         if named && large {
+            let path = place.shown();
+            let Some(left) = self.room.checked_sub(format::json_size(&path) + ITEM_MAX) else {
+                self.partial = true;
+                return;
+            };
+            self.room = left;
             self.found.push(Item {
-                path: place.path.display().to_string(),
+                path,
                 kind: file::kind_name(kind).to_owned(),
                 size,
             });

@@ -1,9 +1,12 @@
 //! `fs.stat`: what is at a path.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use rustix::fs::FileType;
 
 use aios_tool::argument::ReadEntry;
-use aios_tool::file::READING;
+use aios_tool::file::{READING, name};
 use aios_tool::prelude::*;
 
 /// The tool `fs.stat`.
@@ -77,7 +80,7 @@ impl Look for Stat {
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
                     .map_err(|error| place.error(error))?;
-                Some(target.to_string_lossy().into_owned())
+                Some(name::encode(OsStr::from_bytes(target.to_bytes())))
             }
             _ => None,
         };

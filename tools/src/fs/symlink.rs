@@ -1,8 +1,12 @@
 //! `fs.symlink`: makes a symbolic link.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 use aios_tool::argument::{LinkTarget, WriteEntry};
 use aios_tool::file::meta::Meta;
-use aios_tool::file::{WRITING, must_be_free};
+use aios_tool::file::{WRITING, must_be_free, name};
 use aios_tool::prelude::*;
 
 /// The tool `fs.symlink`.
@@ -67,7 +71,7 @@ impl Change for Act {
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let place = input.path.place()?;
-        rustix::fs::symlinkat(input.target.as_str(), &place.parent, &place.name)
+        rustix::fs::symlinkat(input.target.to_path(), &place.parent, &place.name)
             .map_err(|error| place.error(error))?;
         Meta::new(0o777, context.owner()).apply(&place)?;
         place.sync_parent()?;
@@ -77,12 +81,18 @@ impl Change for Act {
     fn verify(input: &Input, _output: &Output, _context: &Context) -> Result<(), ToolError> {
         let place = input.path.place()?;
         match rustix::fs::readlinkat(&place.parent, &place.name, Vec::new()) {
-            Ok(target) if target.to_bytes() == input.target.as_str().as_bytes() => Ok(()),
-            Ok(target) => Err(ToolError::Unverified(format!(
-                "{} points to {target:?}",
-                input.path
-            ))),
             Err(error) => Err(place.error(error)),
+            Ok(target) => {
+                let target = Path::new(OsStr::from_bytes(target.to_bytes()));
+                if target == input.target.to_path() {
+                    return Ok(());
+                }
+                Err(ToolError::Unverified(format!(
+                    "{} points to {}",
+                    input.path,
+                    name::encode(target)
+                )))
+            }
         }
     }
 
@@ -100,7 +110,7 @@ impl Change for Act {
 fn output(input: &Input) -> Output {
     Output {
         path: input.path.to_string(),
-        target: input.target.to_string(),
-        target_exists: input.path.as_path().exists(),
+        target: name::encode(input.target.to_path()),
+        target_exists: input.path.to_path().exists(),
     }
 }

@@ -1,13 +1,8 @@
 //! `fs.write`: gives a file its content, all at once.
 
-use std::io::Write;
-
-use rustix::fs::FileType;
-
+use super::put::{self, New};
 use aios_tool::argument::{Content, WritePath};
 use aios_tool::file::WRITING;
-use aios_tool::file::install::{self, Replace};
-use aios_tool::file::meta::Meta;
 use aios_tool::prelude::*;
 
 /// The tool `fs.write`.
@@ -32,6 +27,9 @@ pub struct Output {
     pub size: u64,
     /// The file was not there before.
     pub created: bool,
+    /// It was set-user-ID or set-group-ID, or had capabilities, and with its new content is not.
+    #[serde(default)]
+    pub privileges_dropped: bool,
 }
 
 impl Tool for Act {
@@ -45,7 +43,11 @@ impl Tool for Act {
     fn summarize(_input: &Input, output: &Output) -> String {
         let Output { path, size, .. } = output;
         let what = if output.created { "new" } else { "replaced" };
-        format!("{path} is written ({}, {what})", format::bytes(*size))
+        let dropped = put::dropped(output.privileges_dropped);
+        format!(
+            "{path} is written ({}, {what}){dropped}",
+            format::bytes(*size)
+        )
     }
 }
 
@@ -59,17 +61,17 @@ impl Change for Act {
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        put::may_be_written(&input.path)?;
         capture.keep(&input.path)
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let created = put(&input.path, context, |_| {
-            Ok(input.content.as_str().as_bytes().to_vec())
-        })?;
+        let put = put::put(&input.path, context, New::Whole(input.content.as_str()))?;
         Ok(Output {
             path: input.path.to_string(),
-            size: input.content.as_str().len() as u64,
-            created,
+            size: put.size,
+            created: put.prior_size.is_none(),
+            privileges_dropped: put.privileges_dropped,
         })
     }
 
@@ -87,35 +89,7 @@ impl Change for Act {
             path: input.path.to_string(),
             size: input.content.as_str().len() as u64,
             created: super::was_absent(interrupted.steps),
+            privileges_dropped: false,
         }))
     }
-}
-
-/// Puts a file in place whose content follows from what it had (`None`: it was not there); owner,
-/// mode and attributes stay. The answer: it was made.
-pub fn put(
-    path: &WritePath,
-    context: &Context,
-    content: impl FnOnce(Option<Vec<u8>>) -> Result<Vec<u8>, ToolError>,
-) -> Result<bool, ToolError> {
-    let place = path.place()?;
-    let (meta, prior, replace) = match place.stat()? {
-        None => (Meta::new(0o644, context.owner()), None, Replace::No),
-        Some(stat) => {
-            let kind = FileType::from_raw_mode(stat.st_mode);
-            if kind != FileType::RegularFile {
-                let kind = file::kind_name(kind);
-                return Err(ToolError::Precondition(format!("{path} is a {kind}")));
-            }
-            let (_, mut meta) = Meta::read(&place, &place.hold()?)?;
-            meta.times = None;
-            (meta, Some(super::whole_content(&place)?), Replace::Yes)
-        }
-    };
-    let created = prior.is_none();
-    let bytes = content(prior)?;
-    install::install(&place, context.execution(), &meta, replace, |file| {
-        file.write_all(&bytes)
-    })?;
-    Ok(created)
 }

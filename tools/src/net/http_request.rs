@@ -10,7 +10,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
-use super::names;
+use super::{names, reach};
 use crate::procfs::printable;
 use aios_tool::argument::{Url, bare_host};
 use aios_tool::format::bytes;
@@ -100,19 +100,46 @@ impl Tool for HttpRequest {
 
 impl Look for HttpRequest {
     fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let began = Instant::now();
-        let mut url = parse(input.url.as_str())?;
-        for _ in 0..=REDIRECTS_MAX {
-            let answer = request(&url, input.method, context)?;
-            match redirect(&url, &answer)? {
-                Some(next) => url = next,
-                None => return read(&url, answer, began),
-            }
+        fetch(input, context, reach::refusal)
+    }
+}
+
+/// Says why an address is not connected to; `None` when it may be.
+type Refusal = fn(IpAddr) -> Option<&'static str>;
+
+fn fetch(input: &Input, context: &Context, refusal: Refusal) -> Result<Output, ToolError> {
+    let began = Instant::now();
+    let mut url = parse(input.url.as_str())?;
+    for _ in 0..=REDIRECTS_MAX {
+        let answer = request(&url, input.method, context, refusal)?;
+        match redirect(&url, &answer)? {
+            Some(next) => url = next,
+            None => return read(&url, answer, began),
         }
-        Err(ToolError::Precondition(format!(
-            "{}: more than {REDIRECTS_MAX} redirects",
-            input.url
-        )))
+    }
+    Err(ToolError::Precondition(format!(
+        "{}: more than {REDIRECTS_MAX} redirects",
+        input.url
+    )))
+}
+
+/// The addresses of a host that may be connected to. They are looked up once for each request, and
+/// the client gets exactly these: a name that has another address a moment later leads nowhere else.
+fn addresses(url: &Uri, context: &Context, refusal: Refusal) -> Result<Vec<IpAddr>, ToolError> {
+    let mut addresses = names::lookup(bare_host(url.host().unwrap_or_default()), context)?;
+    let mut refused = None;
+    addresses.retain(|address| match refusal(*address) {
+        None => true,
+        Some(why) => {
+            refused = Some((*address, why));
+            false
+        }
+    });
+    match refused {
+        Some((address, why)) if addresses.is_empty() => Err(ToolError::Denied(format!(
+            "{url} is not fetched: {address} is {why}"
+        ))),
+        _ => Ok(addresses),
     }
 }
 
@@ -122,9 +149,14 @@ fn parse(text: &str) -> Result<Uri, ToolError> {
 
 type Answer = ureq::http::Response<Body>;
 
-/// One request, to addresses that were looked up here.
-fn request(url: &Uri, verb: Option<Verb>, context: &Context) -> Result<Answer, ToolError> {
-    let addresses = names::lookup(bare_host(url.host().unwrap_or_default()), context)?;
+/// One request, to addresses that were looked up and checked here.
+fn request(
+    url: &Uri,
+    verb: Option<Verb>,
+    context: &Context,
+    refusal: Refusal,
+) -> Result<Answer, ToolError> {
+    let addresses = addresses(url, context, refusal)?;
     let config = Config::builder()
         .max_redirects(0)
         .http_status_as_error(false)
@@ -145,8 +177,8 @@ fn request(url: &Uri, verb: Option<Verb>, context: &Context) -> Result<Answer, T
     })
 }
 
-/// Where the answer sends the caller: only to the same scheme, and only to an
-/// absolute address or path.
+/// Where the answer sends the caller: only to the same scheme, host and port, and only to an absolute
+/// address or path.
 fn redirect(from: &Uri, answer: &Answer) -> Result<Option<Uri>, ToolError> {
     let location = answer
         .headers()
@@ -168,8 +200,9 @@ fn redirect(from: &Uri, answer: &Answer) -> Result<Option<Uri>, ToolError> {
         _ => location.to_owned(),
     };
     let next = parse(&target).map_err(|_| refuse())?;
-    // The grant was for this host; another one would need its own.
-    let same = next.scheme() == from.scheme() && next.host() == from.host();
+    // The grant was for this host and port; another one would need its own.
+    let same =
+        next.scheme() == from.scheme() && next.host() == from.host() && port(&next) == port(from);
     if same { Ok(Some(next)) } else { Err(refuse()) }
 }
 
@@ -200,6 +233,15 @@ fn read(url: &Uri, answer: Answer, began: Instant) -> Result<Output, ToolError> 
     })
 }
 
+/// The port of an address, said or by its scheme.
+fn port(url: &Uri) -> u16 {
+    let by_scheme = match url.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    url.port_u16().unwrap_or(by_scheme)
+}
+
 /// Gives the client the addresses that were looked up already.
 #[derive(Debug)]
 struct Fixed(Vec<IpAddr>);
@@ -211,12 +253,7 @@ impl Resolver for Fixed {
         _config: &Config,
         _timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let default = if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        let port = uri.port_u16().unwrap_or(default);
+        let port = port(uri);
         let mut addresses = self.empty();
         for address in self.0.iter().take(ADDRESSES_MAX) {
             addresses.push(SocketAddr::new(*address, port));

@@ -10,27 +10,12 @@ use sha2::{Digest, Sha256};
 use super::{Pipeline, Request, TEXT_MAX};
 use crate::store::{Call, Outcome};
 use aios_tool::error::ToolError;
+pub use aios_tool::format::cut;
 use aios_tool::tool::Done;
 
 /// SHA-256 of a JSON value, hex. Keys are ordered, so equal values have equal digests.
 pub fn digest(value: &Value) -> String {
     aios_ledger::hex(&Sha256::digest(value.to_string()))
-}
-
-/// The beginning of a text, at most so many bytes as JSON has it: there a control character takes six.
-pub fn cut(text: &str, most: usize) -> String {
-    let mut left = most;
-    let fits = |character: &char| {
-        let size = match character {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            '\0'..' ' => 6,
-            other => other.len_utf8(),
-        };
-        let rest = left.checked_sub(size);
-        left = rest.unwrap_or(0);
-        rest.is_some()
-    };
-    text.chars().take_while(fits).collect()
 }
 
 /// The entry, shortened when it is too large: nothing goes unrecorded by its size.
@@ -180,24 +165,6 @@ pub fn ledger_unwritable(error: &aios_ledger::Error) -> ToolError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_is_cut_by_its_size_in_json() {
-        let check = |text: &str, most, expected: &str| {
-            assert_eq!(cut(text, most), expected, "{text:?} {most}");
-        };
-        check("plain", 5, "plain");
-        check("plain", 4, "plai");
-        check("\u{1}\u{1}", 11, "\u{1}");
-        check("\"\\\n", 5, "\"\\");
-        check("äöü", 5, "äö");
-        check("aäb", 2, "a");
-        for text in ["\0\u{1f}\u{7f} \u{8}\u{c}", "\"\\\n\r\t/", "aä€😀"] {
-            let json = serde_json::to_string(text).unwrap();
-            assert_eq!(cut(text, json.len() - 2), text);
-            assert_ne!(cut(text, json.len() - 3), text);
-        }
-    }
 
     #[test]
     fn a_shortened_entry_can_be_recorded() {

@@ -24,11 +24,19 @@ const TEXT_MAX: u64 = 4 * 1024 * 1024;
 /// # Errors
 /// When it is not there (a container may hide it) or may not be read.
 pub fn read(path: &str) -> Result<String, ToolError> {
+    read_bytes(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A kernel file as it is.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_bytes(path: &str) -> Result<Vec<u8>, ToolError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(TEXT_MAX).read_to_end(&mut bytes))
         .map_err(|error| ToolError::io(format_args!("cannot read {path}"), error))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 /// A one line kernel file, when it is there and says something.

@@ -1,16 +1,19 @@
 //! `/proc/self/mounts` with statvfs: the file systems and how full they are.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::StatVfs;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{percent, printable, read};
+use super::{percent, read_bytes};
 use aios_tool::error::ToolError;
+use aios_tool::file::name;
 use aios_tool::format::bytes;
 
-/// A line of the table of mounts; fstab(5).
+/// A line of the table of mounts; fstab(5). Its texts are written as paths are ([`name`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
     /// Device, or a word for what has none.
@@ -22,20 +25,23 @@ pub struct Mount {
 }
 
 /// Parses `/proc/self/mounts`, where space, tab, line feed and backslash are octal escapes.
-pub fn parse(text: &str) -> Vec<Mount> {
-    let mount = |line: &str| {
-        let mut fields = line.split(' ').map(unescape);
+pub fn parse(table: &[u8]) -> Vec<Mount> {
+    let mount = |line: &[u8]| {
+        let mut fields = line.split(|byte| *byte == b' ').map(unescape);
         Some(Mount {
             source: fields.next()?,
             target: fields.next()?,
             kind: fields.next()?,
         })
     };
-    text.lines().filter_map(mount).collect()
+    table
+        .split(|byte| *byte == b'\n')
+        .filter_map(mount)
+        .collect()
 }
 
-fn unescape(field: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), field.as_bytes());
+fn unescape(field: &[u8]) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), field);
     while let Some((&first, after)) = rest.split_first() {
         let octal = after
             .get(..3)
@@ -46,7 +52,7 @@ fn unescape(field: &str) -> String {
             None => (bytes.push(first), rest = after),
         };
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    name::encode(OsStr::from_bytes(&bytes))
 }
 
 /// How full a file system is.
@@ -78,9 +84,9 @@ impl Volume {
             .saturating_mul(stat.f_frsize);
         let available = stat.f_bavail.saturating_mul(stat.f_frsize);
         Self {
-            path: printable(&mount.target),
-            device: printable(&mount.source),
-            file_system: printable(&mount.kind),
+            path: mount.target.clone(),
+            device: mount.source.clone(),
+            file_system: mount.kind.clone(),
             total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
             used_bytes: used,
             available_bytes: available,
@@ -123,15 +129,15 @@ pub fn volumes() -> Result<Vec<Volume>, ToolError> {
     let mut seen = HashSet::new();
     let mut volumes = Vec::new();
     // What is mounted later hides what was mounted there before.
-    for mount in parse(&read("/proc/self/mounts")?).iter().rev() {
+    for mount in parse(&read_bytes("/proc/self/mounts")?).iter().rev() {
         let is_root = mount.target == "/";
         let kind = mount.kind.as_str();
         if !is_root && (IMAGES.contains(&kind) || NOT_STORAGE.contains(&kind)) {
             continue;
         }
         let (Ok(stat), Ok(file)) = (
-            rustix::fs::statvfs(&mount.target),
-            rustix::fs::stat(&mount.target),
+            rustix::fs::statvfs(name::decode(&mount.target)),
+            rustix::fs::stat(name::decode(&mount.target)),
         ) else {
             continue; // hidden, or not for us
         };
@@ -151,8 +157,9 @@ pub fn volumes() -> Result<Vec<Volume>, ToolError> {
 /// When the path cannot be looked at.
 pub fn holding(path: &str) -> Result<Volume, ToolError> {
     let doing = format!("cannot look at {path}");
-    let stat = rustix::fs::statvfs(path).map_err(|error| ToolError::io(&doing, error))?;
-    let mounts = parse(&read("/proc/self/mounts").unwrap_or_default());
+    let stat =
+        rustix::fs::statvfs(name::decode(path)).map_err(|error| ToolError::io(&doing, error))?;
+    let mounts = parse(&read_bytes("/proc/self/mounts").unwrap_or_default());
     let holds = |mount: &&Mount| std::path::Path::new(path).starts_with(&mount.target);
     let longest = mounts
         .iter()
@@ -172,13 +179,14 @@ mod tests {
 
     #[test]
     fn escaped_mount_points_are_read() {
-        let check = |field: &str, expected: &str| assert_eq!(unescape(field), expected);
+        let check = |field: &str, expected: &str| assert_eq!(unescape(field.as_bytes()), expected);
         check("/srv/a\\040b\\134c", "/srv/a b\\c");
-        check("/srv/\\012proc", "/srv/\nproc");
+        check("/srv/\\012proc", "/srv/\\x0aproc");
+        check("/srv/\\134x41", "/srv/\\x5cx41");
         check("a\\", "a\\");
         check("a\\04", "a\\04");
         check("\\999", "\\999");
-        let parsed = parse("/dev/sda1 /mnt/x\\040y ext4 rw 0 0\nbroken\n");
+        let parsed = parse(b"/dev/sda1 /mnt/x\\040y ext4 rw 0 0\nbroken\n");
         let expected = Mount {
             source: "/dev/sda1".into(),
             target: "/mnt/x y".into(),

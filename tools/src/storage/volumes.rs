@@ -1,7 +1,7 @@
 //! `storage.volumes`: the block devices and what they are mounted as.
 
 use crate::procfs::mounts::{self, Mount, Volume};
-use crate::procfs::{line, printable, read};
+use crate::procfs::{line, printable, read_bytes};
 use aios_tool::argument::Nothing;
 use aios_tool::format::bytes;
 use aios_tool::prelude::*;
@@ -70,7 +70,7 @@ impl Tool for Volumes {
 
 impl Look for Volumes {
     fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let mounts = mounts::parse(&read("/proc/self/mounts")?);
+        let mounts = mounts::parse(&read_bytes("/proc/self/mounts")?);
         Ok(Output {
             devices: devices(&mounts),
             volumes: mounts::volumes()?,
@@ -103,11 +103,8 @@ fn device(name: &str, mounts: &[Mount]) -> Option<Device> {
         size_bytes: sectors.saturating_mul(SECTOR),
         partition: std::path::Path::new(&folder).join("partition").exists(),
         read_only: line(&format!("{folder}/ro")).as_deref() == Some("1"),
-        mounted_at: mounted
-            .iter()
-            .map(|mount| printable(&mount.target))
-            .collect(),
-        file_system: mounted.first().map(|mount| printable(&mount.kind)),
+        mounted_at: mounted.iter().map(|mount| mount.target.clone()).collect(),
+        file_system: mounted.first().map(|mount| mount.kind.clone()),
         device: printable(&node),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,10 +77,11 @@ impl Folders {
         for Kept { path, content } in kept {
             let whole = || fs::read(path).is_ok_and(|found| found == *content);
             // Only there: the path was read from a file.
-            if path.parent() != Some(&folder) || whole() {
+            let up = path.components().any(|part| part == Component::ParentDir);
+            if up || !path.starts_with(&folder) || whole() {
                 continue;
             }
-            fs::create_dir_all(&folder)?;
+            fs::create_dir_all(path.parent().unwrap_or(&folder))?;
             fs::write(path, content)?;
         }
         Ok(())

@@ -39,8 +39,11 @@ pub struct Output {
     pub added: u32,
     /// Lines that only the first file has.
     pub removed: u32,
-    /// In the unified format.
+    /// In the unified format, at most as much as an answer holds.
     pub diff: String,
+    /// Is `diff` not the whole?
+    #[serde(default)]
+    pub truncated: bool,
 }
 
 impl Tool for Diff {
@@ -74,15 +77,18 @@ impl Look for Diff {
                 .count();
             u32::try_from(lines).unwrap_or(u32::MAX)
         };
-        let mut unified = diff.unified_diff();
+        let unified = diff
+            .unified_diff()
+            .context_radius(AROUND)
+            .header(input.path.as_str(), input.other.as_str())
+            .to_string();
+        let shown = format::cut(&unified, format::ANSWER_MAX);
         Ok(Output {
             equal: old == new,
             added: count(ChangeTag::Insert),
             removed: count(ChangeTag::Delete),
-            diff: unified
-                .context_radius(AROUND)
-                .header(input.path.as_str(), input.other.as_str())
-                .to_string(),
+            truncated: shown.len() < unified.len(),
+            diff: shown,
         })
     }
 }

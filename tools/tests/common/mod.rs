@@ -1,6 +1,8 @@
 //! A registry of tools in a folder of its own, with played callers, over real Unix sockets.
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
 
+pub mod mounted;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,10 +12,11 @@ use aios_contracts::v1::{CallRequest, CallResponse, ListAuditRequest};
 use aios_daemon::identity::Principal;
 use aios_daemon::manifest::AgentManifest;
 use aios_daemon::{Callers, Places};
+use aios_tool::error::ToolError;
 use aios_tools::capability::Grants;
 use aios_tools::config::Config;
 use aios_tools::grpc::Service;
-use aios_tools::pipeline::Pipeline;
+use aios_tools::pipeline::{Answer, Pipeline, Request, Undo};
 use aios_tools::registry::Registry;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -58,6 +61,28 @@ impl Machine {
     pub fn path(&self, name: &str) -> String {
         let root = self.folder.path().canonicalize().unwrap();
         root.join("data").join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Has root call a tool, under a call id that was not used before.
+    pub fn act(&self, tool: &str, arguments: Value) -> Result<Answer, ToolError> {
+        let request = Request {
+            call_id: format!("act {}", self.pipeline.ledger().len()),
+            tool: tool.into(),
+            arguments_json: arguments.to_string(),
+            ..Request::default()
+        };
+        self.pipeline.call(&Principal::Root, request)
+    }
+
+    /// Has root take an execution back; the answer is what is said then.
+    pub fn undo(&self, done: &Answer) -> Result<String, ToolError> {
+        let undo = Undo {
+            execution_id: done.execution_id.clone(),
+            ..Undo::default()
+        };
+        self.pipeline
+            .undo(&Principal::Root, &undo)
+            .map(|(_, summary)| summary)
     }
 
     /// A connection as this principal.

@@ -13,8 +13,6 @@ use tokio::sync::watch;
 use tonic::transport::Channel;
 
 use crate::error::ToolError;
-use crate::file::path::{self, Last};
-use crate::file::place::Place;
 
 /// What all calls share.
 #[derive(Clone)]
@@ -100,15 +98,6 @@ impl Context {
             let name = std::any::type_name::<T>();
             ToolError::Unavailable(format!("this daemon has no {name}"))
         })
-    }
-
-    /// Where this execution keeps what it takes away from its place.
-    ///
-    /// # Errors
-    /// When the quarantine cannot be opened.
-    pub fn quarantine(&self) -> Result<Place, ToolError> {
-        let kept = self.state_dir().join("quarantine").join(&self.execution);
-        Place::open(&path::resolve(&kept.to_string_lossy(), Last::Keep)?)
     }
 
     /// User and group that own new files.

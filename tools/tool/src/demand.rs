@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::file::name;
+
 /// A capability that a call needs: `fs:write:/srv/hello.txt`, with its object resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
@@ -45,13 +47,14 @@ pub struct Reach {
 impl Reach {
     /// Adds a path that is read, or the nearest directory above it that exists.
     pub fn to_read(&mut self, path: &str) {
-        self.read.push(existing(Path::new(path)));
+        self.read.push(existing(&name::decode(path)));
     }
 
     /// Adds the directory of a path that is made, changed or taken away.
     pub fn to_write(&mut self, path: &str) {
-        let parent = Path::new(path).parent().unwrap_or(Path::new("/"));
-        self.write.push(existing(parent));
+        let path = name::decode(path);
+        self.write
+            .push(existing(path.parent().unwrap_or(Path::new("/"))));
     }
 }
 

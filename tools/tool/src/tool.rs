@@ -13,6 +13,7 @@ use crate::argument::{Arguments, VERBS};
 use crate::context::Context;
 use crate::demand::{Collector, Demands};
 use crate::error::ToolError;
+use crate::format::bytes;
 use crate::schema;
 use crate::spec::{Declaration, Effect, Kind, Spec};
 use crate::undo::{Capture, Step};
@@ -176,8 +177,28 @@ pub trait Call: Send + Sync {
     ) -> Result<Option<Done>, ToolError>;
 }
 
+/// The largest output of a look, in bytes of JSON: with its summary it is one message of 4 MiB.
+const OUTPUT_MAX: usize = 3 * 1024 * 1024;
+
+/// Refuses an answer that would not arrive. A change has happened when its output is known, so only
+/// a look is refused.
+fn arrives(output: &Value) -> Result<(), ToolError> {
+    let size = output.to_string().len();
+    if size <= OUTPUT_MAX {
+        return Ok(());
+    }
+    Err(ToolError::Precondition(format!(
+        "the answer would be {}, more than the {} that one may be; ask for less",
+        bytes(size as u64),
+        bytes(OUTPUT_MAX as u64)
+    )))
+}
+
 /// How a built-in tool does its work: as a [`Look`] or as a [`Change`].
 trait Work<T: Tool>: Send + Sync + 'static {
+    /// Does it look only?
+    const LOOKS: bool;
+
     fn capture(_: &T::Input, _: &mut Capture, _: &Context) -> Result<(), ToolError> {
         Ok(())
     }
@@ -195,12 +216,16 @@ struct Looking;
 struct Changing;
 
 impl<T: Look> Work<T> for Looking {
+    const LOOKS: bool = true;
+
     fn act(input: &T::Input, context: &Context) -> Result<T::Output, ToolError> {
         T::look(input, context)
     }
 }
 
 impl<T: Change> Work<T> for Changing {
+    const LOOKS: bool = false;
+
     fn capture(input: &T::Input, into: &mut Capture, context: &Context) -> Result<(), ToolError> {
         T::capture(input, into, context)
     }
@@ -336,7 +361,11 @@ impl<T: Tool, W: Work<T>> Call for Typed<T, W> {
     }
 
     fn act(&self, context: &Context) -> Result<Done, ToolError> {
-        self.done(&W::act(&self.input, context)?)
+        let done = self.done(&W::act(&self.input, context)?)?;
+        if W::LOOKS {
+            arrives(&done.output)?;
+        }
+        Ok(done)
     }
 
     fn found_done(

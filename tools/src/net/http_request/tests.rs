@@ -3,10 +3,22 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
-use serde_json::json;
+use aios_tool::tool::Done;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::trial::call;
+use crate::trial;
+
+/// Fetches, also from the test's own server.
+fn fetched(arguments: Value) -> Result<Done, ToolError> {
+    let context = trial::context(std::path::Path::new("/nonexistent"));
+    let input = trial::input::<HttpRequest>(arguments, &context);
+    let output = fetch(&input, &context, |_| None)?;
+    Ok(Done {
+        summary: HttpRequest::summarize(&input, &output),
+        output: serde_json::to_value(output).unwrap(),
+    })
+}
 
 /// Answers each request by its path.
 fn server() -> String {
@@ -27,6 +39,7 @@ fn server() -> String {
                 "/moved" => head("302 Found\r\nLocation: /"),
                 "/file" => head("302 Found\r\nLocation: file:///etc/passwd"),
                 "/away" => head("302 Found\r\nLocation: http://192.0.2.1/"),
+                "/port" => head("302 Found\r\nLocation: http://127.0.0.1:22/"),
                 "/loop" => head("302 Found\r\nLocation: /loop"),
                 "/large" => head("200 OK") + &"x".repeat(3_000_000),
                 _ => head("404 Not Found\r\nContent-Length: 0"),
@@ -41,23 +54,20 @@ fn server() -> String {
 fn a_page_is_fetched_and_a_redirect_on_the_same_host_followed() {
     let server = server();
     for path in ["/", "/moved"] {
-        let done = call::<HttpRequest>(json!({"url": format!("{server}{path}")})).unwrap();
+        let done = fetched(json!({"url": format!("{server}{path}")})).unwrap();
         assert_eq!(done.output["body"], "welcome");
         let expected = format!("{server}/ answered 200 of text/html, 7 B, in ");
         assert!(done.summary.starts_with(&expected), "{}", done.summary);
     }
     let arguments = json!({"url": format!("{server}/x"), "method": "HEAD"});
-    assert_eq!(
-        call::<HttpRequest>(arguments).unwrap().output["status"],
-        404
-    );
+    assert_eq!(fetched(arguments).unwrap().output["status"], 404);
 }
 
 #[test]
 fn redirects_elsewhere_and_without_end_are_not_followed() {
     let server = server();
     let error = |path: &str| {
-        let answer = call::<HttpRequest>(json!({"url": format!("{server}{path}")}));
+        let answer = fetched(json!({"url": format!("{server}{path}")}));
         answer.unwrap_err().to_string()
     };
     assert!(
@@ -66,12 +76,13 @@ fn redirects_elsewhere_and_without_end_are_not_followed() {
         error("/file")
     );
     assert!(error("/away").contains("not followed"));
+    assert!(error("/port").contains("not followed"));
     assert!(error("/loop").contains("more than 5 redirects"));
 }
 
 #[test]
 fn a_large_body_is_cut() {
-    let done = call::<HttpRequest>(json!({"url": format!("{}/large", server())})).unwrap();
+    let done = fetched(json!({"url": format!("{}/large", server())})).unwrap();
     assert_eq!(done.output["size"], BODY_MAX);
     assert_eq!(done.output["truncated"], true);
     assert_eq!(done.output["body"].as_str().unwrap().len(), SHOWN_MAX);
@@ -88,10 +99,26 @@ fn what_is_no_web_address_is_refused_before_anything_is_sent() {
         "http://u:p@a/",
         "http://a b/",
     ] {
-        let error = call::<HttpRequest>(json!({"url": url})).unwrap_err();
+        let error = trial::call::<HttpRequest>(json!({"url": url})).unwrap_err();
         assert!(matches!(error, ToolError::Invalid(_)), "{url}: {error:?}");
     }
-    let error = call::<HttpRequest>(json!({"url": "http://127.0.0.1:1/"})).unwrap_err();
+    let error = fetched(json!({"url": "http://127.0.0.1:1/"})).unwrap_err();
     assert!(matches!(error, ToolError::Precondition(_)), "{error:?}");
-    assert!(call::<HttpRequest>(json!({"url": "http://a/", "method": "POST"})).is_err());
+    assert!(trial::call::<HttpRequest>(json!({"url": "http://a/", "method": "POST"})).is_err());
+}
+
+#[test]
+fn this_machine_and_its_link_are_not_fetched_from() {
+    let server = server();
+    for url in [
+        server.as_str(),
+        "http://localhost/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://0.0.0.0/",
+    ] {
+        let error = trial::call::<HttpRequest>(json!({"url": url})).unwrap_err();
+        assert!(matches!(error, ToolError::Denied(_)), "{url}: {error:?}");
+    }
 }

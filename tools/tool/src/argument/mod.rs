@@ -6,7 +6,7 @@
 //! | type | kind | what it stands for |
 //! |---|---|---|
 //! | [`ReadPath`], [`ReadEntry`], [`ReadTree`] | `path` | what is read: behind a link, the link itself, or a whole tree |
-//! | [`WritePath`], [`WriteEntry`], [`NewPath`] | `path` | what is changed: behind a link, the link itself, or what is made |
+//! | [`WritePath`], [`WriteEntry`], [`DeletedEntry`], [`NewPath`] | `path` | what is changed: behind a link, the link itself, what is deleted, or what is made |
 //! | [`VolumePath`] | `path` | a path whose file system is looked at |
 //! | [`LinkTarget`] | `target` | what a symbolic link says |
 //! | [`ServiceName`], [`LogSource`] | `service` | a service of PID 1, or whose log is read |
@@ -59,7 +59,8 @@ pub use object::{
 };
 pub(crate) use path::FILES;
 pub use path::{
-    FilePath, NewPath, Purpose, ReadEntry, ReadPath, ReadTree, VolumePath, WriteEntry, WritePath,
+    DeletedEntry, FilePath, NewPath, Purpose, ReadEntry, ReadPath, ReadTree, VolumePath,
+    WriteEntry, WritePath,
 };
 pub use text::{AgentName, Content, InterfaceName, LinkTarget, Moment, Pattern, ProcessName, Text};
 pub use web::{Url, address, bare_host};
@@ -284,7 +285,7 @@ mod tests {
         assert!(path.place().is_ok());
         let mut path = NewPath::of("/etc");
         path.resolve("path", &context).unwrap();
-        path.enter(std::path::Path::new("/srv/aios")).unwrap();
+        path.enter(std::path::Path::new("/srv/aios"));
         let refused = path.guard(&context);
         assert!(matches!(refused, Err(ToolError::Denied(_))), "{refused:?}");
         assert!(path.place().is_err());

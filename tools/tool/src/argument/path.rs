@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,8 +14,11 @@ use super::{ACCESS, Access, Argument, KEY, Kind};
 use crate::context::Context;
 use crate::demand::{Collector, Reach};
 use crate::error::ToolError;
+use crate::file::name;
 use crate::file::path::{self, Last};
 use crate::file::place::Place;
+use crate::file::quarantine;
+use crate::file::secrets::Secrets;
 
 /// What a path is for.
 pub trait Purpose: 'static {
@@ -37,8 +41,10 @@ pub trait Purpose: 'static {
 
 /// A path, and what it is for.
 pub struct FilePath<P> {
+    /// In its written form.
     path: String,
-    guarded: bool,
+    /// Set when it may be used: what is not read under any name.
+    guarded: Option<Arc<Secrets>>,
     purpose: PhantomData<fn() -> P>,
 }
 
@@ -47,19 +53,19 @@ impl<P: Purpose> FilePath<P> {
     pub fn of(path: &str) -> Self {
         Self {
             path: path.to_owned(),
-            guarded: false,
+            guarded: None,
             purpose: PhantomData,
         }
     }
 
-    /// The path: resolved, once the arguments are prepared.
+    /// The path as it is written: resolved, once the arguments are prepared.
     pub fn as_str(&self) -> &str {
         &self.path
     }
 
-    /// The path.
-    pub fn as_path(&self) -> &Path {
-        Path::new(&self.path)
+    /// The path as the kernel knows it.
+    pub fn to_path(&self) -> PathBuf {
+        name::decode(&self.path)
     }
 
     /// Opens the directory that it is in, without following any symbolic link.
@@ -68,7 +74,8 @@ impl<P: Purpose> FilePath<P> {
     /// `Precondition` when the directory is missing or a part of the path was replaced by a link
     /// since it was resolved.
     pub fn place(&self) -> Result<Place, ToolError> {
-        self.checked().and_then(Place::open)
+        let (path, secrets) = self.checked()?;
+        Ok(Place::open(path)?.keeping(secrets))
     }
 
     /// The same; `None` when the directory does not exist.
@@ -76,7 +83,9 @@ impl<P: Purpose> FilePath<P> {
     /// # Errors
     /// As [`Self::place`].
     pub fn place_if_any(&self) -> Result<Option<Place>, ToolError> {
-        self.checked().and_then(Place::open_if_any)
+        let (path, secrets) = self.checked()?;
+        let place = Place::open_if_any(path)?;
+        Ok(place.map(|place| place.keeping(secrets)))
     }
 
     /// The place of a directory above it, or its own.
@@ -84,17 +93,18 @@ impl<P: Purpose> FilePath<P> {
     /// # Errors
     /// `Failed` when the directory is not above it; otherwise as [`Self::place`].
     pub fn ancestor(&self, folder: &Path) -> Result<Place, ToolError> {
-        if !Path::new(self.checked()?).starts_with(folder) {
-            let folder = folder.display();
-            return Err(ToolError::Failed(format!("{folder} is not above {self}")));
+        let (path, secrets) = self.checked()?;
+        let text = name::encode(folder);
+        if !name::decode(path).starts_with(folder) {
+            return Err(ToolError::Failed(format!("{text} is not above {self}")));
         }
-        Place::open(&path::as_text(folder)?)
+        Ok(Place::open(&text)?.keeping(secrets))
     }
 
-    fn checked(&self) -> Result<&str, ToolError> {
-        match self.guarded {
-            true => Ok(&self.path),
-            false => Err(ToolError::Failed(format!(
+    fn checked(&self) -> Result<(&str, Arc<Secrets>), ToolError> {
+        match &self.guarded {
+            Some(secrets) => Ok((&self.path, Arc::clone(secrets))),
+            None => Err(ToolError::Failed(format!(
                 "{}: this path was not checked",
                 self.path
             ))),
@@ -124,7 +134,7 @@ impl<'de, P> Deserialize<'de> for FilePath<P> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Ok(Self {
             path: String::deserialize(from)?,
-            guarded: false,
+            guarded: None,
             purpose: PhantomData,
         })
     }
@@ -146,19 +156,19 @@ impl<P: Purpose> JsonSchema for FilePath<P> {
 
 impl<P: Purpose> Argument for FilePath<P> {
     fn resolve(&mut self, _name: &str, _context: &Context) -> Result<(), ToolError> {
-        self.guarded = false;
+        self.guarded = None;
         self.path = path::resolve(&self.path, P::LAST)?;
         Ok(())
     }
 
     fn guard(&mut self, context: &Context) -> Result<(), ToolError> {
         P::guard(&self.path, context)?;
-        self.guarded = true;
+        self.guarded = Some(Arc::new(Secrets::find(context)));
         Ok(())
     }
 
     fn demand(&self, _name: &str, to: &mut Collector) -> Result<(), ToolError> {
-        to.need(P::NEED.0, P::NEED.1, self.checked()?);
+        to.need(P::NEED.0, P::NEED.1, self.checked()?.0);
         P::reach(&self.path, to.reach());
         Ok(())
     }
@@ -217,6 +227,11 @@ purposes! {
     WritePath, Writing: Follow, WRITE, Change, [path::changeable], Reach::to_write;
     /// What is taken away or made; of a symbolic link, the link itself.
     WriteEntry, WritingEntry: Keep, WRITE, Change, [path::changeable], Reach::to_write;
+    /// What is deleted; of a symbolic link, the link itself.
+    DeletedEntry, Deleting: Keep, WRITE, Change, [path::changeable], |reach, path| {
+        reach.to_write(path);
+        reach.write.extend(quarantine::reach(&name::decode(path)));
+    };
     /// Where something new is put, see [`NewPath::enter`].
     NewPath, Making: Follow, WRITE, Change, [path::changeable], Reach::to_write;
     /// A path of which only its file system is looked at: nothing at it is opened, so nothing at it
@@ -226,15 +241,12 @@ purposes! {
 
 impl NewPath {
     /// When an existing directory was named, the new thing gets its place inside, under this name.
-    ///
-    /// # Errors
-    /// `Invalid` when that is no path.
-    pub fn enter(&mut self, source: &Path) -> Result<(), ToolError> {
-        if let (true, Some(name)) = (self.as_path().is_dir(), source.file_name()) {
-            self.guarded = false;
-            self.path = path::as_text(&self.as_path().join(name))?;
+    pub fn enter(&mut self, source: &Path) {
+        let folder = self.to_path();
+        if let (true, Some(name)) = (folder.is_dir(), source.file_name()) {
+            self.guarded = None;
+            self.path = name::encode(folder.join(name));
         }
-        Ok(())
     }
 
     /// Refuses to put something into itself.
@@ -242,10 +254,10 @@ impl NewPath {
     /// # Errors
     /// `Invalid`.
     pub fn is_apart_from(&self, source: &Path) -> Result<(), ToolError> {
-        match self.as_path().starts_with(source) {
+        match self.to_path().starts_with(source) {
             true => Err(ToolError::Invalid(format!(
                 "destination: {self} is {} itself or inside it",
-                source.display()
+                name::encode(source)
             ))),
             false => Ok(()),
         }

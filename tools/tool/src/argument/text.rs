@@ -3,11 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Argument, KEY, Kind};
+use crate::file::name;
 
 /// A sort of texts.
 pub trait Sort: 'static {
@@ -37,6 +39,13 @@ impl<S> Words<S> {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+impl LinkTarget {
+    /// What the link says, as the kernel knows it.
+    pub fn to_path(&self) -> PathBuf {
+        name::decode(&self.text)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, Stat};
 
 use super::place::Place;
-use super::tree::Extent;
+use super::tree::{Extent, Survey};
 use crate::error::ToolError;
 
 /// Entries and bytes of content.
@@ -14,23 +14,7 @@ use crate::error::ToolError;
 /// # Errors
 /// When something cannot be read.
 pub fn of(place: &Place) -> Result<Extent, ToolError> {
-    let stat = place.existing()?;
-    let mut extent = Extent {
-        entries: 1,
-        bytes: 0,
-    };
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => extent.bytes = u64::try_from(stat.st_size).unwrap_or(0),
-        FileType::Directory => {
-            for child in place.children()? {
-                let below = of(&child)?;
-                extent.entries += below.entries;
-                extent.bytes += below.bytes;
-            }
-        }
-        _ => {}
-    }
-    Ok(extent)
+    Survey::of(place).map(|survey| survey.extent)
 }
 
 /// Counts bytes on the disk as du(1) does: blocks allocated, a file with several names once,

@@ -112,7 +112,7 @@ pub fn content_digest(place: &Place) -> Result<[u8; 32], ToolError> {
             Ok(0) => return Ok(digest.finalize().into()),
             Ok(read) => digest.update(&buffer[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ToolError::io(place.path.display(), error)),
+            Err(error) => return Err(ToolError::io(place.shown(), error)),
         }
     }
 }

@@ -20,9 +20,12 @@ pub enum Replace {
     No,
 }
 
+/// How names of what is being prepared begin.
+pub const TEMPORARY: &str = ".aios-tmp-";
+
 /// The name under which an execution prepares a file in its folder.
 pub fn temporary_name(execution: &str) -> String {
-    format!(".aios-tmp-{execution}")
+    format!("{TEMPORARY}{execution}")
 }
 
 /// Writes a file under a temporary name, gives it its metadata, makes it durable and renames it.
@@ -42,11 +45,11 @@ pub fn install(
     let opened = temporary.open_with(flags, Mode::RUSR | Mode::WUSR);
     let mut file = File::from(opened.map_err(|error| named(error, &temporary, place))?);
     let filled = fill(&mut file)
-        .map_err(|error| ToolError::io(place.path.display(), error))
+        .map_err(|error| ToolError::io(place.shown(), error))
         .and_then(|()| meta.apply(&temporary))
         .and_then(|()| {
             file.sync_all()
-                .map_err(|error| ToolError::io(place.path.display(), error))
+                .map_err(|error| ToolError::io(place.shown(), error))
         })
         .and_then(|()| into_place(&temporary, place, replace));
     if filled.is_err() {
@@ -85,10 +88,9 @@ fn clear(temporary: &Place) -> Result<(), ToolError> {
 
 /// The operator knows the place, not the temporary name.
 fn named(error: ToolError, temporary: &Place, place: &Place) -> ToolError {
-    let text = error.to_string().replace(
-        &temporary.path.display().to_string(),
-        &place.path.display().to_string(),
-    );
+    let text = error
+        .to_string()
+        .replace(&temporary.shown(), &place.shown());
     match error {
         ToolError::Precondition(_) => ToolError::Precondition(text),
         _ => ToolError::Failed(text),

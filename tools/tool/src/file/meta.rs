@@ -10,8 +10,14 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use super::name;
 use super::place::Place;
 use crate::error::ToolError;
+
+/// Set-user-ID and set-group-ID (inode(7)).
+const PRIVILEGED: u32 = 0o6000;
+/// The attribute with the capabilities of a program file (capabilities(7)).
+const CAPABILITIES: &str = "security.capability";
 
 /// The metadata of one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +30,8 @@ pub struct Meta {
     pub gid: u32,
     /// Last access and last modification: seconds, nanoseconds. `None`: as they come.
     pub times: Option<[(i64, i64); 2]>,
-    /// Extended attributes (xattr(7)), access control lists among them.
+    /// Extended attributes (xattr(7)), access control lists among them, by their names in the written
+    /// form of names.
     pub attributes: BTreeMap<String, Vec<u8>>,
 }
 
@@ -61,6 +68,19 @@ impl Meta {
             attributes,
         };
         Ok((stat, meta))
+    }
+
+    /// Does it let whoever runs the file do more than they may?
+    pub fn has_privileges(&self) -> bool {
+        self.mode & PRIVILEGED != 0 || self.attributes.contains_key(CAPABILITIES)
+    }
+
+    /// Takes that away. The answer: there was something to take.
+    pub fn drop_privileges(&mut self) -> bool {
+        let had = self.has_privileges();
+        self.mode &= !PRIVILEGED;
+        self.attributes.remove(CAPABILITIES);
+        had
     }
 
     /// Gives it to what is at the place. Times come last: the rest changes them.
@@ -130,7 +150,7 @@ fn read_attributes(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, Errno> {
         let mut value = vec![0; size];
         let read = rustix::fs::getxattr(path, name, &mut value[..])?;
         value.truncate(read);
-        found.insert(name.to_string_lossy().into_owned(), value);
+        found.insert(name::encode(name), value);
     }
     Ok(found)
 }
@@ -154,11 +174,12 @@ fn attribute_names(path: &Path) -> Result<Vec<Vec<u8>>, Errno> {
 fn write_attributes(path: &Path, wanted: &BTreeMap<String, Vec<u8>>) -> Result<(), Errno> {
     let present = read_attributes(path)?;
     for name in present.keys().filter(|name| !wanted.contains_key(*name)) {
-        rustix::fs::removexattr(path, name.as_str())?;
+        rustix::fs::removexattr(path, name::decode(name))?;
     }
     for (name, value) in wanted {
         if present.get(name) != Some(value) {
-            rustix::fs::setxattr(path, name.as_str(), value, rustix::fs::XattrFlags::empty())?;
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(path, name::decode(name), value, flags)?;
         }
     }
     Ok(())
@@ -179,6 +200,8 @@ mod tests {
         if rustix::fs::setxattr(&first, "user.note", b"kept\0", flags).is_err() {
             return; // this file system has no attributes
         }
+        let odd = OsStr::from_bytes(b"user.caf\xe9"); // a name is any bytes
+        rustix::fs::setxattr(&first, odd, b"odd", flags).unwrap();
         rustix::fs::setxattr(&second, "user.other", b"", flags).unwrap();
         rustix::fs::chmod(&first, Mode::from_raw_mode(0o4711)).unwrap();
         let place = |path: &Path| Place::open(path.to_str().unwrap()).unwrap();
@@ -188,5 +211,7 @@ mod tests {
         assert_eq!(meta.mode, 0o4711);
         meta.apply(&place(&second)).unwrap();
         assert_eq!(read(&place(&second)), meta);
+        let mut value = [0; 8];
+        assert_eq!(rustix::fs::getxattr(&second, odd, &mut value[..]), Ok(3));
     }
 }

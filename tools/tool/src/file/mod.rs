@@ -8,12 +8,16 @@ pub mod extent;
 pub mod fingerprint;
 pub mod install;
 pub mod meta;
-pub(crate) mod path;
+pub mod name;
+pub mod path;
 pub mod place;
+pub mod quarantine;
+pub mod secrets;
+pub mod sparse;
 pub mod tree;
 
 use caps::Capability;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 
 use crate::error::ToolError;
 use place::Place;
@@ -29,6 +33,39 @@ pub const WRITING: &[Capability] = &[
     Capability::CAP_FSETID,
 ];
 
+/// What moving files, also from one file system to another, needs: a copy keeps the privileges of a
+/// file (capabilities(7), "File capabilities").
+pub const MOVING: &[Capability] = &[
+    Capability::CAP_CHOWN,
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_DAC_READ_SEARCH,
+    Capability::CAP_FOWNER,
+    Capability::CAP_FSETID,
+    Capability::CAP_SETFCAP,
+];
+
+/// How many names a file has.
+#[allow(clippy::useless_conversion)] // its type differs by architecture
+pub fn names(stat: &Stat) -> u64 {
+    u64::from(stat.st_nlink)
+}
+
+/// Refuses to change the content of a file that has other names: they would change as well, and the
+/// caller holds nothing for them; or, with a new file in its place, they would be other files.
+///
+/// # Errors
+/// `Precondition`, saying what can be done.
+pub fn has_one_name(place: &Place, stat: &Stat) -> Result<(), ToolError> {
+    match names(stat) {
+        0 | 1 => Ok(()),
+        count => Err(ToolError::Precondition(format!(
+            "{} has {count} names (hard links), and the others would change with it; delete this \
+             name first, or copy the file and write to the copy",
+            place.shown()
+        ))),
+    }
+}
+
 /// Refuses to go over something that exists.
 ///
 /// # Errors
@@ -38,7 +75,7 @@ pub fn must_be_free(place: &Place) -> Result<(), ToolError> {
         None => Ok(()),
         Some(_) => Err(ToolError::Precondition(format!(
             "{} exists already",
-            place.path.display()
+            place.shown()
         ))),
     }
 }

@@ -1,8 +1,12 @@
 //! From what a caller wrote to the one path that is checked and acted on.
 
 use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::place::DEPTH_MAX;
+use super::{name, quarantine};
 use crate::context::Context;
 use crate::error::ToolError;
 
@@ -51,26 +55,29 @@ pub enum Last {
     Keep,
 }
 
-/// The absolute path without `.`, `..`, doubled slashes or symbolic links; the part that does not
-/// exist is taken as it is written.
+/// The absolute path without `.`, `..`, doubled slashes or symbolic links, in its written form
+/// ([`name`]); the part that does not exist is taken as it is written.
 ///
 /// # Errors
 /// `Invalid` for what cannot be a path, `Precondition` when a file stands where a directory must.
 pub fn resolve(raw: &str, last: Last) -> Result<String, ToolError> {
-    check_text(raw)?;
-    let mut rest: VecDeque<String> = raw.split('/').map(str::to_owned).collect();
+    let asked = name::decode(raw);
+    check(&asked)?;
+    let mut rest: VecDeque<OsString> = parts(&asked).collect();
     let mut done = PathBuf::from("/");
     let mut links = 0;
     while let Some(name) = rest.pop_front() {
-        match name.as_str() {
-            "" | "." => continue,
-            ".." => {
+        match name.as_bytes() {
+            b"" | b"." => continue,
+            b".." => {
                 done.pop(); // of "/" it is "/"
                 continue;
             }
             _ => done.push(&name),
         }
-        let is_last = rest.iter().all(|part| matches!(part.as_str(), "" | "."));
+        let is_last = rest
+            .iter()
+            .all(|part| matches!(part.as_bytes(), b"" | b"."));
         if is_last && last == Last::Keep {
             continue;
         }
@@ -78,44 +85,53 @@ pub fn resolve(raw: &str, last: Last) -> Result<String, ToolError> {
             links += 1;
             if links > LINKS_MAX {
                 return Err(ToolError::Precondition(format!(
-                    "{raw}: too many symbolic links"
+                    "{}: too many symbolic links",
+                    name::encode(&asked)
                 )));
             }
             done.pop();
-            if target.starts_with('/') {
+            if target.is_absolute() {
                 done = PathBuf::from("/");
             }
-            for part in target.split('/').rev() {
-                rest.push_front(part.to_owned());
-            }
+            let parts: Vec<_> = parts(&target).collect();
+            parts
+                .into_iter()
+                .rev()
+                .for_each(|part| rest.push_front(part));
         }
     }
-    let path = as_text(&done)?;
-    check_text(&path)?;
-    Ok(path)
+    check(&done)?;
+    Ok(name::encode(&done))
 }
 
-fn check_text(path: &str) -> Result<(), ToolError> {
-    let fault = if !path.starts_with('/') {
+/// Between its slashes: [`Path::components`] would drop the dots and doubled slashes that count.
+fn parts(path: &Path) -> impl Iterator<Item = OsString> {
+    let names = path.as_os_str().as_bytes().split(|byte| *byte == b'/');
+    names.map(|name| OsStr::from_bytes(name).to_owned())
+}
+
+fn check(path: &Path) -> Result<(), ToolError> {
+    let bytes = path.as_os_str().as_bytes();
+    let fault = if !path.is_absolute() {
         "must be absolute, from / on"
-    } else if path.contains('\0') {
+    } else if bytes.contains(&0) {
         "has a NUL in it"
-    } else if path.len() > PATH_MAX {
+    } else if bytes.len() > PATH_MAX {
         "is longer than 4095 bytes"
-    } else if path.split('/').any(|name| name.len() > NAME_MAX) {
+    } else if parts(path).any(|name| name.len() > NAME_MAX) {
         "has a name longer than 255 bytes"
     } else {
         return Ok(());
     };
-    let shown: String = path.chars().take(80).collect();
-    Err(ToolError::Invalid(format!("the path {shown:?} {fault}")))
+    let shown: String = name::encode(path).chars().take(80).collect();
+    Err(ToolError::Invalid(format!("the path \"{shown}\" {fault}")))
 }
 
 /// Where the symbolic link at this path points to; `None` when there is none.
-fn link_target(path: &Path) -> Result<Option<String>, ToolError> {
+fn link_target(path: &Path) -> Result<Option<PathBuf>, ToolError> {
     use std::io::ErrorKind as Kind;
     match std::fs::read_link(path) {
-        Ok(target) => as_text(&target).map(Some),
+        Ok(target) => Ok(Some(target)),
         // EINVAL: it is not a link. ENOTDIR is left to the act, which says it better.
         Err(error)
             if matches!(
@@ -125,14 +141,25 @@ fn link_target(path: &Path) -> Result<Option<String>, ToolError> {
         {
             Ok(None)
         }
-        Err(error) => Err(ToolError::io(path.display(), error)),
+        Err(error) => Err(ToolError::io(name::encode(path), error)),
     }
 }
 
-pub(crate) fn as_text(path: &Path) -> Result<String, ToolError> {
-    path.to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| ToolError::Invalid(format!("the path {} is not UTF-8", path.display())))
+/// Refuses to make what would be so deep that no tool could delete it as a whole. `below`: so many
+/// directories come below the path.
+///
+/// # Errors
+/// `Precondition`.
+pub fn is_not_too_deep(path: &Path, below: usize) -> Result<(), ToolError> {
+    let above = path.components().count() - 1; // the root
+    if above + below <= DEPTH_MAX {
+        return Ok(());
+    }
+    Err(ToolError::Precondition(format!(
+        "{} directories would be nested there, more than the {DEPTH_MAX} that tools make: what is \
+         deeper no tool could delete as a whole",
+        above + below
+    )))
 }
 
 /// Refuses to change what is protected, what is in it, and what it is in.
@@ -141,6 +168,7 @@ pub(crate) fn as_text(path: &Path) -> Result<String, ToolError> {
 /// `Denied`, naming the protected folder.
 pub fn changeable(path: &str, context: &Context) -> Result<(), ToolError> {
     let path = Path::new(path);
+    is_not_in_quarantine(path)?;
     let state = context.state_dir();
     let protected = PROTECTED
         .iter()
@@ -184,6 +212,7 @@ pub fn holds_no_secret(path: &str, context: &Context) -> Result<(), ToolError> {
 /// `Denied`, naming the folder.
 pub fn readable(path: &str, context: &Context) -> Result<(), ToolError> {
     let path = Path::new(path);
+    is_not_in_quarantine(path)?;
     let keys = context.state_dir().join("tools");
     let secret = SECRET
         .iter()
@@ -197,6 +226,17 @@ pub fn readable(path: &str, context: &Context) -> Result<(), ToolError> {
             folder.display()
         ))),
         None => Ok(()),
+    }
+}
+
+/// Refuses what is deleted: only undo brings it back.
+fn is_not_in_quarantine(path: &Path) -> Result<(), ToolError> {
+    match path.iter().any(|name| name == quarantine::NAME) {
+        true => Err(ToolError::Denied(format!(
+            "{} is in the quarantine, which no tool reads or changes",
+            path.display()
+        ))),
+        false => Ok(()),
     }
 }
 

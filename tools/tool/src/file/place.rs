@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Stat, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-use super::path;
+use super::secrets::Secrets;
+use super::{name, path, quarantine};
 use crate::context::Context;
 use crate::error::ToolError;
 
@@ -21,7 +22,7 @@ pub const DEPTH_MAX: usize = 256;
 /// Where an act works.
 #[derive(Debug)]
 pub struct Place {
-    /// The resolved path, for messages.
+    /// The resolved path; [`Self::shown`] is for messages.
     pub path: PathBuf,
     /// The directory that it is in.
     pub parent: Arc<OwnedFd>,
@@ -29,6 +30,8 @@ pub struct Place {
     pub name: OsString,
     /// How many directories it is below the place that was opened by its path.
     depth: usize,
+    /// Files that are not read under any name; `None`: all may be.
+    secrets: Option<Arc<Secrets>>,
 }
 
 impl Place {
@@ -38,16 +41,17 @@ impl Place {
     /// `Precondition` naming the missing folder, or that something on the way was replaced by a
     /// symbolic link since the path was resolved.
     pub(crate) fn open(path: &str) -> Result<Self, ToolError> {
-        let path = Path::new(path);
+        let path = name::decode(path);
         let (folder, name) = match (path.parent(), path.file_name()) {
             (Some(folder), Some(name)) => (folder, name.to_owned()),
             _ => (Path::new("/"), OsString::from(".")),
         };
         Ok(Self {
-            path: path.to_owned(),
             parent: Arc::new(open_folder(folder)?),
             name,
+            path,
             depth: 0,
+            secrets: None,
         })
     }
 
@@ -56,10 +60,19 @@ impl Place {
     /// # Errors
     /// As [`Self::open`].
     pub(crate) fn open_if_any(path: &str) -> Result<Option<Self>, ToolError> {
-        let parent = Path::new(path).parent().unwrap_or(Path::new("/"));
+        let whole = name::decode(path);
+        let parent = whole.parent().unwrap_or(Path::new("/"));
         match parent.symlink_metadata() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             _ => Self::open(path).map(Some),
+        }
+    }
+
+    /// The same place, at and below which these files are not read under any name.
+    pub(crate) fn keeping(self, secrets: Arc<Secrets>) -> Self {
+        Self {
+            secrets: Some(secrets),
+            ..self
         }
     }
 
@@ -67,16 +80,24 @@ impl Place {
     /// is permitted. Never blocks, whatever it is.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// `Denied` for another name of what holds secrets; what the kernel says.
     pub fn open_content(&self) -> Result<std::fs::File, ToolError> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = |flags| rustix::fs::openat(&self.parent, &self.name, flags, Mode::empty());
-        match open(flags | OFlags::NOATIME) {
+        let opened = match open(flags | OFlags::NOATIME) {
             Err(Errno::PERM) => open(flags),
             other => other,
+        };
+        let opened = opened.map_err(|error| self.error(error))?;
+        if let Some(secrets) = &self.secrets
+            && secrets.contain(&rustix::fs::fstat(&opened).map_err(|error| self.error(error))?)
+        {
+            return Err(ToolError::Denied(format!(
+                "{} cannot be read by a tool: it is another name of a file that holds secrets",
+                self.shown()
+            )));
         }
-        .map(std::fs::File::from)
-        .map_err(|error| self.error(error))
+        Ok(opened.into())
     }
 
     /// What is there (the link itself, if it is one); `None` when nothing is.
@@ -110,7 +131,7 @@ impl Place {
 
     /// Are there keys or passwords here, which no tool may read?
     pub fn is_secret(&self, context: &Context) -> bool {
-        path::readable(&self.path.to_string_lossy(), context).is_err()
+        path::readable(&self.shown(), context).is_err()
     }
 
     /// The same folder, another name.
@@ -120,6 +141,7 @@ impl Place {
             parent: Arc::clone(&self.parent),
             name: name.into(),
             depth: self.depth,
+            secrets: self.secrets.clone(),
         }
     }
 
@@ -131,7 +153,7 @@ impl Place {
         self.open_with(OFlags::PATH, Mode::empty())
     }
 
-    /// What is in this directory, ordered by name. The only way down a tree, so that every walk has
+    /// What is in this directory, ordered by name, without the quarantine of a file system. The only way down a tree, so that every walk has
     /// the bound of [`DEPTH_MAX`].
     ///
     /// # Errors
@@ -141,7 +163,7 @@ impl Place {
         if self.depth >= DEPTH_MAX {
             return Err(ToolError::Precondition(format!(
                 "{}: is nested more than {DEPTH_MAX} directories deep",
-                self.path.display()
+                self.shown()
             )));
         }
         let folder = self.open_with(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
@@ -155,12 +177,16 @@ impl Place {
                 names.push(OsStr::from_bytes(name).to_owned());
             }
         }
+        if self.is_mounted() {
+            names.retain(|name| name != quarantine::NAME);
+        }
         names.sort();
         let child = |name: OsString| Self {
             path: self.path.join(&name),
             parent: Arc::clone(&folder),
             name,
             depth: self.depth + 1,
+            secrets: self.secrets.clone(),
         };
         Ok(names.into_iter().map(child).collect())
     }
@@ -173,6 +199,7 @@ impl Place {
             parent: Arc::clone(folder),
             name: child.name.clone(),
             depth: self.depth + 1,
+            secrets: self.secrets.clone(),
         }
     }
 
@@ -187,14 +214,33 @@ impl Place {
             .map_err(|error| self.error(error))
     }
 
+    /// Is something mounted here? Not known (so: no) before Linux 5.8.
+    pub fn is_mounted(&self) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+        rustix::fs::statx(&self.parent, &self.name, flags, StatxFlags::empty())
+            .is_ok_and(|stat| stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    }
+
+    /// Can a rename move something from here to there? Not from one mount to another, even of the
+    /// same file system.
+    pub fn is_on_the_mount_of(&self, other: &Self) -> bool {
+        let own = quarantine::mount(&self.parent);
+        own.is_some() && own == quarantine::mount(&other.parent)
+    }
+
+    /// Its path in its written form, for people and as an argument.
+    pub fn shown(&self) -> String {
+        name::encode(&self.path)
+    }
+
     /// An error that names the place.
     pub fn error(&self, error: Errno) -> ToolError {
         match error {
             Errno::LOOP => ToolError::Precondition(format!(
                 "{}: was replaced by a symbolic link",
-                self.path.display()
+                self.shown()
             )),
-            _ => ToolError::io(self.path.display(), error),
+            _ => ToolError::io(self.shown(), error),
         }
     }
 }
@@ -212,16 +258,17 @@ pub fn open_folder(folder: &Path) -> Result<OwnedFd, ToolError> {
         ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
     )
     .map_err(|error| match error {
-        Errno::NOENT => {
-            ToolError::Precondition(format!("the folder {} does not exist", folder.display()))
-        }
+        Errno::NOENT => ToolError::Precondition(format!(
+            "the folder {} does not exist",
+            name::encode(folder)
+        )),
         Errno::NOTDIR => {
-            ToolError::Precondition(format!("{} is not a directory", folder.display()))
+            ToolError::Precondition(format!("{} is not a directory", name::encode(folder)))
         }
         Errno::LOOP => ToolError::Precondition(format!(
             "{}: a part of the path was replaced by a symbolic link",
-            folder.display()
+            name::encode(folder)
         )),
-        _ => ToolError::io(folder.display(), error),
+        _ => ToolError::io(name::encode(folder), error),
     })
 }

@@ -1,17 +1,20 @@
 //! Capturing how things are before an act.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
+use sha2::{Digest as _, Sha256};
 
+use super::kept;
 use super::{ChangeSet, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
 use crate::argument::{FilePath, Purpose};
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::place::Place;
-use crate::file::{extent, fingerprint};
+use crate::file::tree::Survey;
+use crate::file::{fingerprint, name, path, sparse};
 
 /// The largest file that is kept for undo, in bytes: the copy is made while the caller waits.
 pub const KEPT_MAX: i64 = 256 * 1024 * 1024;
@@ -91,10 +94,11 @@ impl Capture {
     /// # Errors
     /// When nothing is there, or when it cannot be walked through.
     pub fn moved<P: Purpose>(&mut self, from: &FilePath<P>, to: &Path) -> Result<(), ToolError> {
-        extent::of(&from.place()?)?;
-        let to = crate::file::path::as_text(to)?;
-        let from = from.to_string();
-        self.steps.push(Step::MoveBack(MoveBack { from, to }));
+        let survey = Survey::of(&from.place()?)?;
+        survey.is_not_mounted()?;
+        path::is_not_too_deep(to, survey.depth)?;
+        let step = MoveBack::new(from.to_string(), name::encode(to));
+        self.steps.push(Step::MoveBack(step));
         Ok(())
     }
 
@@ -131,15 +135,19 @@ impl Capture {
             FileType::RegularFile if stat.st_size > KEPT_MAX => {
                 Err(ToolError::Precondition(format!(
                     "{} has {}, more than the {} that can be kept for undo",
-                    place.path.display(),
+                    place.shown(),
                     crate::format::bytes(u64::try_from(stat.st_size).unwrap_or(0)),
                     crate::format::bytes(KEPT_MAX.unsigned_abs())
                 )))
             }
-            FileType::RegularFile => Ok(Prior::File {
-                meta,
-                content: self.keep_content(place, stat.st_size)?,
-            }),
+            FileType::RegularFile => {
+                let (content, sha256) = self.keep_content(place, stat.st_size)?;
+                Ok(Prior::File {
+                    meta,
+                    content,
+                    sha256,
+                })
+            }
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&place.parent, &place.name, Vec::new())
                     .map_err(|error| place.error(error))?;
@@ -150,43 +158,39 @@ impl Capture {
             }
             kind => Err(ToolError::Precondition(format!(
                 "{} is a {}",
-                place.path.display(),
+                place.shown(),
                 crate::file::kind_name(kind)
             ))),
         }
     }
 
-    /// Copies the content, a large one durably; the answer is the copy's path.
-    fn keep_content(&mut self, place: &Place, size: i64) -> Result<PathBuf, ToolError> {
+    /// Copies the content, a large one durably; the answer is the copy's path and its digest.
+    fn keep_content(&mut self, place: &Place, size: i64) -> Result<(PathBuf, String), ToolError> {
         let kept = self.folder.join(self.steps.len().to_string());
         let mut source = place.open_content()?;
-        let mut copied = || -> io::Result<Option<Vec<u8>>> {
+        let mut copied = || -> io::Result<(String, Option<Vec<u8>>)> {
             std::fs::create_dir_all(&self.folder)?;
             let mut copy = File::create(&kept)?;
-            if size <= SMALL_MAX {
-                // It may grow meanwhile, but not past all bounds.
-                let mut content = Vec::new();
-                let most = SMALL_MAX.unsigned_abs();
-                (&mut source).take(most + 1).read_to_end(&mut content)?;
-                copy.write_all(&content)?;
-                if content.len() as u64 <= most {
-                    return Ok(Some(content));
-                }
+            sparse::copy(&mut source, &mut copy)?;
+            // It may have grown meanwhile.
+            let most = SMALL_MAX.unsigned_abs();
+            if size <= SMALL_MAX && copy.metadata()?.len() <= most {
+                let content = std::fs::read(&kept)?;
+                return Ok((format!("{:x}", Sha256::digest(&content)), Some(content)));
             }
-            io::copy(&mut source, &mut copy)?;
             copy.sync_all()?;
             File::open(&self.folder)?.sync_all()?;
             if let Some(parent) = self.folder.parent() {
                 File::open(parent)?.sync_all()?;
             }
-            Ok(None)
+            Ok((kept::digest(&mut File::open(&kept)?)?, None))
         };
-        let small = copied()
+        let (digest, small) = copied()
             .map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
         self.small.extend(small.map(|content| Kept {
             path: kept.clone(),
             content,
         }));
-        Ok(kept)
+        Ok((kept, digest))
     }
 }

@@ -1,13 +1,13 @@
 //! Taking back the many changes of one act together.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Inverse, Sealed, Step, Undoing};
+use super::{Inverse, Sealed, Step, Undoing, kept};
 use crate::error::ToolError;
 
 /// The captured change set of an act that changes many files, as a package does. Its steps are kept
@@ -20,6 +20,9 @@ pub struct ChangeSet {
     pub changes: u64,
     /// How all of them were before, in one digest.
     pub fingerprint: String,
+    /// SHA-256 of the file, hex; empty when a version before this one kept it.
+    #[serde(default)]
+    pub sha256: String,
 }
 
 impl ChangeSet {
@@ -29,17 +32,19 @@ impl ChangeSet {
     /// When it cannot be written.
     pub(super) fn keep(steps: &[Step], folder: &Path, name: &str) -> Result<Self, ToolError> {
         let kept = folder.join(name);
-        let written = || -> std::io::Result<()> {
+        let written = || -> std::io::Result<String> {
             std::fs::create_dir_all(folder)?;
             let mut file = File::create(&kept)?;
             file.write_all(&serde_json::to_vec(steps)?)?;
             file.sync_all()?;
             File::open(folder)?.sync_all()?;
-            folder
-                .parent()
-                .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+            if let Some(parent) = folder.parent() {
+                File::open(parent)?.sync_all()?;
+            }
+            kept::digest(&mut File::open(&kept)?)
         };
-        written().map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
+        let sha256 = written()
+            .map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
         let before = steps
             .iter()
             .map(|step| Ok(step.inverse().before().to_owned()));
@@ -47,13 +52,14 @@ impl ChangeSet {
             changes: steps.len() as u64,
             fingerprint: digest(before)?,
             kept,
+            sha256,
         })
     }
 
     fn steps(&self) -> Result<Vec<Step>, ToolError> {
         let fault = |why: String| ToolError::Failed(format!("{}: {why}", self.kept.display()));
-        let bytes = std::fs::read(&self.kept).map_err(|error| fault(error.to_string()))?;
-        serde_json::from_slice(&bytes).map_err(|error| fault(error.to_string()))
+        let file = kept::open(&self.kept, &self.sha256)?;
+        serde_json::from_reader(BufReader::new(file)).map_err(|error| fault(error.to_string()))
     }
 }
 

@@ -1,7 +1,5 @@
 //! Removing a folder that an act made.
 
-use std::path::Path;
-
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -40,7 +38,7 @@ impl Inverse for RemoveFolder {
     fn check(&self, all: &[Sealed]) -> Result<(), ToolError> {
         let removed = |child: &Place| {
             all.iter().any(|sealed| {
-                matches!(&sealed.step, Step::RemoveFolder(folder) if child.path == Path::new(&folder.path))
+                matches!(&sealed.step, Step::RemoveFolder(folder) if child.shown() == folder.path)
             })
         };
         match Place::open(&self.path)?
@@ -52,7 +50,7 @@ impl Inverse for RemoveFolder {
             Some(child) => Err(ToolError::Precondition(format!(
                 "the folder {} is not empty ({} is in it); undo first what was put there",
                 self.path,
-                child.path.display()
+                child.shown()
             ))),
         }
     }
@@ -71,7 +69,7 @@ fn remove_folder(place: &Place) -> Result<(), ToolError> {
         Ok(()) => place.sync_parent(),
         Err(Errno::NOTEMPTY | Errno::EXIST) => Err(ToolError::Precondition(format!(
             "the folder {} is not empty; undo first what was put there",
-            place.path.display()
+            place.shown()
         ))),
         Err(error) => Err(place.error(error)),
     }

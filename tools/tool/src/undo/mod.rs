@@ -12,7 +12,9 @@ mod call;
 mod capture;
 mod change_set;
 mod folder;
+mod kept;
 mod moved;
+mod moved_away;
 mod restore;
 mod step;
 

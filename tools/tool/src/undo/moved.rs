@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inverse, Sealed, Undoing};
+use super::{Inverse, Sealed, Undoing, moved_away};
 use crate::argument::FILES;
 use crate::demand::lock;
 use crate::error::ToolError;
 use crate::file::fingerprint::{self, ABSENT};
+use crate::file::name;
 use crate::file::place::Place;
 use crate::file::tree;
 
@@ -17,9 +18,30 @@ pub struct MoveBack {
     pub from: String,
     /// Where the act moved it.
     pub to: String,
+    /// What tells the folder that it was in from every other, to find the folder when it was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
 }
 
 impl MoveBack {
+    /// For a move that is about to be made.
+    pub fn new(from: String, to: String) -> Self {
+        let folder = moved_away::identity(&parent(&from));
+        Self { from, to, folder }
+    }
+
+    /// Opens the old place, or says where its folder is now.
+    fn source(&self) -> Result<Place, ToolError> {
+        Place::open(&self.from).map_err(|error| {
+            let folder = parent(&self.from);
+            let now = self.folder.as_deref();
+            match now.and_then(|identity| moved_away::find(&folder, identity)) {
+                Some(now) => moved_away::refusal(&folder, &now),
+                None => error,
+            }
+        })
+    }
+
     /// The place where the act moved it.
     ///
     /// # Errors
@@ -68,7 +90,7 @@ impl Inverse for MoveBack {
 
     /// The old place must be free.
     fn check(&self, _all: &[Sealed]) -> Result<(), ToolError> {
-        match Place::open(&self.from)?.stat()? {
+        match self.source()?.stat()? {
             None => Ok(()),
             Some(_) => Err(ToolError::Precondition(format!(
                 "something new is at {}; undoing would lose it",
@@ -79,7 +101,7 @@ impl Inverse for MoveBack {
 
     /// What is no longer where the act moved it is where it was before, or it is lost.
     fn is_back(&self, after: &str) -> Result<(), ToolError> {
-        let Self { from, to } = self;
+        let Self { from, to, .. } = self;
         let now = fingerprint::at(from)?;
         if now == after {
             return Ok(());
@@ -101,11 +123,17 @@ impl Inverse for MoveBack {
     }
 
     fn take_back(&self, undoing: &Undoing<'_>, _index: usize) -> Result<(), ToolError> {
-        let (to, from) = (Place::open(&self.to)?, Place::open(&self.from)?);
+        let (to, from) = (Place::open(&self.to)?, self.source()?);
         tree::relocate(&to, &from, undoing.name, undoing.resumed)
     }
 
     fn undone(&self) -> String {
         format!("{} is back", self.from)
     }
+}
+
+/// The folder of a path, both in their written form.
+fn parent(path: &str) -> String {
+    let path = name::decode(path);
+    name::encode(path.parent().unwrap_or(&path))
 }

@@ -1,12 +1,12 @@
 //! Putting back what was at one path.
 
-use std::fs::File;
-use std::io;
+use std::io::Read as _;
 use std::path::PathBuf;
 
+use rustix::fs::FileType;
 use serde::{Deserialize, Serialize};
 
-use super::{Inverse, Sealed, Undoing};
+use super::{Inverse, Sealed, Undoing, kept};
 use crate::argument::FILES;
 use crate::demand::lock;
 use crate::error::ToolError;
@@ -14,7 +14,7 @@ use crate::file::fingerprint;
 use crate::file::install::{self, Replace, temporary_name};
 use crate::file::meta::Meta;
 use crate::file::place::Place;
-use crate::file::tree;
+use crate::file::{has_one_name, sparse, tree};
 
 /// How a path was before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,9 @@ pub enum Prior {
         meta: Meta,
         /// Where its content is kept.
         content: PathBuf,
+        /// The content's SHA-256, hex; empty when a version before this one kept it.
+        #[serde(default)]
+        sha256: String,
     },
     /// A symbolic link.
     Symlink {
@@ -55,12 +58,17 @@ impl Restore {
     /// # Errors
     /// When it cannot be read.
     pub fn kept_content(&self) -> Result<Option<Vec<u8>>, ToolError> {
-        let Prior::File { content, .. } = &self.prior else {
+        let Prior::File {
+            content, sha256, ..
+        } = &self.prior
+        else {
             return Ok(None);
         };
-        std::fs::read(content)
-            .map(Some)
-            .map_err(|error| ToolError::io(content.display(), error))
+        let mut whole = Vec::new();
+        kept::open(content, sha256)?
+            .read_to_end(&mut whole)
+            .map_err(|error| ToolError::io(content.display(), error))?;
+        Ok(Some(whole))
     }
 }
 
@@ -77,7 +85,22 @@ impl Inverse for Restore {
         &self.fingerprint
     }
 
+    /// What is put back must be what was kept; and a file that got another name since is put back
+    /// under this one only, which would split them.
     fn check(&self, _all: &[Sealed]) -> Result<(), ToolError> {
+        let Prior::File {
+            content, sha256, ..
+        } = &self.prior
+        else {
+            return Ok(());
+        };
+        kept::open(content, sha256)?;
+        if let Some(place) = Place::open_if_any(&self.path)?
+            && let Some(stat) = place.stat()?
+            && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        {
+            has_one_name(&place, &stat)?;
+        }
         Ok(())
     }
 
@@ -103,11 +126,14 @@ fn restore(place: &Place, prior: &Prior, execution: &str) -> Result<(), ToolErro
             tree::remove(&temporary)?;
             place.sync_parent()
         }
-        Prior::File { meta, content } => {
-            let mut kept = File::open(content)
-                .map_err(|error| ToolError::io(format!("reading {}", content.display()), error))?;
+        Prior::File {
+            meta,
+            content,
+            sha256,
+        } => {
+            let mut kept = kept::open(content, sha256)?;
             install::install(place, execution, meta, Replace::Yes, |file| {
-                io::copy(&mut kept, file).map(drop)
+                sparse::copy(&mut kept, file).map(drop)
             })?;
             meta.apply_times(place)
         }

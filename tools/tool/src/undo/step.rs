@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeSet, Inverse, InverseCall, MoveBack, RemoveFolder, Restore, Undoing};
+use super::{
+    ChangeSet, Inverse, InverseCall, MoveBack, RemoveFolder, Restore, Undoing, moved_away,
+};
 use crate::error::ToolError;
 use crate::file::fingerprint::ABSENT;
 
@@ -30,6 +32,9 @@ pub struct Sealed {
     pub step: Step,
     /// How the thing was after the act.
     pub after: String,
+    /// What tells the thing that the act left from every other, to find it when it was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 impl Step {
@@ -52,7 +57,12 @@ impl Step {
 pub fn seal(steps: Vec<Step>) -> Result<Vec<Sealed>, ToolError> {
     let sealed = |step: Step| {
         let after = step.inverse().state()?;
-        Ok(Sealed { step, after })
+        let identity = step.path().and_then(moved_away::identity);
+        Ok(Sealed {
+            step,
+            after,
+            identity,
+        })
     };
     steps.into_iter().map(sealed).collect()
 }
@@ -80,8 +90,15 @@ fn needed(sealed: &Sealed) -> Result<bool, ToolError> {
         return Ok(true);
     }
     if now == inverse.before() {
-        inverse.is_back(&sealed.after)?;
-        return Ok(false);
+        let back = inverse.is_back(&sealed.after);
+        let is_known_back = back.is_ok() && matches!(sealed.step, Step::MoveBack(_));
+        if now == ABSENT && sealed.after != ABSENT && !is_known_back {
+            is_nowhere_else(sealed)?;
+        }
+        return back.map(|()| false);
+    }
+    if now == ABSENT {
+        is_nowhere_else(sealed)?;
     }
     let what = if now == ABSENT { "removed" } else { "changed" };
     Err(ToolError::Precondition(format!(
@@ -90,15 +107,34 @@ fn needed(sealed: &Sealed) -> Result<bool, ToolError> {
     )))
 }
 
+/// Refuses when the thing is not gone but somewhere else, as when a folder above it was renamed.
+fn is_nowhere_else(sealed: &Sealed) -> Result<(), ToolError> {
+    let (Some(path), Some(identity)) = (sealed.step.path(), &sealed.identity) else {
+        return Ok(());
+    };
+    match moved_away::find(path, identity) {
+        None => Ok(()),
+        Some(now) => Err(moved_away::refusal(path, &now)),
+    }
+}
+
 impl Step {
-    /// The thing that the act left, for people.
-    fn changed(&self) -> &str {
+    /// Where the thing is that the act left, if it is one thing.
+    fn path(&self) -> Option<&str> {
         match self {
             Self::Restore(Restore { path, .. })
             | Self::RemoveFolder(RemoveFolder { path })
-            | Self::MoveBack(MoveBack { to: path, .. }) => path,
+            | Self::MoveBack(MoveBack { to: path, .. }) => Some(path),
+            Self::ChangeSet(_) | Self::Call(_) => None,
+        }
+    }
+
+    /// The thing that the act left, for people.
+    fn changed(&self) -> &str {
+        match self {
             Self::ChangeSet(_) => "what it changed",
             Self::Call(call) => &call.tool,
+            one => one.path().unwrap_or_default(),
         }
     }
 }
