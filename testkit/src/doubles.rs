@@ -264,8 +264,8 @@ impl Emergency for EmergencyDouble {
 pub struct InitDouble {
     /// Services that were asked to start, in order.
     pub started: Arc<Mutex<Vec<String>>>,
-    /// Services that were asked to stop, in order.
-    pub stopped: Arc<Mutex<Vec<String>>>,
+    /// Orders to kill the agents.
+    pub kills: Arc<AtomicUsize>,
     /// Orders to power off or reboot.
     pub power: Arc<Mutex<Vec<PowerRequest>>>,
     /// The service that is stopped.
@@ -325,9 +325,12 @@ impl Init for InitDouble {
             ..Service::default()
         }))
     }
-    async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
-        self.stopped.lock().unwrap().push(request.into_inner().name);
-        Ok(Response::new(Service::default()))
+    async fn kill_agents(&self, _: Request<KillAgentsRequest>) -> Answer<KillAgentsResponse> {
+        self.kills.fetch_add(1, Ordering::SeqCst);
+        Ok(Response::new(KillAgentsResponse::default()))
+    }
+    async fn stop_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
+        absent()
     }
     async fn restart_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
         absent()

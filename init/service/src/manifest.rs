@@ -63,6 +63,12 @@ pub struct Manifest {
     /// Killed when it is silent for so long (`WATCHDOG=1`); 0: never. Milliseconds.
     #[serde(default)]
     pub watchdog_ms: u64,
+    /// `EXTEND_TIMEOUT_USEC` moves its start and stop timeouts. Not for agents.
+    #[serde(default)]
+    pub extends_timeouts: bool,
+    /// It is an agent: the emergency stop kills it.
+    #[serde(skip)]
+    pub agent: bool,
     /// Where its output goes.
     #[serde(default)]
     pub output: Output,
@@ -107,6 +113,8 @@ impl Manifest {
             start_timeout_ms: default_start_timeout(),
             stop_timeout_ms: default_stop_timeout(),
             watchdog_ms: 0,
+            extends_timeouts: true, // as under systemd
+            agent: false,
             output: Output::Log,
             only_on: None,
             condition_path: None,
@@ -357,6 +365,7 @@ fn parse_agent(path: &Path) -> Result<Manifest, ManifestError> {
     let mut manifest = Manifest {
         name: format!("agent-{stem}"),
         start: Start::Demand,
+        agent: true,
         ..service
     };
     if manifest.description.is_empty() {
@@ -364,6 +373,9 @@ fn parse_agent(path: &Path) -> Result<Manifest, ManifestError> {
     }
     if manifest.phase != 4 {
         return Err(wrong(path, "an agent belongs to phase 4".to_owned()));
+    }
+    if manifest.extends_timeouts {
+        return Err(wrong(path, "an agent's timeouts hold".to_owned()));
     }
     check(path, &manifest)?;
     Ok(manifest)
@@ -552,6 +564,18 @@ mod tests {
         assert_eq!(good[0].name, "agent-storage");
         assert_eq!(good[0].start, Start::Demand);
         assert_eq!(good[0].description, "Files.");
+        assert!(good[0].agent);
+    }
+
+    #[test]
+    fn an_agent_cannot_ask_for_more_time() {
+        let text = "description = \"Files.\"\n[service]\nphase = 4\nuser = \"root\"\n\
+            command = [\"/bin/true\"]\nextends_timeouts = true\n";
+        let (good, bad) = load_one("agents", "storage.toml", text);
+        assert!(good.is_empty());
+        assert!(bad[0].to_string().contains("timeouts hold"), "{}", bad[0]);
+        let (good, _) = load_one("services", "memory.toml", MEMORY);
+        assert!(!good[0].extends_timeouts && !good[0].agent);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! new connection, and an order that PID 1 has taken is carried out without it.
 
 mod access;
+mod agents;
 mod link;
 mod logs;
 mod packaged;

@@ -18,6 +18,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_pid1-under-test");
 const ROLES: &str = env!("CARGO_BIN_EXE_roles-under-test");
+const ROGUE: &str = env!("CARGO_BIN_EXE_rogue-under-test");
 
 pub struct Boot {
     folder: tempfile::TempDir,
@@ -257,16 +258,20 @@ fn install(folder: &Path) {
     for role in ["aios-control", "aios-logger"] {
         std::fs::copy(ROLES, folder.join(role)).unwrap();
     }
+    std::fs::copy(ROGUE, folder.join("rogue")).unwrap();
 }
 
 fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
     write_manifests_for(&folder.join("etc"), folder, services);
 }
 
-/// `programs`: where the executable is, for the services.
+/// `programs`: where the executable is, for the services. One named `agent-NAME` is an agent, and
+/// the program `ROGUE` is one that does what agents must not.
 fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
-    let etc = etc.join("services");
-    std::fs::create_dir_all(&etc).unwrap();
+    for folder in ["services", "agents"] {
+        std::fs::create_dir_all(etc.join(folder)).unwrap();
+    }
+    let rogue = programs.join("rogue").display().to_string();
     let role = |name: &str, more: &str| {
         let executable = programs.join(format!("aios-{name}"));
         let executable = executable.display();
@@ -285,8 +290,21 @@ fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
         } else {
             "user = \"root\"\n"
         };
-        let text = format!("name = \"{name}\"\n{user}{text}");
-        std::fs::write(etc.join(format!("{name}.toml")), text).unwrap();
+        let text = text.replace("ROGUE", &rogue);
+        let (file, text) = match name.strip_prefix("agent-") {
+            Some(agent) => (
+                format!("agents/{agent}.toml"),
+                format!(
+                    "[service]\n{user}{}",
+                    text.replace("[sandbox]", "[service.sandbox]")
+                ),
+            ),
+            None => (
+                format!("services/{name}.toml"),
+                format!("name = \"{name}\"\n{user}{text}"),
+            ),
+        };
+        std::fs::write(etc.join(file), text).unwrap();
     }
 }
 
