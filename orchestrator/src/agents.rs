@@ -14,7 +14,7 @@ use aios_daemon::manifest::AgentManifest;
 use aios_daemon::retry;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
-use tonic::transport::{Channel, Error};
+use tonic::transport::Channel;
 
 use crate::clients;
 
@@ -45,18 +45,15 @@ pub struct Agents {
 
 impl Agents {
     /// The agents of these manifests, whose sockets are in `run/agents`.
-    ///
-    /// # Errors
-    /// When the folder's path is no URI.
     pub fn new(
         manifests: Vec<AgentManifest>,
         run: &Path,
         init: InitClient<Channel>,
         patience: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let mut known = BTreeMap::new();
         for manifest in manifests {
-            let client = clients::agent(run, &manifest.name)?;
+            let client = clients::agent(run, &manifest.name);
             let connected = AtomicBool::new(false);
             known.insert(
                 manifest.name.clone(),
@@ -67,11 +64,11 @@ impl Agents {
                 },
             );
         }
-        Ok(Self {
+        Self {
             known,
             init,
             patience,
-        })
+        }
     }
 
     /// The agent that takes tasks of this act.

@@ -109,9 +109,10 @@ pub fn task(record: v1::Task) -> Task {
     }
 }
 
-/// A tool call, for an agent.
-pub fn tool_call_to_wire(call: &ToolCall) -> v1::SkillStep {
+/// A tool call of a task, for its agent and for `aios-tools`.
+pub fn tool_call_to_wire(call_id: String, call: &ToolCall) -> v1::SkillStep {
     v1::SkillStep {
+        call_id,
         tool: call.tool.clone(),
         arguments_json: json(&call.arguments),
     }

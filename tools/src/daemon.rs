@@ -58,9 +58,13 @@ async fn serve(pipeline: Arc<Pipeline>, socket: &Path) -> anyhow::Result<()> {
     let terminated = serve::terminated()?;
     let door = Door::open(socket)?;
     let callers = Callers::by_kernel();
-    let service = ToolsServer::new(Service::new(Arc::clone(&pipeline), callers.clone()))
-        .max_decoding_message_size(socket::MESSAGE_MAX)
-        .max_encoding_message_size(socket::MESSAGE_MAX);
+    let service = ToolsServer::new(Service::new(
+        Arc::clone(&pipeline),
+        callers.clone(),
+        Arc::default(),
+    ))
+    .max_decoding_message_size(socket::MESSAGE_MAX)
+    .max_encoding_message_size(socket::MESSAGE_MAX);
     let emergency = emergency::Service::new(Arc::clone(&pipeline), callers, Arc::new(abort));
     let services = Server::builder()
         .add_service(service)

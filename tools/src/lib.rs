@@ -37,6 +37,7 @@ pub mod service;
 pub mod slots;
 pub mod storage;
 pub mod store;
+pub mod tasks;
 pub mod text;
 #[cfg(test)]
 mod trial;
