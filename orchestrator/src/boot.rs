@@ -134,7 +134,7 @@ impl Orchestrator {
         );
         let emergency = Emergency::open(emergency::Parts {
             file: self.config.state.join("emergency.toml"),
-            shown: self.config.run.join("manual-mode"),
+            shown: self.config.run.join("orchestrator/manual-mode"),
             tools: self.clients.emergency.clone(),
             agents: self.agents.clone(),
             recorder: recorder.clone(),

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use aios_contracts::v1;
@@ -74,4 +75,43 @@ fn an_agent_that_asks_for_more_time_is_stopped_within_its_own() {
         let stopped = init.stop_service(name()).await.unwrap().into_inner();
         assert_eq!(stopped.last_exit, "killed by SIGKILL");
     });
+}
+
+#[test]
+fn an_agent_listens_where_pid_1_put_it_and_can_be_put_nowhere_else() {
+    let rogue = ROGUE.replace("phase", "user = \"nobody\"\nphase");
+    let Some(boot) = Boot::start(&[("agent-one", &rogue)]) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    boot.wait_for_line("aios: READY after");
+    let path = boot.path().join("run/agents/one.sock");
+    let folder = path.parent().unwrap().metadata().unwrap();
+    let who_writes = (folder.uid(), folder.mode() & 0o7777);
+    assert_eq!(who_writes, (0, 0o755), "root alone makes sockets there");
+    runtime.block_on(async {
+        let mut init = InitClient::new(aios_daemon::socket::channel(&boot.socket()).unwrap());
+        let name = || v1::ServiceRequest {
+            name: "agent-one".to_owned(),
+        };
+        for _ in 0..2 {
+            init.start_service(name()).await.unwrap();
+            let stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+            let listens = stream.peer_cred().unwrap().uid();
+            assert_eq!(listens, 65_534, "who listens is the agent");
+            init.kill_agents(v1::KillAgentsRequest {}).await.unwrap();
+            let gone = tokio::net::UnixStream::connect(&path).await;
+            assert!(gone.is_err(), "what is stopped is not connected to");
+        }
+    });
+    boot.wait_for_log("agent-one", "was given");
+    let log = support::read_log(&boot, "agent-one");
+    assert!(log.contains("agents/one.sock"), "{log}");
+    assert!(log.contains("cannot listen: "), "{log}");
+    for wrong in ["took its", "in the place", "may connect"] {
+        assert!(!log.contains(wrong), "{log}");
+    }
 }

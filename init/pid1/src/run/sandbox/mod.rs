@@ -87,19 +87,15 @@ fn open_all(state_dirs: &[PathBuf]) -> Result<Vec<(&PathBuf, File)>, Failed> {
 }
 
 /// The daemons' sockets can be connected to, which a read-only mount allows, and
-/// not replaced; only the agents' folder stays writable, for their own.
+/// not replaced.
 fn guard_sockets() -> Result<(), Failed> {
-    let run = aios_service::places::run_dir();
-    let agents = run.join("agents");
-    if !agents.is_dir() {
+    let run = &aios_service::places::run_dir();
+    if !run.is_dir() {
         return Ok(());
     }
-    for folder in [&run, &agents] {
-        mount(Some(folder), folder, NONE, MsFlags::MS_BIND, NONE)
-            .map_err(step("guard the sockets"))?;
-    }
+    mount(Some(run), run, NONE, MsFlags::MS_BIND, NONE).map_err(step("guard the sockets"))?;
     let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    mount(NONE, &run, NONE, read_only, NONE).map_err(step("guard the sockets"))
+    mount(NONE, run, NONE, read_only, NONE).map_err(step("guard the sockets"))
 }
 
 fn hide() -> Result<(), Failed> {
