@@ -111,7 +111,6 @@ mod tests {
                 ..Task::default()
             }),
             steps: tools.iter().map(step).collect(),
-            ..ExecuteRequest::default()
         }
     }
 

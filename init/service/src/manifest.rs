@@ -217,6 +217,9 @@ pub struct Sandbox {
     /// An empty network namespace of its own.
     #[serde(default)]
     pub private_network: bool,
+    /// A root of its own that holds these paths alone, read-only; then `private_files` says nothing
+    /// more. Not with `state_dirs`.
+    pub root: Option<Vec<PathBuf>>,
     /// A mount namespace of its own: private folders hidden, the rest read-only.
     #[serde(default)]
     pub private_files: bool,
@@ -225,6 +228,9 @@ pub struct Sandbox {
     /// Those that it may make though the set has them not.
     #[serde(default)]
     pub syscalls_allowed: Vec<String>,
+    /// Which sockets it may make; only with `syscalls`.
+    #[serde(default)]
+    pub sockets: Sockets,
     /// Which files it may use. Absent: all.
     pub landlock: Option<Paths>,
 }
@@ -236,6 +242,17 @@ pub enum Syscalls {
     /// What a daemon needs: all but what changes the machine, reaches into other
     /// processes or makes namespaces.
     Service,
+}
+
+/// Kinds of sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sockets {
+    /// All.
+    #[default]
+    Any,
+    /// Those to processes on this machine (unix(7)).
+    Unix,
 }
 
 /// Paths with all below them. Those that are not there are passed over.
@@ -460,6 +477,16 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
             "syscalls_allowed: {name:?} is not among those denied"
         ));
     }
+    if manifest.sandbox.sockets != Sockets::Any && manifest.sandbox.syscalls.is_none() {
+        return refuse("sandbox.sockets needs sandbox.syscalls".to_owned());
+    }
+    let mut root = manifest.sandbox.root.iter().flatten();
+    if root.any(|path| !is_plain_path(path)) {
+        return refuse("sandbox.root: all must be plain absolute paths".to_owned());
+    }
+    if manifest.sandbox.root.is_some() && !manifest.state_dirs.is_empty() {
+        return refuse("sandbox.root: state_dirs would not be in it".to_owned());
+    }
     let landlock = manifest.sandbox.landlock.iter();
     let mut landlock = landlock.flat_map(|paths| [&paths.read, &paths.write, &paths.execute]);
     if landlock.any(|list| list.iter().any(|path| !path.is_absolute())) {
@@ -540,6 +567,21 @@ mod tests {
             "absolute",
         );
         check("user", "start_timeout_ms = 0\nuser", "timeouts");
+        check(
+            "user",
+            "sandbox = { root = [\"/usr/lib/aios\"] }\nuser",
+            "state_dirs would not",
+        );
+        check(
+            "user",
+            "sandbox = { root = [\"/\"] }\nuser",
+            "plain absolute",
+        );
+        check(
+            "user",
+            "sandbox = { sockets = \"unix\" }\nuser",
+            "needs sandbox.syscalls",
+        );
     }
 
     #[test]

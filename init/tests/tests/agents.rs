@@ -115,3 +115,40 @@ fn an_agent_listens_where_pid_1_put_it_and_can_be_put_nowhere_else() {
         assert!(!log.contains(wrong), "{log}");
     }
 }
+
+#[test]
+fn an_agent_sees_what_its_manifest_names_and_nothing_else() {
+    let confined = format!(
+        "{ROGUE}[limits]\nfiles_max = 64\n[sandbox]\nroot = [\"FOLDER\"]\nsyscalls = \"service\"\n\
+         sockets = \"unix\"\nlandlock = {{ read = [\"FOLDER\"] }}\n"
+    );
+    let Some(boot) = Boot::start(&[("agent-one", &confined)]) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    boot.wait_for_line("aios: READY after");
+    runtime.block_on(async {
+        let mut init = InitClient::new(aios_daemon::socket::channel(&boot.socket()).unwrap());
+        let name = "agent-one".to_owned();
+        init.start_service(v1::ServiceRequest { name })
+            .await
+            .unwrap();
+        let path = boot.path().join("run/agents/one.sock");
+        tokio::net::UnixStream::connect(&path).await.unwrap();
+    });
+    boot.wait_for_log("agent-one", "was given");
+    let log = support::read_log(&boot, "agent-one");
+    assert!(log.contains("has fewer than 64"), "{log}");
+    for wrong in ["reaches", "writes into", "speaks to", "sees bin"] {
+        assert!(!log.contains(wrong), "{wrong} is in:\n{log}");
+    }
+    if !log.contains("runs without Landlock") {
+        assert!(
+            log.contains("sees \n"),
+            "not even the root is listed:\n{log}"
+        );
+    }
+}

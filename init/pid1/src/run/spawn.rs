@@ -165,7 +165,8 @@ fn become_service(
         .and_then(|()| listen(plan))
         .and_then(|()| close_others())
         .and_then(|()| give_back(plan.stored, &mut program, report))
-        .and_then(|()| seal(plan));
+        .and_then(|()| seal(plan))
+        .and_then(|()| rights::lower(plan.manifest));
     if let Err(failed) = ready {
         return failed;
     }

@@ -266,7 +266,7 @@ fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
 }
 
 /// `programs`: where the executable is, for the services. One named `agent-NAME` is an agent, and
-/// the program `ROGUE` is one that does what agents must not.
+/// the program `ROGUE` is one that does what agents must not. `FOLDER` is where the programs are.
 fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
     for folder in ["services", "agents"] {
         std::fs::create_dir_all(etc.join(folder)).unwrap();
@@ -290,14 +290,12 @@ fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
         } else {
             "user = \"root\"\n"
         };
-        let text = text.replace("ROGUE", &rogue);
+        let folder = programs.display().to_string();
+        let text = text.replace("ROGUE", &rogue).replace("FOLDER", &folder);
         let (file, text) = match name.strip_prefix("agent-") {
             Some(agent) => (
                 format!("agents/{agent}.toml"),
-                format!(
-                    "[service]\n{user}{}",
-                    text.replace("[sandbox]", "[service.sandbox]")
-                ),
+                format!("[service]\n{user}{}", text.replace("\n[", "\n[service.")),
             ),
             None => (
                 format!("services/{name}.toml"),

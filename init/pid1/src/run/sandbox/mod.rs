@@ -2,6 +2,7 @@
 //! people's files are hidden and everything that is not its own is read-only.
 
 mod paths;
+mod root;
 mod syscalls;
 
 use std::fs::File;
@@ -16,7 +17,8 @@ use aios_service::manifest::Manifest;
 type Failed = (&'static str, String);
 
 /// Hidden with `private_files`, except state folders.
-const HIDDEN: [&str; 6] = [
+const HIDDEN: [&str; 7] = [
+    "/data",
     "/home",
     "/srv",
     "/root",
@@ -39,7 +41,9 @@ pub fn enter(manifest: &Manifest) -> Result<(), Failed> {
         aios_service::network::set_up(aios_service::network::LOOPBACK)
             .map_err(step("bring its loopback up"))?;
     }
-    if manifest.sandbox.private_files {
+    if let Some(paths) = &manifest.sandbox.root {
+        root::enter(paths)?;
+    } else if manifest.sandbox.private_files {
         private_files(&manifest.state_dirs)?;
     }
     Ok(())
@@ -56,7 +60,7 @@ pub fn seal(manifest: &Manifest) -> Result<Vec<String>, Failed> {
         lacking.push("Landlock".to_owned());
     }
     if sandbox.syscalls.is_some() {
-        let restricted = syscalls::restrict(&sandbox.syscalls_allowed);
+        let restricted = syscalls::restrict(&sandbox.syscalls_allowed, sandbox.sockets);
         lacking.extend(
             restricted
                 .err()
