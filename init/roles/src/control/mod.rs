@@ -38,6 +38,7 @@ pub fn run() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    runtime.spawn(aios_daemon::watchdog::feed());
     runtime.block_on(serve())
 }
 

@@ -222,6 +222,12 @@ impl Boot {
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 
+    /// SIGSTOP: it stands still, and does not end.
+    pub fn stop(&self, pid: u32) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    }
+
     /// The `/proc/PID/stat` of children that ended and were not reaped.
     pub fn zombies(&self) -> Vec<String> {
         std::thread::sleep(LOOK_EVERY * 5);
@@ -278,7 +284,7 @@ fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
         format!("phase = 1\ncommand = [\"{executable}\"]\n{more}")
     };
     let own = [
-        ("control", role("control", "")),
+        ("control", role("control", "watchdog_ms = 4000\n")),
         ("logger", role("logger", "output = \"console\"\n")),
     ];
     let others = services
