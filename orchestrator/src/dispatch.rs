@@ -74,6 +74,7 @@ impl Dispatch {
             task_index: u32::try_from(task.index).unwrap_or(u32::MAX),
             reason: goal.text[..goal.text.floor_char_boundary(REASON_MAX)].to_owned(),
             on_behalf_of: goal.submitted_by.clone(),
+            role: wire::role_to_wire(goal.role).into(),
             steps: steps.clone(),
         };
         let request = ExecuteRequest {

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status};
 
 use crate::export;
 use crate::pipeline::{self, Pipeline};
+use crate::role::{OwnServices, Role};
 use crate::tasks::{self, Tasks};
 use crate::unrecorded;
 use aios_tool::error::ToolError;
@@ -33,6 +34,7 @@ pub struct Service {
     pipeline: Arc<Pipeline>,
     callers: Callers,
     tasks: Arc<Tasks>,
+    own_services: Arc<OwnServices>,
 }
 
 /// What a caller wants.
@@ -67,12 +69,19 @@ static ACCESS: Access<Right> = Access::new(
 );
 
 impl Service {
-    /// The service of a pipeline; agents make the calls of these tasks.
-    pub fn new(pipeline: Arc<Pipeline>, callers: Callers, tasks: Arc<Tasks>) -> Self {
+    /// The service of a pipeline; agents make the calls of these tasks, and those that concern these
+    /// services for admins alone.
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        callers: Callers,
+        tasks: Arc<Tasks>,
+        own_services: Arc<OwnServices>,
+    ) -> Self {
         Self {
             pipeline,
             callers,
             tasks,
+            own_services,
         }
     }
 
@@ -124,13 +133,36 @@ impl Service {
             call_id: named(&call.call_id),
             ..Entry::default()
         };
-        match self.tasks.admit(caller, call) {
+        let admitted = self.tasks.admit(caller, call);
+        match admitted.and_then(|call| self.for_its_role(caller, call)) {
             Ok(call) => Ok(call),
             Err(refused) => {
                 self.record_refusal(caller, &refused.to_string(), known)
                     .await?;
                 Err(refused.into())
             }
+        }
+    }
+
+    /// The call, when the operator whom an agent makes it for may have it made.
+    fn for_its_role(
+        &self,
+        caller: &Principal,
+        call: pipeline::Request,
+    ) -> Result<pipeline::Request, ToolError> {
+        // A tool that is not there is the pipeline's to name.
+        let (Principal::Agent(_), Ok(tool)) = (caller, self.pipeline.registry().find(&call.tool))
+        else {
+            return Ok(call);
+        };
+        let least = tool.spec().least;
+        let least = self.own_services.least(least, &call.arguments_json);
+        match self.tasks.role(&call.call_id) {
+            Some(role) if role >= least => Ok(call),
+            _ => Err(ToolError::Denied(format!(
+                "this call of {} needs the role {least}, which {} has not",
+                call.tool, call.on_behalf_of
+            ))),
         }
     }
 
@@ -342,6 +374,11 @@ fn listed(
 }
 
 fn task(request: wire::RegisterTaskRequest) -> tasks::Task {
+    let role = match request.role() {
+        wire::Role::Admin => Role::Admin,
+        wire::Role::Operator => Role::Operator,
+        wire::Role::Viewer | wire::Role::Unspecified => Role::Viewer,
+    };
     let step = |step: wire::SkillStep| tasks::Step {
         call_id: step.call_id,
         tool: step.tool,
@@ -353,6 +390,7 @@ fn task(request: wire::RegisterTaskRequest) -> tasks::Task {
         task_index: request.task_index,
         reason: request.reason,
         on_behalf_of: request.on_behalf_of,
+        role,
         steps: request.steps.into_iter().map(step).collect(),
     }
 }

@@ -32,6 +32,7 @@ pub mod policy;
 pub mod process;
 pub mod procfs;
 pub mod registry;
+pub mod role;
 pub mod sec;
 pub mod service;
 pub mod slots;

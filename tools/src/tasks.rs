@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use aios_daemon::identity::Principal;
 
 use crate::pipeline::{Answer, Request};
+use crate::role::Role;
 use aios_tool::error::ToolError;
 
 /// Calls that may be registered at once; the oldest task goes when there are more. The orchestrator
@@ -36,6 +37,8 @@ pub struct Task {
     pub reason: String,
     /// The operator's subject.
     pub on_behalf_of: String,
+    /// The role of that operator.
+    pub role: Role,
     /// The calls, in order.
     pub steps: Vec<Step>,
 }
@@ -145,6 +148,12 @@ impl Tasks {
         })
     }
 
+    /// The role of whoever this registered call is made for.
+    pub fn role(&self, call_id: &str) -> Option<Role> {
+        let registered = self.lock();
+        registered.calls.get(call_id).map(|call| call.task.role)
+    }
+
     /// Notes how a call went, which nobody but the pipeline knows.
     pub fn note(&self, caller: &Principal, call_id: &str, outcome: &Outcome) {
         let Principal::Agent(agent) = caller else {
@@ -247,6 +256,7 @@ mod tests {
             task_index: 0,
             reason: "make it".into(),
             on_behalf_of: "CN=ann".into(),
+            role: Role::Operator,
             steps: vec![step(0, "fs.mkdir"), step(1, "fs.write")],
         }
     }

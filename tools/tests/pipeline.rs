@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aios_contracts::v1::{
     CallOutcome, CallRequest, DescribeToolRequest, ExportAuditRequest, ListToolsRequest,
-    RecordRequest, RegisterTaskRequest, SettleTaskRequest, SkillStep, UndoRequest,
+    RecordRequest, RegisterTaskRequest, Role, SettleTaskRequest, SkillStep, UndoRequest,
     VerifyAuditRequest,
 };
 use aios_daemon::identity::Principal;
@@ -327,6 +327,7 @@ async fn an_agent_does_what_the_orchestrator_said_for_whom_it_said_and_its_word_
         goal_id: "g".into(),
         reason: "write x".into(),
         on_behalf_of: "CN=ann".into(),
+        role: Role::Operator.into(),
         steps: steps.clone(),
         ..RegisterTaskRequest::default()
     };
@@ -362,6 +363,46 @@ async fn an_agent_does_what_the_orchestrator_said_for_whom_it_said_and_its_word_
     for entry in of("intent").iter().chain(&of("completion")) {
         let told = (&*entry.on_behalf_of, &*entry.goal_id, &*entry.reason);
         assert_eq!(told, ("CN=ann", "g", "write x"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_may_not_order_no_agent_does_for_them() {
+    let signal = aios_tool::tool::change::<aios_tools::process::signal::Signal>();
+    let mut machine = Machine::new(registry().with(signal));
+    let mut orchestrator = machine.orchestrator();
+    let mut storage = machine.storage().unplanned();
+    let arguments = json!({"pid": 4_194_304, "signal": "STOP"}).to_string();
+    for (role, expected) in [
+        (
+            Role::Unspecified,
+            "needs the role admin, which CN=ann has not",
+        ),
+        (Role::Operator, "needs the role admin, which CN=ann has not"),
+        (Role::Admin, "process:signal"), // comes as far as the capability, which storage has not
+    ] {
+        let step = SkillStep {
+            call_id: "g/0/0".into(),
+            tool: "process.signal".into(),
+            arguments_json: arguments.clone(),
+        };
+        let task = RegisterTaskRequest {
+            agent: "storage".into(),
+            on_behalf_of: "CN=ann".into(),
+            role: role.into(),
+            steps: vec![step],
+            ..RegisterTaskRequest::default()
+        };
+        orchestrator.register_task(task).await.unwrap();
+        let call = CallRequest {
+            call_id: "g/0/0".into(),
+            tool: "process.signal".into(),
+            arguments_json: arguments.clone(),
+            ..CallRequest::default()
+        };
+        let denied = storage.call(call).await.unwrap_err();
+        assert_eq!(denied.code(), Code::PermissionDenied);
+        assert!(denied.message().contains(expected), "{denied}");
     }
 }
 

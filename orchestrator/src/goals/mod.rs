@@ -109,6 +109,7 @@ impl Goals {
             id,
             text: wish.title(),
             submitted_by: wish.by,
+            role: wish.role,
             created_ms: now,
             updated_ms: now,
             call: wish.call,

@@ -57,5 +57,6 @@ async fn a_goal_is_done_when_aios_tools_has_done_it_whatever_its_agent_says() {
     };
     let told = (&*task.agent, &*task.on_behalf_of, &*task.reason);
     assert_eq!(told, ("storage", "CN=alice", "make /srv/a and wait"));
+    assert_eq!(task.role(), Role::Operator, "as the goal has it");
     assert_eq!(task.steps[0].call_id, format!("{}/0/0", goal.id));
 }

@@ -15,6 +15,7 @@ use aios_tools::config::Config;
 use aios_tools::grpc::Service;
 use aios_tools::pipeline::Pipeline;
 use aios_tools::registry::Registry;
+use aios_tools::role::Role;
 use aios_tools::tasks::{Step, Task, Tasks};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -64,6 +65,7 @@ impl Client {
                 task_index: call.task_index,
                 reason: call.reason,
                 on_behalf_of: call.on_behalf_of,
+                role: Role::Admin,
                 steps: vec![step],
             });
         }
@@ -116,7 +118,12 @@ impl Machine {
         let caller = principal.clone();
         let callers = Callers::played(move || principal.clone());
         let tasks = Arc::clone(&self.tasks);
-        let service = Service::new(Arc::clone(&self.pipeline), callers, Arc::clone(&tasks));
+        let service = Service::new(
+            Arc::clone(&self.pipeline),
+            callers,
+            Arc::clone(&tasks),
+            Arc::default(),
+        );
         let service = ToolsServer::new(service)
             .max_decoding_message_size(aios_daemon::socket::MESSAGE_MAX)
             .max_encoding_message_size(aios_daemon::socket::MESSAGE_MAX);
