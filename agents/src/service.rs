@@ -133,14 +133,9 @@ impl AgentService for Handle {
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Task>, Status> {
         let state = &*self.0;
         ACCESS.admit(&state.callers, &request, (), "Execute")?;
-        let request = request.into_inner();
-        let reason = request.goal_text.clone();
-        let (task, steps, on_behalf_of) = task::accept(&state.manifest, request)?;
+        let (task, steps) = task::accept(&state.manifest, request.into_inner())?;
         let at_hand = AtHand::new(state, &task);
-        let task = state
-            .worker
-            .carry_out(task, &steps, &reason, &on_behalf_of)
-            .await;
+        let task = state.worker.carry_out(task, &steps).await;
         drop(at_hand);
         state.tally(|tally| match task.state() {
             TaskState::Succeeded => tally.done += 1,

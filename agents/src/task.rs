@@ -18,12 +18,12 @@ const SKILL_PREFIX: &str = "skill.";
 pub fn accept(
     manifest: &AgentManifest,
     request: ExecuteRequest,
-) -> Result<(Task, Vec<SkillStep>, String), Status> {
+) -> Result<(Task, Vec<SkillStep>), Status> {
     let Some(task) = request.task else {
         return Err(Status::invalid_argument("the request has no task"));
     };
-    if task.goal_id.is_empty() || task.goal_id.contains('/') {
-        return Err(Status::invalid_argument("the task has no goal id"));
+    if request.steps.iter().any(|step| step.call_id.is_empty()) {
+        return Err(Status::invalid_argument("a step has no call id"));
     }
     if !manifest.takes(&task.act) {
         return Err(Status::permission_denied(format!(
@@ -53,12 +53,7 @@ pub fn accept(
         }
         _ => {}
     }
-    Ok((task, request.steps, request.on_behalf_of))
-}
-
-/// The id by which `aios-tools` knows this very step again.
-pub fn call_id(task: &Task, step: usize) -> String {
-    format!("{}/{}/{step}", task.goal_id, task.index)
+    Ok((task, request.steps))
 }
 
 /// The task after all its steps succeeded.
@@ -104,6 +99,7 @@ mod tests {
 
     fn request(act: &str, tools: &[&str]) -> ExecuteRequest {
         let step = |tool: &&str| SkillStep {
+            call_id: "g/2/0".into(),
             tool: (*tool).to_owned(),
             arguments_json: "{}".into(),
         };
@@ -115,7 +111,6 @@ mod tests {
                 ..Task::default()
             }),
             steps: tools.iter().map(step).collect(),
-            ..ExecuteRequest::default()
         }
     }
 
@@ -161,16 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_has_the_same_call_id_and_no_other_step_has() {
-        let task = request("fs.read", &["fs.read"]).task.unwrap();
-        assert_eq!(call_id(&task, 0), "g/2/0");
-        assert_ne!(call_id(&task, 0), call_id(&task, 1));
-    }
-
-    #[test]
-    fn a_goal_id_cannot_forge_another_tasks_call_id() {
+    fn a_step_that_could_not_be_known_again_is_refused() {
         let mut forged = request("fs.read", &["fs.read"]);
-        forged.task.as_mut().unwrap().goal_id = "g/1".into();
+        forged.steps[0].call_id.clear();
         assert!(accept(&manifest(&["fs.*"]), forged).is_err());
     }
 

@@ -14,8 +14,6 @@ use crate::task;
 /// How long a call is repeated while `aios-tools` is away: it restarts within a
 /// second natively, within ten in an emulated machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The longest reason that `aios-tools` takes, in bytes.
-const REASON_MAX: usize = 4096;
 
 /// Makes the tool calls.
 #[derive(Clone, Debug)]
@@ -43,23 +41,14 @@ impl Worker {
     }
 
     /// Makes the steps' calls until all succeeded or one failed.
-    pub async fn carry_out(
-        &self,
-        mut task: Task,
-        steps: &[SkillStep],
-        reason: &str,
-        on_behalf_of: &str,
-    ) -> Task {
+    pub async fn carry_out(&self, mut task: Task, steps: &[SkillStep]) -> Task {
         task.executions.clear(); // a resumed task gets all of them again, replayed
         for (index, step) in steps.iter().enumerate() {
             let request = CallRequest {
-                call_id: task::call_id(&task, index),
+                call_id: step.call_id.clone(),
                 tool: step.tool.clone(),
                 arguments_json: step.arguments_json.clone(),
-                goal_id: task.goal_id.clone(),
-                task_index: task.index,
-                reason: shortened(reason).to_owned(),
-                on_behalf_of: on_behalf_of.to_owned(),
+                ..CallRequest::default() // for whom and why, aios-tools knows
             };
             match self.call(request).await {
                 Ok(response) => task.executions.push(execution(step, response)),
@@ -77,11 +66,6 @@ impl Worker {
         })
         .await
     }
-}
-
-/// A reason that the record has room for: goals may be longer.
-fn shortened(reason: &str) -> &str {
-    &reason[..reason.floor_char_boundary(REASON_MAX)]
 }
 
 fn execution(step: &SkillStep, response: CallResponse) -> Execution {

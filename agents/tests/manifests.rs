@@ -74,7 +74,17 @@ fn skills_are_taken_and_every_agent_has_an_account_and_a_closed_sandbox() {
         assert_eq!(principal, Principal::Agent(manifest.name.clone()));
         let sandbox = &manifest.service["sandbox"];
         assert_eq!(sandbox["private_network"].as_bool(), Some(true), "{user}");
-        assert_eq!(sandbox["private_files"].as_bool(), Some(true), "{user}");
+        let root = sandbox["root"].as_array().unwrap();
+        let shown: Vec<_> = root.iter().filter_map(|path| path.as_str()).collect();
+        let expected = [
+            "/etc/aios/agents",
+            "/etc/aios/config.toml",
+            "/run/aios",
+            "/usr/lib/aios",
+        ];
+        assert_eq!(shown, expected, "{user}");
+        assert_eq!(sandbox["sockets"].as_str(), Some("unix"), "{user}");
+        assert!(sandbox["landlock"].get("write").is_none(), "{user}");
         assert!(
             manifest.service["capabilities"]
                 .as_array()

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use aios_contracts::v1::agent_client::AgentClient;
 use aios_contracts::v1::init_client::InitClient;
-use aios_contracts::v1::{AgentInfo, ExecuteRequest, GetAgentRequest, ServiceRequest, Task};
+use aios_contracts::v1::{
+    AgentInfo, ExecuteRequest, GetAgentRequest, KillAgentsRequest, ServiceRequest, Task,
+};
 use aios_daemon::manifest::AgentManifest;
 use aios_daemon::retry;
 use tokio::time::{Instant, timeout};
 use tonic::Status;
-use tonic::transport::{Channel, Error};
+use tonic::transport::Channel;
 
 use crate::clients;
 
@@ -43,18 +45,15 @@ pub struct Agents {
 
 impl Agents {
     /// The agents of these manifests, whose sockets are in `run/agents`.
-    ///
-    /// # Errors
-    /// When the folder's path is no URI.
     pub fn new(
         manifests: Vec<AgentManifest>,
         run: &Path,
         init: InitClient<Channel>,
         patience: Duration,
-    ) -> Result<Self, Error> {
+    ) -> Self {
         let mut known = BTreeMap::new();
         for manifest in manifests {
-            let client = clients::agent(run, &manifest.name)?;
+            let client = clients::agent(run, &manifest.name);
             let connected = AtomicBool::new(false);
             known.insert(
                 manifest.name.clone(),
@@ -65,11 +64,11 @@ impl Agents {
                 },
             );
         }
-        Ok(Self {
+        Self {
             known,
             init,
             patience,
-        })
+        }
     }
 
     /// The agent that takes tasks of this act.
@@ -106,23 +105,23 @@ impl Agents {
         self.missing()
     }
 
-    /// Has init stop every agent, at once, each within `limit`. Returns which did not, and why.
-    pub async fn stop(&self, limit: Duration) -> Vec<String> {
-        let stops = self.known.keys().map(|name| async move {
-            let name = format!("agent-{name}");
-            let mut init = self.init.clone();
-            let request = ServiceRequest { name: name.clone() };
-            match timeout(limit, init.stop_service(request)).await {
-                Ok(Ok(_)) => None,
-                Ok(Err(status)) => Some(format!("{name} was not stopped: {}", status.message())),
-                Err(_) => Some(format!("{name} was not stopped in time")),
+    /// Has init kill every agent, within `limit`: agents keep nothing, and one that was asked to end
+    /// could take its time. Returns which live on, or why that is not known.
+    pub async fn kill(&self, limit: Duration) -> Vec<String> {
+        let mut init = self.init.clone();
+        let remarks = match timeout(limit, init.kill_agents(KillAgentsRequest {})).await {
+            Ok(Ok(answer)) => {
+                let remaining = answer.into_inner().remaining.into_iter();
+                let lives = |name| format!("{name} was killed and has not ended yet");
+                remaining.map(lives).collect()
             }
-        });
-        let failures = join_all(stops).await.into_iter().flatten().collect();
+            Ok(Err(status)) => vec![format!("agents were not stopped: {}", status.message())],
+            Err(_) => vec!["agents were not stopped in time".to_owned()],
+        };
         for known in self.known.values() {
             known.connected.store(false, Ordering::Relaxed);
         }
-        failures
+        remarks
     }
 
     /// Those that are not connected, as far as is known.

@@ -17,6 +17,7 @@ use crate::api::{self, Endpoint, service::Management};
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::degraded;
+use crate::dispatch::Dispatch;
 use crate::emergency::{self, Emergency};
 use crate::goals::{Goals, Parts};
 use crate::good;
@@ -71,7 +72,7 @@ impl Orchestrator {
         let clients = Clients::new(&config.run)?;
         let patience = config.limits.patience;
         let manifests = manifest::read_all(&config.etc.join("agents"))?;
-        let agents = Agents::new(manifests, &config.run, clients.init.clone(), patience)?;
+        let agents = Agents::new(manifests, &config.run, clients.init.clone(), patience);
         let skills = Skill::load_dir(&config.lib.join("skills")).unwrap_or_else(|error| {
             tracing::error!("no skills: {}", aios_daemon::error::chain(&error));
             Vec::new()
@@ -133,7 +134,7 @@ impl Orchestrator {
         );
         let emergency = Emergency::open(emergency::Parts {
             file: self.config.state.join("emergency.toml"),
-            shown: self.config.run.join("manual-mode"),
+            shown: self.config.run.join("orchestrator/manual-mode"),
             tools: self.clients.emergency.clone(),
             agents: self.agents.clone(),
             recorder: recorder.clone(),
@@ -150,7 +151,11 @@ impl Orchestrator {
                 limits.patience,
             ),
             planner: Planner::new(registry, init, self.model, limits.patience),
-            agents: self.agents.clone(),
+            dispatch: Dispatch::new(
+                self.agents.clone(),
+                self.clients.tools.clone(),
+                limits.patience,
+            ),
             standing,
             recorder: recorder.clone(),
             emergency: emergency.clone(),

@@ -1,6 +1,7 @@
 //! Channels to the other daemons: they connect when first used, and again after a restart.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aios_contracts::v1::agent_client::AgentClient;
 use aios_contracts::v1::config_client::ConfigClient;
@@ -10,8 +11,11 @@ use aios_contracts::v1::memory_client::MemoryClient;
 use aios_contracts::v1::runtime_client::RuntimeClient;
 use aios_contracts::v1::tools_client::ToolsClient;
 use aios_contracts::v1::update_client::UpdateClient;
+use aios_daemon::identity::Principal;
 use aios_daemon::socket;
-use tonic::transport::{Channel, Error};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint, Error};
 
 /// A client of each daemon; cloning is cheap.
 #[derive(Clone, Debug)]
@@ -56,13 +60,54 @@ impl Clients {
     }
 }
 
-/// A client of an agent.
-///
-/// # Errors
-/// When the path is no URI.
-pub fn agent(run: &Path, name: &str) -> Result<AgentClient<Channel>, Error> {
+/// How long an agent's socket may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// A client of an agent. Each connection is given up before a byte is sent when another than the agent
+/// listens there.
+pub fn agent(run: &Path, name: &str) -> AgentClient<Channel> {
     let path = run.join("agents").join(format!("{name}.sock"));
-    Ok(AgentClient::new(socket::channel(&path)?)
+    let agent = Principal::Agent(name.to_owned());
+    let connect = move |_| {
+        let (path, agent) = (path.clone(), agent.clone());
+        async move {
+            let stream = UnixStream::connect(&path).await?;
+            let listens = stream.peer_cred()?.uid();
+            if !may_listen(&agent, listens) {
+                let who = Principal::from_uid(listens);
+                tracing::error!("{who} listens in the place of {agent}");
+                return Err(std::io::Error::other(format!("{who} listens there")));
+            }
+            Ok(TokioIo::new(stream))
+        }
+    };
+    let endpoint = Endpoint::from_static("unix:agent").connect_timeout(CONNECT);
+    let channel = endpoint.connect_with_connector_lazy(tower::service_fn(connect));
+    AgentClient::new(channel)
         .max_decoding_message_size(socket::MESSAGE_MAX)
-        .max_encoding_message_size(socket::MESSAGE_MAX))
+        .max_encoding_message_size(socket::MESSAGE_MAX)
+}
+
+/// May a process of this uid be the one that listens at the agent's socket? The agent, or one of our
+/// own account, which could do what we do.
+fn may_listen(agent: &Principal, uid: u32) -> bool {
+    Principal::from_uid(uid) == *agent || uid == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_an_agents_socket_nobody_else_is_spoken_to() {
+        let check = |uid, expected| {
+            let agent = Principal::Agent("storage".into());
+            assert_eq!(may_listen(&agent, uid), expected, "{uid}");
+        };
+        check(915, true);
+        check(917, false);
+        check(904, false);
+        check(1000, false);
+        check(rustix::process::geteuid().as_raw(), true);
+    }
 }

@@ -111,7 +111,7 @@ impl Emergency {
         let (written, told, agents) = tokio::join!(
             self.write(&stop),
             self.tell(&stop),
-            self.0.parts.agents.stop(PART)
+            self.0.parts.agents.kill(PART)
         );
         self.show();
         let mut remarks = agents;

@@ -28,6 +28,7 @@ pub mod boot;
 pub mod clients;
 pub mod config;
 pub mod degraded;
+pub mod dispatch;
 pub mod emergency;
 
 pub mod goals;

@@ -4,7 +4,9 @@
 //! lists goals must see it.
 
 use aios_contracts::v1;
-use aios_goals::{Arguments, Call, End, Execution, Goal, Level, State, Task, TaskState, ToolCall};
+use aios_goals::{
+    Arguments, Call, End, Execution, Goal, Level, Role, State, Task, TaskState, ToolCall,
+};
 use serde_json::Value;
 
 /// The only key of arguments that were no JSON object; its value is what they were.
@@ -21,6 +23,7 @@ pub fn goal_to_wire(goal: &Goal) -> v1::Goal {
         reason,
         level: level_to_wire(goal.level).into(),
         submitted_by: goal.submitted_by.clone(),
+        role: role_to_wire(goal.role).into(),
         created_ms: goal.created_ms,
         updated_ms: goal.updated_ms,
         finished_ms,
@@ -40,11 +43,13 @@ pub fn goal_to_wire(goal: &Goal) -> v1::Goal {
 pub fn goal(record: v1::Goal) -> Goal {
     let state = state(&record);
     let level = level(record.level());
+    let role = role(record.role());
     Goal {
         id: record.id,
         text: record.text,
         call: record.call.map(call),
         submitted_by: record.submitted_by,
+        role,
         created_ms: record.created_ms,
         updated_ms: record.updated_ms,
         level,
@@ -109,9 +114,10 @@ pub fn task(record: v1::Task) -> Task {
     }
 }
 
-/// A tool call, for an agent.
-pub fn tool_call_to_wire(call: &ToolCall) -> v1::SkillStep {
+/// A tool call of a task, for its agent and for `aios-tools`.
+pub fn tool_call_to_wire(call_id: String, call: &ToolCall) -> v1::SkillStep {
     v1::SkillStep {
+        call_id,
         tool: call.tool.clone(),
         arguments_json: json(&call.arguments),
     }
@@ -125,6 +131,23 @@ pub fn level_to_wire(level: Option<Level>) -> v1::Level {
         Some(Level::Operational) => v1::Level::Operational,
         Some(Level::Tactical) => v1::Level::Tactical,
         Some(Level::Strategic) => v1::Level::Strategic,
+    }
+}
+
+/// The submitter's role, as a record has it.
+pub fn role_to_wire(role: Role) -> v1::Role {
+    match role {
+        Role::Viewer => v1::Role::Viewer,
+        Role::Operator => v1::Role::Operator,
+        Role::Admin => v1::Role::Admin,
+    }
+}
+
+fn role(role: v1::Role) -> Role {
+    match role {
+        v1::Role::Viewer => Role::Viewer,
+        v1::Role::Unspecified | v1::Role::Operator => Role::Operator,
+        v1::Role::Admin => Role::Admin,
     }
 }
 
@@ -239,6 +262,7 @@ mod tests {
             },
             level: WireLevel::Operational.into(),
             submitted_by: "CN=ann serial 5".into(),
+            role: v1::Role::Admin.into(),
             created_ms: 1,
             updated_ms: 2,
             finished_ms: if ended { 3 } else { 0 },

@@ -126,6 +126,10 @@ pub struct ToolsDouble {
     pub effects: Arc<Mutex<HashMap<String, CallRequest>>>,
     /// How many calls came, repeated and failed ones too.
     pub calls: Arc<AtomicU32>,
+    /// The tasks that were registered.
+    pub tasks: Arc<Mutex<Vec<RegisterTaskRequest>>>,
+    /// How calls ended, by call id.
+    pub outcomes: Arc<Mutex<HashMap<String, CallOutcome>>>,
     /// What was put on record.
     pub records: Arc<Mutex<Vec<RecordRequest>>>,
     /// While set, `test.wait` does not return.
@@ -142,8 +146,15 @@ impl Tools for ToolsDouble {
         let request = request.into_inner();
         self.calls.fetch_add(1, Ordering::SeqCst);
         let known = self.effects.lock().unwrap().contains_key(&request.call_id);
+        let id = request.call_id.clone();
+        let note = |outcome| self.outcomes.lock().unwrap().insert(id, outcome);
         if request.arguments_json.contains("/full/") {
-            return Err(Status::failed_precondition("no space left on /full"));
+            let failed = "no space left on /full".to_owned();
+            note(CallOutcome {
+                failed: failed.clone(),
+                ..CallOutcome::default()
+            });
+            return Err(Status::failed_precondition(failed));
         }
         if !known {
             let id = request.call_id.clone();
@@ -155,13 +166,31 @@ impl Tools for ToolsDouble {
         while request.tool == "test.wait" && self.hold.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        Ok(Response::new(CallResponse {
+        let answer = CallResponse {
             execution_id: format!("execution of {}", request.call_id),
             output_json: "{}".into(),
             summary: format!("{} {}", request.tool, request.arguments_json),
             reversible: false,
             replayed: known,
-        }))
+        };
+        note(CallOutcome {
+            succeeded: Some(answer.clone()),
+            ..CallOutcome::default()
+        });
+        Ok(Response::new(answer))
+    }
+    async fn register_task(
+        &self,
+        request: Request<RegisterTaskRequest>,
+    ) -> Answer<RegisterTaskResponse> {
+        self.tasks.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(RegisterTaskResponse {}))
+    }
+    async fn settle_task(&self, request: Request<SettleTaskRequest>) -> Answer<SettleTaskResponse> {
+        let outcomes = self.outcomes.lock().unwrap();
+        let of = |id| outcomes.get(id).cloned().unwrap_or_default();
+        let outcomes = request.get_ref().call_ids.iter().map(of).collect();
+        Ok(Response::new(SettleTaskResponse { outcomes }))
     }
     async fn list_tools(&self, _: Request<ListToolsRequest>) -> Answer<ListToolsResponse> {
         let tool = |name: &str, properties: Value, verbs: &[&str]| {
@@ -264,8 +293,8 @@ impl Emergency for EmergencyDouble {
 pub struct InitDouble {
     /// Services that were asked to start, in order.
     pub started: Arc<Mutex<Vec<String>>>,
-    /// Services that were asked to stop, in order.
-    pub stopped: Arc<Mutex<Vec<String>>>,
+    /// Orders to kill the agents.
+    pub kills: Arc<AtomicUsize>,
     /// Orders to power off or reboot.
     pub power: Arc<Mutex<Vec<PowerRequest>>>,
     /// The service that is stopped.
@@ -325,9 +354,12 @@ impl Init for InitDouble {
             ..Service::default()
         }))
     }
-    async fn stop_service(&self, request: Request<ServiceRequest>) -> Answer<Service> {
-        self.stopped.lock().unwrap().push(request.into_inner().name);
-        Ok(Response::new(Service::default()))
+    async fn kill_agents(&self, _: Request<KillAgentsRequest>) -> Answer<KillAgentsResponse> {
+        self.kills.fetch_add(1, Ordering::SeqCst);
+        Ok(Response::new(KillAgentsResponse::default()))
+    }
+    async fn stop_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
+        absent()
     }
     async fn restart_service(&self, _: Request<ServiceRequest>) -> Answer<Service> {
         absent()

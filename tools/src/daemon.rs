@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::grpc::Service;
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
+use crate::role::OwnServices;
 use crate::{confine, emergency};
 
 /// How often the ledger makes durable what changes nothing.
@@ -29,8 +30,9 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 pub async fn run() -> anyhow::Result<()> {
     let places = Places::of_this_process();
     let socket = places.socket("tools");
+    let own_services = OwnServices::read(&places.etc);
     let pipeline = build(&Config::load(places))?;
-    serve(pipeline, &socket).await
+    serve(pipeline, &socket, Arc::new(own_services)).await
 }
 
 fn build(config: &Config) -> anyhow::Result<Arc<Pipeline>> {
@@ -54,13 +56,22 @@ fn grants(config: &Config) -> Grants {
     })
 }
 
-async fn serve(pipeline: Arc<Pipeline>, socket: &Path) -> anyhow::Result<()> {
+async fn serve(
+    pipeline: Arc<Pipeline>,
+    socket: &Path,
+    own_services: Arc<OwnServices>,
+) -> anyhow::Result<()> {
     let terminated = serve::terminated()?;
     let door = Door::open(socket)?;
     let callers = Callers::by_kernel();
-    let service = ToolsServer::new(Service::new(Arc::clone(&pipeline), callers.clone()))
-        .max_decoding_message_size(socket::MESSAGE_MAX)
-        .max_encoding_message_size(socket::MESSAGE_MAX);
+    let service = ToolsServer::new(Service::new(
+        Arc::clone(&pipeline),
+        callers.clone(),
+        Arc::default(),
+        own_services,
+    ))
+    .max_decoding_message_size(socket::MESSAGE_MAX)
+    .max_encoding_message_size(socket::MESSAGE_MAX);
     let emergency = emergency::Service::new(Arc::clone(&pipeline), callers, Arc::new(abort));
     let services = Server::builder()
         .add_service(service)

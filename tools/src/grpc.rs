@@ -14,6 +14,8 @@ use tonic::{Request, Response, Status};
 
 use crate::export;
 use crate::pipeline::{self, Pipeline};
+use crate::role::{OwnServices, Role};
+use crate::tasks::{self, Tasks};
 use crate::unrecorded;
 use aios_tool::error::ToolError;
 use aios_tool::spec::Risk;
@@ -21,6 +23,8 @@ use aios_tool::tool::ErasedTool;
 
 /// Entries that one `ListAudit` gives at most.
 const LIST_MAX: usize = 1000;
+/// The longest text of a refused call that is recorded, in bytes.
+const NAME_MAX: usize = 256;
 /// Entries that one `ListAudit` gives when it does not say.
 const LIST_DEFAULT: usize = 50;
 
@@ -29,6 +33,8 @@ const LIST_DEFAULT: usize = 50;
 pub struct Service {
     pipeline: Arc<Pipeline>,
     callers: Callers,
+    tasks: Arc<Tasks>,
+    own_services: Arc<OwnServices>,
 }
 
 /// What a caller wants.
@@ -42,25 +48,41 @@ enum Right {
     Audit,
     /// Record.
     Record,
+    /// RegisterTask, SettleTask.
+    Task,
 }
 
-use Right::{Audit, Call, Describe, Record};
+use Right::{Audit, Call, Describe, Record, Task};
 
 /// Who may do what here.
 static ACCESS: Access<Right> = Access::new(
     "Tools",
     &[
-        (Who::Root, &[Describe, Call, Audit, Record]),
-        (Who::Agents, &[Describe, Call, Record]),
-        (Who::Daemon("orchestrator"), &[Describe, Audit, Record]),
+        (Who::Root, &[Describe, Call, Audit, Record, Task]),
+        (Who::Agents, &[Describe, Call]),
+        (
+            Who::Daemon("orchestrator"),
+            &[Describe, Audit, Record, Task],
+        ),
         (Who::Daemon("control"), &[Record]),
     ],
 );
 
 impl Service {
-    /// The service of a pipeline.
-    pub fn new(pipeline: Arc<Pipeline>, callers: Callers) -> Self {
-        Self { pipeline, callers }
+    /// The service of a pipeline; agents make the calls of these tasks, and those that concern these
+    /// services for admins alone.
+    pub fn new(
+        pipeline: Arc<Pipeline>,
+        callers: Callers,
+        tasks: Arc<Tasks>,
+        own_services: Arc<OwnServices>,
+    ) -> Self {
+        Self {
+            pipeline,
+            callers,
+            tasks,
+            own_services,
+        }
     }
 
     /// Who calls, when it may. A refusal is recorded.
@@ -74,18 +96,74 @@ impl Service {
         let Err(refused) = ACCESS.check(&caller, right, method) else {
             return Ok(caller);
         };
-        let text = refused.message();
+        self.record_refusal(&caller, refused.message(), Entry::default())
+            .await?;
+        Err(refused)
+    }
+
+    /// Puts on record that something was refused, with what is known of it.
+    async fn record_refusal(
+        &self,
+        caller: &Principal,
+        text: &str,
+        known: Entry,
+    ) -> Result<(), Status> {
         let refusal = Entry {
             time_ms: pipeline::now_ms(),
             kind: "refusal".to_owned(),
             actor: caller.to_string(),
             decision: format!("refused: {text}"),
             outcome: format!("failed: {text}"),
-            ..Entry::default()
+            ..known
         };
         self.blocking(move |pipeline| pipeline.append(&refusal))
-            .await?;
-        Err(refused)
+            .await
+            .map(drop)
+    }
+
+    /// The call as its task has it. A call of an agent that no task has is refused, on record.
+    async fn planned(
+        &self,
+        caller: &Principal,
+        call: pipeline::Request,
+    ) -> Result<pipeline::Request, Status> {
+        let named = |text: &str| pipeline::cut(text, NAME_MAX);
+        let known = Entry {
+            tool: named(&call.tool),
+            call_id: named(&call.call_id),
+            ..Entry::default()
+        };
+        let admitted = self.tasks.admit(caller, call);
+        match admitted.and_then(|call| self.for_its_role(caller, call)) {
+            Ok(call) => Ok(call),
+            Err(refused) => {
+                self.record_refusal(caller, &refused.to_string(), known)
+                    .await?;
+                Err(refused.into())
+            }
+        }
+    }
+
+    /// The call, when the operator whom an agent makes it for may have it made.
+    fn for_its_role(
+        &self,
+        caller: &Principal,
+        call: pipeline::Request,
+    ) -> Result<pipeline::Request, ToolError> {
+        // A tool that is not there is the pipeline's to name.
+        let (Principal::Agent(_), Ok(tool)) = (caller, self.pipeline.registry().find(&call.tool))
+        else {
+            return Ok(call);
+        };
+        let least = tool.spec().least;
+        let least = self.own_services.least(least, &call.arguments_json);
+        match self.tasks.role(&call.call_id) {
+            Some(role) if role >= least => Ok(call),
+            _ => Err(ToolError::Denied(format!(
+                "this call of {} needs the role {least}, which {} has not",
+                call.tool, call.on_behalf_of
+            ))),
+        }
     }
 
     /// Runs what blocks on a thread that may.
@@ -137,16 +215,37 @@ impl Tools for Service {
             reason: message.reason,
             on_behalf_of: message.on_behalf_of,
         };
+        let call = self.planned(&caller, call).await?;
+        let tasks = Arc::clone(&self.tasks);
         let answer = self
-            .blocking(move |pipeline| pipeline.call(&caller, call))
+            .blocking(move |pipeline| {
+                let id = call.call_id.clone();
+                let outcome = pipeline.call(&caller, call);
+                // Here, where it happens also when the caller waits no more.
+                tasks.note(&caller, &id, &outcome);
+                outcome
+            })
             .await?;
-        Ok(Response::new(wire::CallResponse {
-            execution_id: answer.execution_id,
-            output_json: answer.output.to_string(),
-            summary: answer.summary,
-            reversible: answer.reversible,
-            replayed: answer.replayed,
-        }))
+        Ok(Response::new(answer_to_wire(answer)))
+    }
+
+    async fn register_task(
+        &self,
+        request: Request<wire::RegisterTaskRequest>,
+    ) -> Result<Response<wire::RegisterTaskResponse>, Status> {
+        self.caller(&request, Right::Task, "RegisterTask").await?;
+        self.tasks.register(task(request.into_inner()));
+        Ok(Response::new(wire::RegisterTaskResponse {}))
+    }
+
+    async fn settle_task(
+        &self,
+        request: Request<wire::SettleTaskRequest>,
+    ) -> Result<Response<wire::SettleTaskResponse>, Status> {
+        self.caller(&request, Right::Task, "SettleTask").await?;
+        let outcomes = self.tasks.settle(&request.into_inner().call_ids)?;
+        let outcomes = outcomes.into_iter().map(outcome_to_wire).collect();
+        Ok(Response::new(wire::SettleTaskResponse { outcomes }))
     }
 
     async fn undo(
@@ -274,6 +373,58 @@ fn listed(
     Ok(found)
 }
 
+fn task(request: wire::RegisterTaskRequest) -> tasks::Task {
+    let role = match request.role() {
+        wire::Role::Admin => Role::Admin,
+        wire::Role::Operator => Role::Operator,
+        wire::Role::Viewer | wire::Role::Unspecified => Role::Viewer,
+    };
+    let step = |step: wire::SkillStep| tasks::Step {
+        call_id: step.call_id,
+        tool: step.tool,
+        arguments_json: step.arguments_json,
+    };
+    tasks::Task {
+        agent: request.agent,
+        goal_id: request.goal_id,
+        task_index: request.task_index,
+        reason: request.reason,
+        on_behalf_of: request.on_behalf_of,
+        role,
+        steps: request.steps.into_iter().map(step).collect(),
+    }
+}
+
+fn answer_to_wire(answer: pipeline::Answer) -> wire::CallResponse {
+    wire::CallResponse {
+        execution_id: answer.execution_id,
+        output_json: answer.output.to_string(),
+        summary: answer.summary,
+        reversible: answer.reversible,
+        replayed: answer.replayed,
+    }
+}
+
+fn outcome_to_wire(outcome: Option<tasks::Outcome>) -> wire::CallOutcome {
+    match outcome {
+        None => wire::CallOutcome::default(),
+        Some(Ok(answer)) => wire::CallOutcome {
+            succeeded: Some(match answer.output.is_null() {
+                true => wire::CallResponse {
+                    output_json: String::new(), // too large to be kept
+                    ..answer_to_wire(answer)
+                },
+                false => answer_to_wire(answer),
+            }),
+            failed: String::new(),
+        },
+        Some(Err(error)) => wire::CallOutcome {
+            succeeded: None,
+            failed: error.to_string(),
+        },
+    }
+}
+
 fn to_wire(entry: Entry) -> wire::AuditEntry {
     wire::AuditEntry {
         index: entry.index,
@@ -327,7 +478,7 @@ mod tests {
     #[test]
     fn who_may_do_what_is_one_table() {
         let check = |caller: Principal, rights: &[Right]| {
-            for right in [Describe, Call, Audit, Record] {
+            for right in [Describe, Call, Audit, Record, Task] {
                 assert_eq!(
                     ACCESS.may(&caller, right),
                     rights.contains(&right),
@@ -336,12 +487,9 @@ mod tests {
             }
         };
         let daemon = |name: &str| Principal::Daemon(name.into());
-        check(Principal::Root, &[Describe, Call, Audit, Record]);
-        check(
-            Principal::Agent("storage".into()),
-            &[Describe, Call, Record],
-        );
-        check(daemon("orchestrator"), &[Describe, Audit, Record]);
+        check(Principal::Root, &[Describe, Call, Audit, Record, Task]);
+        check(Principal::Agent("storage".into()), &[Describe, Call]);
+        check(daemon("orchestrator"), &[Describe, Audit, Record, Task]);
         check(daemon("control"), &[Record]);
         check(daemon("memory"), &[]);
         check(daemon("runtime"), &[]);

@@ -32,11 +32,13 @@ pub mod policy;
 pub mod process;
 pub mod procfs;
 pub mod registry;
+pub mod role;
 pub mod sec;
 pub mod service;
 pub mod slots;
 pub mod storage;
 pub mod store;
+pub mod tasks;
 pub mod text;
 #[cfg(test)]
 mod trial;

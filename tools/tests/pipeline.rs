@@ -6,7 +6,8 @@ mod common;
 use std::time::{Duration, Instant};
 
 use aios_contracts::v1::{
-    DescribeToolRequest, ExportAuditRequest, ListToolsRequest, RecordRequest, UndoRequest,
+    CallOutcome, CallRequest, DescribeToolRequest, ExportAuditRequest, ListToolsRequest,
+    RecordRequest, RegisterTaskRequest, Role, SettleTaskRequest, SkillStep, UndoRequest,
     VerifyAuditRequest,
 };
 use aios_daemon::identity::Principal;
@@ -261,6 +262,9 @@ async fn each_caller_may_only_what_it_is_for() {
             .unwrap_err(),
     );
     denied(stranger.record(RecordRequest::default()).await.unwrap_err());
+    denied(monitor.record(RecordRequest::default()).await.unwrap_err());
+    let register = RegisterTaskRequest::default();
+    denied(monitor.register_task(register).await.unwrap_err());
     assert!(control.record(RecordRequest::default()).await.is_ok());
     let tools = monitor
         .list_tools(ListToolsRequest {})
@@ -289,11 +293,116 @@ async fn each_caller_may_only_what_it_is_for() {
         .iter()
         .filter(|entry| entry.kind == "refusal")
         .count();
-    assert_eq!(refusals, 8, "{entries:#?}");
+    assert_eq!(refusals, 10, "{entries:#?}");
     assert!(
         entries.windows(2).all(|pair| pair[0].index > pair[1].index),
         "the newest first"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_does_what_the_orchestrator_said_for_whom_it_said_and_its_word_is_not_needed() {
+    let mut machine = Machine::new(registry());
+    let mut orchestrator = machine.orchestrator();
+    let mut storage = machine.storage().unplanned();
+    let step = |number: u32, name: &str| SkillStep {
+        call_id: format!("g/0/{number}"),
+        tool: "fs.write".into(),
+        arguments_json: json!({"path": machine.path(name), "content": "x"}).to_string(),
+    };
+    let steps = vec![step(0, "a"), step(1, "b")];
+    let made = |step: &SkillStep, on_behalf_of: &str| CallRequest {
+        call_id: step.call_id.clone(),
+        tool: step.tool.clone(),
+        arguments_json: step.arguments_json.clone(),
+        on_behalf_of: on_behalf_of.into(),
+        ..CallRequest::default()
+    };
+    let denied = |status: tonic::Status| assert_eq!(status.code(), Code::PermissionDenied);
+
+    denied(storage.call(made(&steps[0], "")).await.unwrap_err());
+    let task = RegisterTaskRequest {
+        agent: "storage".into(),
+        goal_id: "g".into(),
+        reason: "write x".into(),
+        on_behalf_of: "CN=ann".into(),
+        role: Role::Operator.into(),
+        steps: steps.clone(),
+        ..RegisterTaskRequest::default()
+    };
+    orchestrator.register_task(task).await.unwrap();
+    denied(storage.call(made(&steps[0], "CN=admin")).await.unwrap_err());
+    denied(storage.call(made(&steps[1], "")).await.unwrap_err());
+    assert_eq!(std::fs::read_dir(machine.path("")).unwrap().count(), 0);
+    let done = storage
+        .call(made(&steps[0], ""))
+        .await
+        .unwrap()
+        .into_inner();
+
+    let call_ids = steps.iter().map(|step| step.call_id.clone()).collect();
+    let settle = SettleTaskRequest { call_ids };
+    let settled = orchestrator.settle_task(settle.clone()).await.unwrap();
+    let outcomes = settled.into_inner().outcomes;
+    assert_eq!(outcomes[0].succeeded.as_ref(), Some(&done));
+    assert_eq!(outcomes[1], CallOutcome::default(), "it was not made");
+    denied(storage.call(made(&steps[0], "")).await.unwrap_err());
+    let unknown = orchestrator.settle_task(settle).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+
+    let entries = orchestrator.list_audit(newest(0)).await.unwrap();
+    let entries = entries.into_inner().entries;
+    let of = |kind: &str| {
+        entries
+            .iter()
+            .filter(|entry| entry.kind == kind)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("refusal").len(), 4, "{entries:#?}");
+    for entry in of("intent").iter().chain(&of("completion")) {
+        let told = (&*entry.on_behalf_of, &*entry.goal_id, &*entry.reason);
+        assert_eq!(told, ("CN=ann", "g", "write x"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_may_not_order_no_agent_does_for_them() {
+    let signal = aios_tool::tool::change::<aios_tools::process::signal::Signal>();
+    let mut machine = Machine::new(registry().with(signal));
+    let mut orchestrator = machine.orchestrator();
+    let mut storage = machine.storage().unplanned();
+    let arguments = json!({"pid": 4_194_304, "signal": "STOP"}).to_string();
+    for (role, expected) in [
+        (
+            Role::Unspecified,
+            "needs the role admin, which CN=ann has not",
+        ),
+        (Role::Operator, "needs the role admin, which CN=ann has not"),
+        (Role::Admin, "process:signal"), // comes as far as the capability, which storage has not
+    ] {
+        let step = SkillStep {
+            call_id: "g/0/0".into(),
+            tool: "process.signal".into(),
+            arguments_json: arguments.clone(),
+        };
+        let task = RegisterTaskRequest {
+            agent: "storage".into(),
+            on_behalf_of: "CN=ann".into(),
+            role: role.into(),
+            steps: vec![step],
+            ..RegisterTaskRequest::default()
+        };
+        orchestrator.register_task(task).await.unwrap();
+        let call = CallRequest {
+            call_id: "g/0/0".into(),
+            tool: "process.signal".into(),
+            arguments_json: arguments.clone(),
+            ..CallRequest::default()
+        };
+        let denied = storage.call(call).await.unwrap_err();
+        assert_eq!(denied.code(), Code::PermissionDenied);
+        assert!(denied.message().contains(expected), "{denied}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,6 +63,12 @@ pub struct Manifest {
     /// Killed when it is silent for so long (`WATCHDOG=1`); 0: never. Milliseconds.
     #[serde(default)]
     pub watchdog_ms: u64,
+    /// `EXTEND_TIMEOUT_USEC` moves its start and stop timeouts. Not for agents.
+    #[serde(default)]
+    pub extends_timeouts: bool,
+    /// It is an agent: the emergency stop kills it.
+    #[serde(skip)]
+    pub agent: bool,
     /// Where its output goes.
     #[serde(default)]
     pub output: Output,
@@ -107,6 +113,8 @@ impl Manifest {
             start_timeout_ms: default_start_timeout(),
             stop_timeout_ms: default_stop_timeout(),
             watchdog_ms: 0,
+            extends_timeouts: true, // as under systemd
+            agent: false,
             output: Output::Log,
             only_on: None,
             condition_path: None,
@@ -209,6 +217,9 @@ pub struct Sandbox {
     /// An empty network namespace of its own.
     #[serde(default)]
     pub private_network: bool,
+    /// A root of its own that holds these paths alone, read-only; then `private_files` says nothing
+    /// more. Not with `state_dirs`.
+    pub root: Option<Vec<PathBuf>>,
     /// A mount namespace of its own: private folders hidden, the rest read-only.
     #[serde(default)]
     pub private_files: bool,
@@ -217,6 +228,9 @@ pub struct Sandbox {
     /// Those that it may make though the set has them not.
     #[serde(default)]
     pub syscalls_allowed: Vec<String>,
+    /// Which sockets it may make; only with `syscalls`.
+    #[serde(default)]
+    pub sockets: Sockets,
     /// Which files it may use. Absent: all.
     pub landlock: Option<Paths>,
 }
@@ -228,6 +242,17 @@ pub enum Syscalls {
     /// What a daemon needs: all but what changes the machine, reaches into other
     /// processes or makes namespaces.
     Service,
+}
+
+/// Kinds of sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sockets {
+    /// All.
+    #[default]
+    Any,
+    /// Those to processes on this machine (unix(7)).
+    Unix,
 }
 
 /// Paths with all below them. Those that are not there are passed over.
@@ -357,6 +382,7 @@ fn parse_agent(path: &Path) -> Result<Manifest, ManifestError> {
     let mut manifest = Manifest {
         name: format!("agent-{stem}"),
         start: Start::Demand,
+        agent: true,
         ..service
     };
     if manifest.description.is_empty() {
@@ -364,6 +390,9 @@ fn parse_agent(path: &Path) -> Result<Manifest, ManifestError> {
     }
     if manifest.phase != 4 {
         return Err(wrong(path, "an agent belongs to phase 4".to_owned()));
+    }
+    if manifest.extends_timeouts {
+        return Err(wrong(path, "an agent's timeouts hold".to_owned()));
     }
     check(path, &manifest)?;
     Ok(manifest)
@@ -448,6 +477,16 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
             "syscalls_allowed: {name:?} is not among those denied"
         ));
     }
+    if manifest.sandbox.sockets != Sockets::Any && manifest.sandbox.syscalls.is_none() {
+        return refuse("sandbox.sockets needs sandbox.syscalls".to_owned());
+    }
+    let mut root = manifest.sandbox.root.iter().flatten();
+    if root.any(|path| !is_plain_path(path)) {
+        return refuse("sandbox.root: all must be plain absolute paths".to_owned());
+    }
+    if manifest.sandbox.root.is_some() && !manifest.state_dirs.is_empty() {
+        return refuse("sandbox.root: state_dirs would not be in it".to_owned());
+    }
     let landlock = manifest.sandbox.landlock.iter();
     let mut landlock = landlock.flat_map(|paths| [&paths.read, &paths.write, &paths.execute]);
     if landlock.any(|list| list.iter().any(|path| !path.is_absolute())) {
@@ -528,6 +567,21 @@ mod tests {
             "absolute",
         );
         check("user", "start_timeout_ms = 0\nuser", "timeouts");
+        check(
+            "user",
+            "sandbox = { root = [\"/usr/lib/aios\"] }\nuser",
+            "state_dirs would not",
+        );
+        check(
+            "user",
+            "sandbox = { root = [\"/\"] }\nuser",
+            "plain absolute",
+        );
+        check(
+            "user",
+            "sandbox = { sockets = \"unix\" }\nuser",
+            "needs sandbox.syscalls",
+        );
     }
 
     #[test]
@@ -552,6 +606,18 @@ mod tests {
         assert_eq!(good[0].name, "agent-storage");
         assert_eq!(good[0].start, Start::Demand);
         assert_eq!(good[0].description, "Files.");
+        assert!(good[0].agent);
+    }
+
+    #[test]
+    fn an_agent_cannot_ask_for_more_time() {
+        let text = "description = \"Files.\"\n[service]\nphase = 4\nuser = \"root\"\n\
+            command = [\"/bin/true\"]\nextends_timeouts = true\n";
+        let (good, bad) = load_one("agents", "storage.toml", text);
+        assert!(good.is_empty());
+        assert!(bad[0].to_string().contains("timeouts hold"), "{}", bad[0]);
+        let (good, _) = load_one("services", "memory.toml", MEMORY);
+        assert!(!good[0].extends_timeouts && !good[0].agent);
     }
 
     #[test]

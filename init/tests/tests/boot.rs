@@ -87,6 +87,23 @@ fn services_come_back_after_a_kill_and_the_end_is_clean() {
 }
 
 #[test]
+fn a_daemon_that_stands_still_is_replaced_and_one_that_serves_is_left_alone() {
+    let Some(boot) = Boot::start(&[]) else {
+        return;
+    };
+    boot.wait_for_line("aios: READY after");
+    let control = boot.wait_until(|| boot.pid_of("aios-control"));
+    std::thread::sleep(Duration::from_secs(5)); // longer than its manifest lets it be silent
+    assert_eq!(
+        boot.pid_of("aios-control"),
+        Some(control),
+        "it gives signs of life"
+    );
+    boot.stop(control);
+    boot.wait_until(|| boot.pid_of("aios-control").filter(|pid| *pid != control));
+}
+
+#[test]
 fn control_orders_services_and_reads_their_logs() {
     let Some(boot) = Boot::start(&[
         (

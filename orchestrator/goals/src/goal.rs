@@ -1,7 +1,7 @@
 //! A goal.
 
 use crate::engine::End;
-use crate::{Task, UnixMillis};
+use crate::{Role, Task, UnixMillis};
 
 /// What an operator wants, and what was done about it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Goal {
     pub call: Option<Call>,
     /// Certificate subject and serial.
     pub submitted_by: String,
+    /// What they may do; holds for all that is done for the goal.
+    pub role: Role,
     /// When it was submitted.
     pub created_ms: UnixMillis,
     /// When its record changed last.

@@ -10,11 +10,13 @@
 
 pub mod engine;
 mod goal;
+mod role;
 mod task;
 
 pub use engine::{End, Interruption, Step};
 pub use goal::{Call, Goal, Level, State};
-pub use task::{Arguments, Execution, Task, TaskState, ToolCall};
+pub use role::Role;
+pub use task::{Arguments, Execution, Made, Task, TaskState, ToolCall, call_id};
 
 /// Milliseconds since the Unix epoch.
 pub type UnixMillis = i64;

@@ -45,6 +45,49 @@ impl Task {
         matches!(self.state, TaskState::Pending | TaskState::Running)
     }
 
+    /// The task as it ends, by what is on record of its calls, in their order. `told` is why its agent
+    /// did not carry it out, as far as that is known: a reason, never a proof.
+    #[must_use]
+    pub fn settled(
+        self,
+        calls: &[ToolCall],
+        records: Vec<Made>,
+        told: &str,
+        at: UnixMillis,
+    ) -> Self {
+        debug_assert_eq!(calls.len(), records.len());
+        let mut task = Self {
+            executions: Vec::new(), // a task that is resumed gets all of them again
+            ..self
+        };
+        for (place, (call, made)) in calls.iter().zip(records).enumerate() {
+            let why = match made {
+                Made::Succeeded(execution) => {
+                    task.executions.push(execution);
+                    continue;
+                }
+                Made::Failed(why) => why,
+                Made::Never if !told.is_empty() => return task.failed(told.to_owned(), at),
+                Made::Never => format!("agent {} did not make this call", task.agent),
+            };
+            let tool = &call.tool;
+            let error = match calls.len() {
+                1 => format!("{tool}: {why}"),
+                count => format!("step {} of {count}, {tool}: {why}", place + 1),
+            };
+            return task.failed(error, at);
+        }
+        let summaries = task.executions.iter().map(|one| one.summary.as_str());
+        let summaries: Vec<&str> = summaries.filter(|text| !text.is_empty()).collect();
+        Self {
+            summary: summaries.join("; "),
+            state: TaskState::Succeeded,
+            error: String::new(),
+            finished_ms: at,
+            ..task
+        }
+    }
+
     /// The task as it ends, failed for this reason.
     #[must_use]
     pub fn failed(self, error: String, at: UnixMillis) -> Self {
@@ -82,6 +125,23 @@ pub struct ToolCall {
     pub arguments: Arguments,
 }
 
+/// What is on record of a call that was to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Made {
+    /// It was made, and its post-condition was checked.
+    Succeeded(Execution),
+    /// It was refused or failed, and why.
+    Failed(String),
+    /// It was not made.
+    Never,
+}
+
+/// The id by which `aios-tools` knows a step of a task again. A goal's id has no slash (it is a UUID), so
+/// that no two steps have the same.
+pub fn call_id(goal_id: &str, task_index: usize, step: usize) -> String {
+    format!("{goal_id}/{task_index}/{step}")
+}
+
 /// A tool call that was made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Execution {
@@ -98,4 +158,65 @@ pub struct Execution {
     pub summary: String,
     /// Can it be undone?
     pub reversible: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(tool: &str) -> ToolCall {
+        ToolCall {
+            tool: tool.into(),
+            arguments: Arguments::new(),
+        }
+    }
+
+    fn made(summary: &str) -> Made {
+        Made::Succeeded(Execution {
+            summary: summary.into(),
+            ..Execution::default()
+        })
+    }
+
+    #[test]
+    fn a_task_is_what_is_on_record_of_its_calls() {
+        let page = || [call("fs.mkdir"), call("fs.write")];
+        let check = |records: [Made; 2], told: &str, expected: Result<&str, &str>| {
+            let task = Task {
+                agent: "task".into(),
+                ..Task::default()
+            };
+            let task = task.settled(&page(), records.to_vec(), told, 5);
+            let ended = match task.state {
+                TaskState::Succeeded => Ok(task.summary.as_str()),
+                _ => Err(task.error.as_str()),
+            };
+            assert_eq!(ended, expected);
+            let done = records
+                .iter()
+                .take_while(|made| matches!(made, Made::Succeeded(_)));
+            assert_eq!(task.executions.len(), done.count());
+        };
+        let failed = || Made::Failed("no space".into());
+        check([made("made"), made("wrote")], "", Ok("made; wrote"));
+        check([made(""), made("wrote")], "crashed", Ok("wrote"));
+        check(
+            [made("made"), failed()],
+            "",
+            Err("step 2 of 2, fs.write: no space"),
+        );
+        check(
+            [made("made"), Made::Never],
+            "",
+            Err("step 2 of 2, fs.write: agent task did not make this call"),
+        );
+        check([Made::Never, Made::Never], "it is away", Err("it is away"));
+    }
+
+    #[test]
+    fn a_retry_has_the_same_call_id_and_no_other_step_has() {
+        assert_eq!(call_id("g", 2, 0), "g/2/0");
+        assert_ne!(call_id("g", 2, 0), call_id("g", 2, 1));
+        assert_ne!(call_id("g", 2, 0), call_id("g", 0, 2));
+    }
 }

@@ -1,39 +1,6 @@
 //! Who may call what: one table. Pure.
 
-use std::fmt;
-
-/// What an operator may do; each role may do what the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Also gives goals, cancels and undoes.
-    Operator,
-    /// May do all.
-    Admin,
-}
-
-impl Role {
-    /// The role that a certificate's organizational unit names.
-    pub fn parse(unit: &str) -> Option<Self> {
-        match unit {
-            "viewer" => Some(Self::Viewer),
-            "operator" => Some(Self::Operator),
-            "admin" => Some(Self::Admin),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        })
-    }
-}
+pub use aios_goals::Role;
 
 /// The least role for each method of `aios.v1.Management`.
 const TABLE: &[(&str, Role)] = &[

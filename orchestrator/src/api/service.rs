@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::peer::Peer;
+use super::roles::Role;
 use super::status;
 use crate::agents::Agents;
 use crate::clients::Clients;
@@ -96,7 +97,7 @@ impl ManagementService for Management {
     }
 
     async fn submit_goal(&self, request: Request<SubmitGoalRequest>) -> Answer<Goal> {
-        let by = Peer::of(&request)?.name();
+        let peer = Peer::of(&request)?;
         if let Some(reason) = &self.safe {
             return Err(Status::failed_precondition(format!(
                 "safe mode ({reason}): there are no agents; repair the cause and reboot"
@@ -111,7 +112,8 @@ impl ManagementService for Management {
             text,
             call: call.map(wire::call),
             request_id,
-            by,
+            by: peer.name(),
+            role: peer.role.unwrap_or(Role::Viewer),
         };
         let goal = self.goals.submit(wish).await?;
         Ok(Response::new(wire::goal_to_wire(&goal)))

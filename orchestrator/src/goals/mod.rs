@@ -15,8 +15,8 @@ use aios_goals::{End, Goal};
 use tokio::sync::{Semaphore, broadcast};
 use tonic::Status;
 
-use crate::agents::Agents;
 use crate::config::Limits;
+use crate::dispatch::Dispatch;
 use crate::emergency::Emergency;
 use crate::plan::Planner;
 use crate::record::{Kind, Recorder};
@@ -38,8 +38,8 @@ pub struct Parts {
     pub store: Store,
     /// Who says what to do next.
     pub planner: Planner,
-    /// Who does it.
-    pub agents: Arc<Agents>,
+    /// Has it done.
+    pub dispatch: Dispatch,
     /// Which services are down.
     pub standing: Standing,
     /// What goes on record.
@@ -109,6 +109,7 @@ impl Goals {
             id,
             text: wish.title(),
             submitted_by: wish.by,
+            role: wish.role,
             created_ms: now,
             updated_ms: now,
             call: wish.call,

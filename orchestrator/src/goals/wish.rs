@@ -1,6 +1,6 @@
 //! What an operator wants done, and whether that is a goal. Pure.
 
-use aios_goals::Call;
+use aios_goals::{Call, Role};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -21,6 +21,8 @@ pub struct Wish {
     pub request_id: String,
     /// Certificate subject and serial.
     pub by: String,
+    /// Of that certificate.
+    pub role: Role,
 }
 
 impl Wish {

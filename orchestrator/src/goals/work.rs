@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_contracts::v1::{Alternative, Decision, ExecuteRequest};
+use aios_contracts::v1::{Alternative, Decision};
 use aios_daemon::retry;
 use aios_goals::engine::{self, finish};
 use aios_goals::{End, Goal, Interruption, State, Step, Task, TaskState, ToolCall};
@@ -14,16 +14,15 @@ use uuid::Uuid;
 use super::Inner;
 use super::live::Live;
 use super::progress::Progress;
+use crate::dispatch::Carried;
 use crate::plan::follow::follow;
 use crate::plan::{Next, Plan};
+use crate::record::Kind;
 use crate::wire;
 use aios_files::clock::now_ms;
 
 /// Between two tries to write the end of a goal to a memory that is away for long.
 const END_RETRY: Duration = Duration::from_secs(5);
-
-/// A larger output, in bytes, is not kept with its task: many of them would not fit a message.
-const OUTPUT_MAX: usize = 256 * 1024;
 
 /// Works on the goal until it has ended and the end is written.
 pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
@@ -146,23 +145,19 @@ impl Work<'_> {
                 task.started_ms = now_ms();
                 self.update(goal, index, task.clone());
                 self.progress.write(&inner.parts.store, goal).await?; // before it is dispatched
-                let request = ExecuteRequest {
-                    task: Some(wire::task_to_wire(&goal.id, &task)),
-                    goal_text: goal.text.clone(),
-                    on_behalf_of: goal.submitted_by.clone(),
-                    steps: calls.iter().map(wire::tool_call_to_wire).collect(),
-                };
+                let dispatch = &inner.parts.dispatch;
                 let execution = async {
                     tokio::select! {
-                        outcome = inner.parts.agents.execute(&task.agent, &request) => outcome,
+                        carried = dispatch.carry_out(goal, &task, &calls) => carried,
                         // The agent gives up when its request is dropped: nothing is done later.
                         why = inner.parts.standing.falls("tools") => Err(Status::unavailable(why)),
                     }
                 };
                 let Some(outcome) = self.unless_interrupted(execution).await else {
+                    dispatch.call_off(goal, &task, &calls);
                     return Ok(());
                 };
-                merged(task, outcome.map(wire::task))
+                self.settled(goal, task, &calls, outcome)
             }
             Err(task) => task,
         };
@@ -170,10 +165,31 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// The task as it ends by what is on record. An agent that says otherwise is on record, too.
+    fn settled(
+        &self,
+        goal: &Goal,
+        task: Task,
+        calls: &[ToolCall],
+        outcome: Result<Carried, Status>,
+    ) -> Task {
+        let Carried { records, told } = match outcome {
+            Ok(carried) => carried,
+            Err(status) => return task.failed(status.message().to_owned(), now_ms()),
+        };
+        let error = told.as_ref().err().map_or("", String::as_str);
+        let task = task.settled(calls, records, error, now_ms());
+        if told.is_ok() && task.state != TaskState::Succeeded {
+            let recorder = &self.inner.parts.recorder;
+            recorder.note(Kind::AgentRefuted, &task.agent, &task.error, &goal.id);
+        }
+        task
+    }
+
     /// The task with its agent, and its calls; or the task as failed.
     async fn dispatchable(&self, mut task: Task) -> Result<(Task, Vec<ToolCall>), Task> {
         let parts = &self.inner.parts;
-        let Some(agent) = parts.agents.route(&task.act) else {
+        let Some(agent) = parts.dispatch.route(&task.act) else {
             let error = format!("no agent takes {}", task.act);
             return Err(task.failed(error, now_ms()));
         };
@@ -226,33 +242,6 @@ impl Work<'_> {
     fn show(&self, goal: &mut Goal) {
         goal.updated_ms = now_ms();
         self.live.set(goal);
-    }
-}
-
-/// Our record of the task, with what the agent says about how it went.
-fn merged(task: Task, outcome: Result<Task, Status>) -> Task {
-    let mut done = match outcome {
-        Ok(done) => done,
-        Err(status) => return task.failed(status.message().to_owned(), now_ms()),
-    };
-    for execution in done
-        .executions
-        .iter_mut()
-        .filter(|one| one.output_json.len() > OUTPUT_MAX)
-    {
-        execution.output_json.clear(); // the summary stays
-    }
-    let state = match done.state {
-        TaskState::Succeeded => TaskState::Succeeded,
-        _ => TaskState::Failed,
-    };
-    Task {
-        state,
-        summary: done.summary,
-        error: done.error,
-        executions: done.executions,
-        finished_ms: now_ms(),
-        ..task
     }
 }
 

@@ -38,6 +38,7 @@ kinds! {
     GoalSucceeded = "goal.succeeded": "a goal ended well, and its answer";
     GoalFailed = "goal.failed": "a goal failed, and why";
     GoalCancelled = "goal.cancelled": "a goal was cancelled, and why";
+    AgentRefuted = "agent.refuted": "an agent reported as done what `aios-tools` did not do for it";
     ClientRefused = "client.refused": "a connection had no certificate, or a bad one";
     ClientDenied = "client.denied": "a client's role was too low for what it asked";
     RequestRefused = "request.refused": "a request was malformed, oversized or unknown";

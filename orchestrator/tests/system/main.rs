@@ -5,6 +5,7 @@
 mod demand;
 mod emergency;
 mod goals;
+mod liar;
 mod model;
 mod mtls;
 mod node;

@@ -32,6 +32,7 @@ pub mod run;
 pub mod serve;
 pub mod services;
 pub mod socket;
+pub mod watchdog;
 
 pub use access::{Access, Callers, Who};
 pub use configuration::InForce;

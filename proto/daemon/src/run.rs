@@ -12,7 +12,10 @@ pub fn run<E: Display>(daemon: impl Future<Output = Result<(), E>>) -> ExitCode 
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => ended(runtime.block_on(daemon)),
+        Ok(runtime) => {
+            runtime.spawn(crate::watchdog::feed());
+            ended(runtime.block_on(daemon))
+        }
         Err(error) => ended(Err(format!("cannot start: {error}"))),
     }
 }

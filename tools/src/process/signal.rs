@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use aios_daemon::identity::Principal;
 use caps::Capability;
 use rustix::process::{
     self as kernel, PidfdFlags, Signal as Number, pidfd_open, pidfd_send_signal,
@@ -56,6 +57,9 @@ const SETTLE: Duration = Duration::from_secs(2);
 /// How often it is looked at meanwhile.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// Where aiOS's own programs are, and nothing else.
+const OWN_PROGRAMS: &str = "/usr/lib/aios/";
+
 arguments! {
     /// Arguments of `process.signal`.
     pub struct Input {
@@ -88,6 +92,7 @@ impl Tool for Signal {
         )
         .risk(Risk::High)
         .kernel(&[Capability::CAP_KILL])
+        .least(Least::Admin)
         .reading_the_machine()
     }
 
@@ -121,6 +126,13 @@ impl Change for Signal {
         // From here on the descriptor means this very process, even if its id is used again.
         let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone(input.pid.get()))?;
         let before = process::of(input.pid.get()).ok_or_else(|| gone(input.pid.get()))?;
+        if is_of_aios(before.uid, &program(input.pid.get())) {
+            return Err(ToolError::Precondition(format!(
+                "process {} is {}, one of aiOS's own; restart its service instead",
+                input.pid.get(),
+                before.name
+            )));
+        }
         pidfd_send_signal(&target, signal).map_err(|error| ToolError::io(&doing, error))?;
         let ended = settle(input, &before, context)?;
         Ok(Output {
@@ -204,13 +216,32 @@ fn gone(pid: u32) -> ToolError {
     ToolError::Precondition(format!("there is no process {pid}"))
 }
 
-/// PID 1 is the machine, and this process cannot report its own end.
+/// PID 1 is the machine, this process cannot report its own end, and what keeps the node manageable is
+/// kept by PID 1 alone: one of aiOS's daemons that is stopped with SIGSTOP would be missed by nobody.
 fn check_target(pid: u32) -> Result<(), ToolError> {
-    let refuse = |why: &str| Err(ToolError::Precondition(why.into()));
+    let refuse = |why: String| Err(ToolError::Precondition(why));
     match pid {
-        1 => refuse("process 1 is the init of the machine; use shutdown or reboot"),
-        _ if pid == std::process::id() => refuse("that is aios-tools itself; use service.restart"),
+        1 => refuse("process 1 is the init of the machine; use shutdown or reboot".into()),
+        _ if pid == std::process::id() => {
+            refuse("that is aios-tools itself; use service.restart".into())
+        }
         _ => Ok(()),
+    }
+}
+
+/// The program that the process says it runs; empty when it says none.
+fn program(pid: u32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(program).into_owned()
+}
+
+/// Is it one of aiOS's own processes: by its account, or, as root, by its program?
+fn is_of_aios(uid: Option<u32>, program: &str) -> bool {
+    match uid.map(Principal::from_uid) {
+        Some(Principal::Daemon(_) | Principal::Agent(_)) => true,
+        Some(Principal::Root) | None => program.starts_with(OWN_PROGRAMS),
+        Some(Principal::Other(_)) => false,
     }
 }
 
@@ -283,6 +314,21 @@ mod tests {
         check(4_194_304, "TERM", "there is no process 4194304");
         check(2, "9; reboot", "is not one of TERM");
         check(0, "TERM", "pid: must be at least 1");
+    }
+
+    #[test]
+    fn no_process_of_aios_gets_a_signal() {
+        let check = |uid, program: &str, expected| {
+            assert_eq!(is_of_aios(Some(uid), program), expected, "{uid} {program}");
+        };
+        for identity in aios_daemon::identity::identities() {
+            check(identity.uid, "whatever", true);
+        }
+        check(0, "/usr/lib/aios/aios-network", true);
+        check(0, "/usr/lib/aios/aios-init", true);
+        check(0, "/usr/sbin/cron", false);
+        check(33, "/usr/lib/aios/aios-network", false);
+        assert!(is_of_aios(None, "/usr/lib/aios/aios-config"));
     }
 
     #[test]

@@ -193,6 +193,13 @@ impl Rpc for Served {
         }
     }
 
+    async fn kill_agents(
+        &self,
+        _request: Request<v1::KillAgentsRequest>,
+    ) -> Result<Response<v1::KillAgentsResponse>, Status> {
+        Err(Status::unimplemented("not needed here"))
+    }
+
     type LogsStream = Pin<Box<dyn Stream<Item = Result<v1::LogLine, Status>> + Send>>;
 
     async fn logs(

@@ -37,6 +37,7 @@ impl Tool for Restart {
         Declaration::of("service.restart", "Restarts a service.")
             .risk(Risk::High)
             .timeout_ms(45_000)
+            .least(Least::AdminForOwn)
             .reading_the_machine()
     }
 

@@ -25,6 +25,7 @@ impl Tool for Start {
         Declaration::of("service.start", "Starts a service.")
             .risk(Risk::Medium)
             .timeout_ms(40_000)
+            .least(Least::AdminForOwn)
             .reading_the_machine()
     }
 

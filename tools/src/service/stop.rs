@@ -25,6 +25,7 @@ impl Tool for Stop {
         Declaration::of("service.stop", "Stops a service.")
             .risk(Risk::High)
             .timeout_ms(30_000)
+            .least(Least::AdminForOwn)
             .reading_the_machine()
     }
 

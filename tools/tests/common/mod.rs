@@ -18,18 +18,68 @@ use aios_tools::config::Config;
 use aios_tools::grpc::Service;
 use aios_tools::pipeline::{Answer, Pipeline, Request, Undo};
 use aios_tools::registry::Registry;
+use aios_tools::role::Role;
+use aios_tools::tasks::{Step, Task, Tasks};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tonic::Status;
 use tonic::transport::{Channel, Server};
+use tonic::{Response, Status};
 
-pub type Client = ToolsClient<Channel>;
+/// A connection; what an agent calls is registered for it first, as the orchestrator does.
+#[derive(Clone)]
+pub struct Client {
+    inner: ToolsClient<Channel>,
+    caller: Principal,
+    tasks: Arc<Tasks>,
+}
+
+impl std::ops::Deref for Client {
+    type Target = ToolsClient<Channel>;
+    fn deref(&self) -> &Self::Target {
+        &self.inner
+    }
+}
+
+impl std::ops::DerefMut for Client {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.inner
+    }
+}
+
+impl Client {
+    /// The connection alone: nothing is registered.
+    pub fn unplanned(&self) -> ToolsClient<Channel> {
+        self.inner.clone()
+    }
+
+    pub async fn call(&mut self, request: CallRequest) -> Result<Response<CallResponse>, Status> {
+        if let Principal::Agent(agent) = &self.caller {
+            let call = request.clone();
+            let step = Step {
+                call_id: call.call_id,
+                tool: call.tool,
+                arguments_json: call.arguments_json,
+            };
+            self.tasks.register(Task {
+                agent: agent.clone(),
+                goal_id: call.goal_id,
+                task_index: call.task_index,
+                reason: call.reason,
+                on_behalf_of: call.on_behalf_of,
+                role: Role::Admin,
+                steps: vec![step],
+            });
+        }
+        self.inner.call(request).await
+    }
+}
 
 pub struct Machine {
     pub folder: TempDir,
     pub pipeline: Arc<Pipeline>,
+    pub tasks: Arc<Tasks>,
     servers: Vec<JoinHandle<()>>,
 }
 
@@ -53,6 +103,7 @@ impl Machine {
         Self {
             folder,
             pipeline: Arc::new(pipeline),
+            tasks: Arc::default(),
             servers: Vec::new(),
         }
     }
@@ -90,8 +141,15 @@ impl Machine {
         let run = self.folder.path().join("run");
         let socket = run.join(format!("{}.sock", self.servers.len()));
         let listener = aios_daemon::socket::listen(&socket).unwrap();
+        let caller = principal.clone();
         let callers = Callers::played(move || principal.clone());
-        let service = Service::new(Arc::clone(&self.pipeline), callers);
+        let tasks = Arc::clone(&self.tasks);
+        let service = Service::new(
+            Arc::clone(&self.pipeline),
+            callers,
+            Arc::clone(&tasks),
+            Arc::default(),
+        );
         let service = ToolsServer::new(service)
             .max_decoding_message_size(aios_daemon::socket::MESSAGE_MAX)
             .max_encoding_message_size(aios_daemon::socket::MESSAGE_MAX);
@@ -101,7 +159,11 @@ impl Machine {
         self.servers.push(tokio::spawn(async move {
             drop(server.await);
         }));
-        ToolsClient::new(aios_daemon::socket::channel(&socket).unwrap())
+        Client {
+            inner: ToolsClient::new(aios_daemon::socket::channel(&socket).unwrap()),
+            caller,
+            tasks,
+        }
     }
 
     pub fn storage(&mut self) -> Client {
@@ -125,6 +187,7 @@ impl Machine {
         } = Self {
             folder: self.folder,
             pipeline: self.pipeline,
+            tasks: Arc::default(),
             servers: Vec::new(),
         };
         let waited = std::time::Instant::now();

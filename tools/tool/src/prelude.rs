@@ -5,7 +5,7 @@ pub use serde::{Deserialize, Serialize};
 
 pub use crate::context::Context;
 pub use crate::error::ToolError;
-pub use crate::spec::{Declaration, Effect, Risk, Undo};
+pub use crate::spec::{Declaration, Effect, Least, Risk, Undo};
 pub use crate::tool::{Change, Interrupted, Look, Tool};
 pub use crate::undo::Capture;
 pub use crate::{argument, arguments, choices, file, format};

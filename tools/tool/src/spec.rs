@@ -36,6 +36,8 @@ pub struct Declaration {
     pub source: Source,
     /// How much harm a call can do.
     pub risk: Risk,
+    /// Whose goals may call it.
+    pub least: Least,
     /// How long one act may take, in milliseconds.
     pub timeout_ms: u32,
     /// The Linux capabilities that the thread of an act keeps; all others are dropped before it.
@@ -57,6 +59,7 @@ impl Declaration {
             description: description.to_owned(),
             source: Source::BuiltIn,
             risk: Risk::Low,
+            least: Least::Operator,
             timeout_ms: 10_000,
             kernel: Vec::new(),
             needs: Vec::new(),
@@ -91,6 +94,11 @@ impl Declaration {
         Self { risk, ..self }
     }
 
+    /// The same for the goals of others.
+    pub fn least(self, least: Least) -> Self {
+        Self { least, ..self }
+    }
+
     /// The same with another limit of time, in milliseconds.
     pub fn timeout_ms(self, timeout_ms: u32) -> Self {
         Self { timeout_ms, ..self }
@@ -103,6 +111,18 @@ impl Declaration {
             ..self
         }
     }
+}
+
+/// The least role of whoever submitted a goal for which the tool is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Least {
+    /// Whoever may submit goals.
+    Operator,
+    /// An admin.
+    Admin,
+    /// An admin where the argument `service` names one of aiOS's own services, which keep the node;
+    /// others belong to packages.
+    AdminForOwn,
 }
 
 /// How a change can be taken back.

@@ -6,6 +6,7 @@ mod clock;
 mod define;
 mod hardware;
 mod link;
+mod listener;
 mod memory;
 mod power_button;
 mod requests;

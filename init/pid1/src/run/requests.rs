@@ -25,6 +25,7 @@ impl Supervisor {
                 Reply::Refused(format!("without {name} nobody could start it again"))
             }
             Request::Stop(name) => self.order(&name, Event::Stop),
+            Request::KillAgents => self.kill_agents(),
             Request::Define(unit) => self.define(unit),
             Request::Boot => Reply::Boot(self.boot_record()),
             Request::BootEvent(place) => match self.happenings.get(usize::from(place)) {
@@ -60,6 +61,20 @@ impl Supervisor {
         }
     }
 
+    /// All in one turn: none of them hears that the others are gone.
+    fn kill_agents(&mut self) -> Reply {
+        for id in 0..self.processes.len() {
+            if self
+                .processes
+                .get(id)
+                .is_some_and(|process| process.manifest.agent)
+            {
+                self.tell(Event::Kill(id));
+            }
+        }
+        Reply::Accepted
+    }
+
     fn record(&self, id: Id) -> Reply {
         let Some(process) = self.processes.get(id) else {
             return Reply::None;
@@ -79,6 +94,7 @@ impl Supervisor {
             state: wire::state_number(status.state),
             phase: manifest.phase,
             unit: manifest.unit,
+            agent: manifest.agent,
             pid: process
                 .worker
                 .or_else(|| u32::try_from(process.pid?.as_raw()).ok())

@@ -22,7 +22,11 @@ fn step<E: ToString>(what: &'static str) -> impl Fn(E) -> Failed {
 
 /// Resource limits. In the child, while it is still root.
 pub fn limit(manifest: &Manifest) -> Result<(), Failed> {
-    let files = manifest.limits.files_max.unwrap_or(FILES_MAX);
+    let files = manifest
+        .limits
+        .files_max
+        .unwrap_or(FILES_MAX)
+        .max(FILES_MAX);
     let (_, hard) = nix::sys::resource::getrlimit(Resource::RLIMIT_NOFILE)
         .map_err(step("read the limit of open files"))?;
     // More than the hard limit needs CAP_SYS_RESOURCE, which a container may lack.
@@ -30,6 +34,17 @@ pub fn limit(manifest: &Manifest) -> Result<(), Failed> {
         .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, files.min(hard), files.min(hard)));
     set.map_err(step("limit open files"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(step("forbid core files"))
+}
+
+/// Fewer open files than usual, at last: until then PID 1's own descriptors take numbers, and what
+/// is opened needs higher ones.
+pub fn lower(manifest: &Manifest) -> Result<(), Failed> {
+    match manifest.limits.files_max {
+        Some(files) if files < FILES_MAX => {
+            setrlimit(Resource::RLIMIT_NOFILE, files, files).map_err(step("limit open files"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Becomes the account, with the capabilities of the manifest and no way to get

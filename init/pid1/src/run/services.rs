@@ -203,6 +203,7 @@ pub fn unit(process: &Process, all: &[Process], mistakes: &mut Vec<String>) -> U
         start_timeout: manifest.start_timeout_ms,
         stop_timeout: manifest.stop_timeout_ms,
         watchdog: manifest.watchdog_ms,
+        extends_timeouts: manifest.extends_timeouts,
         tireless: [CONTROL, LOGGER].contains(&manifest.name.as_str()),
         stops_last: manifest.name == LOGGER,
     }

@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::{ForkResult, Pid};
 
-use super::{cgroup, rights, sandbox};
+use super::{cgroup, listener, rights, sandbox};
 use aios_service::accounts::Account;
 use aios_service::console::Severity;
 use aios_service::manifest::{Manifest, Output, Way};
@@ -162,9 +162,11 @@ fn become_service(
     report: &mut OwnedFd,
 ) -> (&'static str, String) {
     let ready = prepare(plan)
+        .and_then(|()| listen(plan))
         .and_then(|()| close_others())
         .and_then(|()| give_back(plan.stored, &mut program, report))
-        .and_then(|()| seal(plan));
+        .and_then(|()| seal(plan))
+        .and_then(|()| rights::lower(plan.manifest));
     if let Err(failed) = ready {
         return failed;
     }
@@ -173,6 +175,14 @@ fn become_service(
         "execute its program",
         error.map_or_else(|error| error.to_string(), |never| match never {}),
     )
+}
+
+/// Its sockets, when PID 1 made them for it.
+fn listen(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
+    let own = plan.stored.iter().filter(|_| plan.manifest.agent);
+    let mut listening = own.map(|(_, socket)| listener::listen(socket));
+    let failed = |error: io::Error| ("listen at its socket", error.to_string());
+    listening.try_for_each(|done| done).map_err(failed)
 }
 
 fn seal(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {

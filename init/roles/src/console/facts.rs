@@ -41,7 +41,7 @@ impl Facts {
             ),
             false => ("MAINTENANCE", maintenance),
         };
-        let manual = line(&places::run_dir().join("manual-mode"));
+        let manual = line(&places::run_dir().join("orchestrator/manual-mode"));
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: line(Path::new("/proc/sys/kernel/hostname")),

@@ -15,6 +15,8 @@ pub enum Deed {
     Configure,
     /// Power off or reboot.
     Power,
+    /// Kill the agents.
+    KillAgents,
 }
 
 impl Deed {
@@ -35,16 +37,19 @@ impl Deed {
     }
 }
 
-use Deed::{Configure, Look, Power, Provision, Services};
+use Deed::{Configure, KillAgents, Look, Power, Provision, Services};
 
 /// Who may do what.
 pub static ACCESS: Access<Deed> = Access::new(
     "Init",
     &[
-        (Who::Root, &[Look, Services, Provision, Configure, Power]),
+        (
+            Who::Root,
+            &[Look, Services, Provision, Configure, Power, KillAgents],
+        ),
         (
             Who::Daemon("orchestrator"),
-            &[Look, Services, Provision, Configure, Power],
+            &[Look, Services, Provision, Configure, Power, KillAgents],
         ),
         (
             Who::Daemon("tools"),
@@ -72,6 +77,7 @@ mod tests {
                 "{who}"
             );
             assert_eq!(ACCESS.may(who, Deed::Power), power, "{who}");
+            assert_eq!(ACCESS.may(who, Deed::KillAgents), power, "{who}");
         };
         let maintenance = daemon("maintenance");
         assert!(ACCESS.may(&maintenance, Deed::restart("provision")));

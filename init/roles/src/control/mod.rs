@@ -5,6 +5,7 @@
 //! new connection, and an order that PID 1 has taken is carried out without it.
 
 mod access;
+mod agents;
 mod link;
 mod logs;
 mod packaged;
@@ -37,6 +38,7 @@ pub fn run() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    runtime.spawn(aios_daemon::watchdog::feed());
     runtime.block_on(serve())
 }
 

@@ -19,7 +19,7 @@ use aios_service::wire::{self, Reply, STATES, ServiceRecord};
 use aios_service::{conditions, places};
 
 /// How often a service is looked at while its new state is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Beyond what its manifest allows, a start or stop is waited for this long.
 const GRACE: Duration = Duration::from_secs(3);
 /// More services or events than this are not asked for.
@@ -103,6 +103,18 @@ impl InitService {
         }
     }
 
+    /// Every service that PID 1 knows.
+    pub(super) async fn all(&self) -> Result<Vec<ServiceRecord>, Status> {
+        let mut all = Vec::new();
+        for place in 0..LIST_MAX {
+            match self.ask(wire::Request::At(place)).await? {
+                Reply::Service(record) => all.push(record),
+                _ => break,
+            }
+        }
+        Ok(all)
+    }
+
     async fn boot_events(&self) -> Result<Vec<v1::BootEvent>, Status> {
         let mut events = Vec::new();
         for place in 0..LIST_MAX {
@@ -124,13 +136,7 @@ impl Init for InitService {
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
         ACCESS.admit(&self.callers, &request, Deed::Look, "ListServices")?;
-        let mut services = Vec::new();
-        for place in 0..LIST_MAX {
-            match self.ask(wire::Request::At(place)).await? {
-                Reply::Service(record) => services.push(to_wire(record)),
-                _ => break,
-            }
-        }
+        let services = self.all().await?.into_iter().map(to_wire).collect();
         Ok(Response::new(v1::ListServicesResponse { services }))
     }
 
@@ -176,6 +182,16 @@ impl Init for InitService {
         tracing::info!(%who, service = %name, "restart");
         let order = wire::Request::Restart(name.clone());
         Ok(Response::new(self.order(&name, order, Aim::Up).await?))
+    }
+
+    async fn kill_agents(
+        &self,
+        request: Request<v1::KillAgentsRequest>,
+    ) -> Result<Response<v1::KillAgentsResponse>, Status> {
+        let who = ACCESS.admit(&self.callers, &request, Deed::KillAgents, "KillAgents")?;
+        tracing::warn!(%who, "kill all agents");
+        let remaining = self.kill_agents_now().await?;
+        Ok(Response::new(v1::KillAgentsResponse { remaining }))
     }
 
     async fn logs(

@@ -64,6 +64,8 @@ pub struct Unit {
     pub stop_timeout: Millis,
     /// Longest silence when ready; 0: any.
     pub watchdog: Millis,
+    /// `EXTEND_TIMEOUT_USEC=` moves its start and stop timeouts.
+    pub extends_timeouts: bool,
     /// Never given up (control, without which nobody could ask for it; the logger).
     pub tireless: bool,
     /// Stopped only when all others are (the logger).
@@ -134,6 +136,8 @@ pub enum Event {
     Start(Id),
     /// Nobody wants it any more.
     Stop(Id),
+    /// Nobody wants it any more, and it gets no time to end.
+    Kill(Id),
     /// Stop it if it runs, then start it.
     Restart(Id),
     /// The process could not be made.
@@ -228,6 +232,9 @@ impl Machine {
             Event::Start(id) => self.with(id, |service| service.want(now)),
             Event::Stop(id) => self.with_actions(id, &mut actions, |service, out| {
                 service.unwant(now, id, out);
+            }),
+            Event::Kill(id) => self.with_actions(id, &mut actions, |service, out| {
+                service.unwant_at_once(now, id, out);
             }),
             Event::Restart(id) => self.restart(now, id, &mut actions),
             Event::SpawnFailed(id) => self.ended(now, id, Exit::NotStarted),

@@ -97,6 +97,18 @@ impl Service {
         }
     }
 
+    /// As [`Self::unwant`], with SIGKILL in place of SIGTERM, also while it is stopping.
+    pub fn unwant_at_once(&mut self, now: Millis, id: Id, actions: &mut Vec<Action>) {
+        self.wanted = false;
+        self.again = false;
+        self.patience = None;
+        if self.running {
+            self.kill(now, id, actions);
+        } else {
+            self.enter(now, State::Inactive, None);
+        }
+    }
+
     pub fn restart(&mut self, now: Millis, id: Id, actions: &mut Vec<Action>) {
         self.want(now);
         if self.running {
@@ -178,7 +190,8 @@ impl Service {
     }
 
     pub fn extend(&mut self, now: Millis, span: Millis) {
-        if matches!(self.state, State::Starting | State::Stopping) && !self.killed {
+        let has_timeout = matches!(self.state, State::Starting | State::Stopping);
+        if self.unit.extends_timeouts && has_timeout && !self.killed {
             let until = now + span.min(EXTEND_MAX);
             self.deadline = self.deadline.max(Some(until));
             if self.state == State::Starting {

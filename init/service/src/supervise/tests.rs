@@ -16,6 +16,7 @@ fn unit() -> Unit {
         start_timeout: 1_000,
         stop_timeout: 500,
         watchdog: 0,
+        extends_timeouts: false,
         tireless: false,
         stops_last: false,
     }
@@ -157,7 +158,8 @@ impl FakeKernel {
 
     /// Requests forgive: limits count from the last one.
     fn note_request(&mut self, event: Event) {
-        let (Event::Start(id) | Event::Restart(id) | Event::Stop(id)) = event else {
+        let (Event::Start(id) | Event::Restart(id) | Event::Stop(id) | Event::Kill(id)) = event
+        else {
             return;
         };
         let state = self.machine.state(id);
@@ -310,6 +312,7 @@ fn any_unit() -> impl Strategy<Value = Unit> {
                 start_timeout,
                 stop_timeout,
                 watchdog: dog * 700,
+                extends_timeouts: stop_timeout % 2 == 0,
                 tireless: start_timeout % 5 == 0,
                 stops_last: last && start_timeout % 4 == 0,
             },
@@ -332,6 +335,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => id.clone().prop_map(|id| Step::Event(Event::Final(id))),
         2 => id.clone().prop_map(|id| Step::Event(Event::Start(id))),
         1 => id.clone().prop_map(|id| Step::Event(Event::Stop(id))),
+        1 => id.clone().prop_map(|id| Step::Event(Event::Kill(id))),
         2 => id.clone().prop_map(|id| Step::Event(Event::Restart(id))),
         8 => (id.clone(), exit).prop_map(|(id, exit)| Step::Die(id, exit)),
         6 => (0..4_000_u64).prop_map(Step::Advance),
@@ -557,6 +561,45 @@ fn silence_past_the_watchdog_kills() {
     assert_eq!(kernel.machine.state(0), State::Ready);
     kernel.advance(600);
     assert_eq!(kernel.machine.status(0).last_exit, Some(Exit::Signal(9)));
+}
+
+#[test]
+fn only_who_may_asks_for_more_time_and_nobody_who_was_killed() {
+    for may in [false, true] {
+        let mut kernel = FakeKernel::new(vec![Unit {
+            extends_timeouts: may,
+            ..unit()
+        }]);
+        kernel.tell(Event::Boot);
+        kernel.tell(Event::Ready(0));
+        kernel.tell(Event::Stop(0));
+        kernel.tell(Event::Extend(0, 100_000));
+        kernel.advance(unit().stop_timeout);
+        assert_eq!(kernel.alive.contains(&0), may, "killed after its own time");
+    }
+    let mut kernel = FakeKernel::new(vec![Unit {
+        extends_timeouts: true,
+        ..unit()
+    }]);
+    kernel.immortal.insert(0);
+    kernel.tell(Event::Boot);
+    kernel.tell(Event::Kill(0));
+    kernel.tell(Event::Extend(0, 100_000));
+    kernel.advance(KILL_GRACE);
+    assert_eq!(kernel.machine.status(0).last_exit, Some(Exit::Lost));
+}
+
+#[test]
+fn a_kill_asks_nobody_and_is_for_good() {
+    let mut kernel = FakeKernel::new(vec![unit(), unit()]);
+    kernel.tell(Event::Boot);
+    kernel.tell(Event::Ready(0));
+    let actions = kernel.machine.handle(kernel.now, Event::Kill(0));
+    assert_eq!(actions, [Action::Kill(0)]);
+    kernel.die(0, Exit::Signal(9));
+    kernel.advance(BACKOFF_MAX);
+    assert_eq!(kernel.machine.state(0), State::Inactive);
+    assert_eq!(kernel.spawns.iter().filter(|(_, id)| *id == 0).count(), 1);
 }
 
 #[test]

@@ -17,7 +17,7 @@ const UNIT: usize = HEAD
     + 3
     + 4 * size_of::<u64>();
 /// The longest reply: a service (`encode_service`).
-const SERVICE: usize = HEAD + 5 * TEXT + 3 + 2 * size_of::<u32>() + 2 * size_of::<u64>();
+const SERVICE: usize = HEAD + 5 * TEXT + 4 + 2 * size_of::<u32>() + 2 * size_of::<u64>();
 #[allow(
     clippy::disallowed_macros,
     reason = "the compiler evaluates it: all parts of a packet are bounded, so that none is too long"
@@ -117,6 +117,7 @@ pub fn encode_request(tag: u32, request: &Request) -> Vec<u8> {
             writer
         }
         Request::Define(unit) => encode_unit(tag, unit),
+        Request::KillAgents => Writer::new(tag, 10),
     };
     writer.0
 }
@@ -177,6 +178,7 @@ pub fn decode_request(packet: &[u8]) -> Option<(u32, Request)> {
             reboot: reader.flag()?,
         },
         9 => Request::Define(decode_unit(&mut reader)?),
+        10 => Request::KillAgents,
         _ => return None,
     };
     reader.0.is_empty().then_some((tag, request))
@@ -220,6 +222,7 @@ fn encode_service(tag: u32, service: &ServiceRecord) -> Writer {
     writer.u8(service.state);
     writer.u8(service.phase);
     writer.u8(u8::from(service.unit));
+    writer.u8(u8::from(service.agent));
     writer.u32(service.pid);
     writer.u32(service.restarts);
     writer.u64(service.since);
@@ -270,6 +273,7 @@ fn decode_service(reader: &mut Reader<'_>) -> Option<ServiceRecord> {
             .filter(|&state| usize::from(state) < STATES.len())?,
         phase: reader.u8()?,
         unit: reader.flag()?,
+        agent: reader.flag()?,
         pid: reader.u32()?,
         restarts: reader.u32()?,
         since: reader.u64()?,
@@ -302,6 +306,7 @@ mod tests {
             Request::Start(name()),
             Request::Stop(name()),
             Request::Restart(name()),
+            Request::KillAgents,
             Request::Boot,
             Request::BootEvent(9),
             Request::Power {
@@ -322,6 +327,7 @@ mod tests {
         let service = ServiceRecord {
             name: name(),
             state: 7,
+            agent: true,
             pid: 9,
             ..Default::default()
         };

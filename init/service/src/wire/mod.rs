@@ -30,6 +30,8 @@ pub enum Request {
     Stop(String),
     /// Stop and start it.
     Restart(String),
+    /// Kill every agent, at once and for good.
+    KillAgents,
     /// There is a unit file for this service.
     Define(UnitRecord),
     /// The boot timeline without its events.
@@ -114,6 +116,8 @@ pub struct ServiceRecord {
     pub phase: u8,
     /// A unit file describes it.
     pub unit: bool,
+    /// It is an agent.
+    pub agent: bool,
     /// 0: no process.
     pub pid: u32,
     /// Starts after the first.

@@ -18,6 +18,7 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_pid1-under-test");
 const ROLES: &str = env!("CARGO_BIN_EXE_roles-under-test");
+const ROGUE: &str = env!("CARGO_BIN_EXE_rogue-under-test");
 
 pub struct Boot {
     folder: tempfile::TempDir,
@@ -221,6 +222,12 @@ impl Boot {
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 
+    /// SIGSTOP: it stands still, and does not end.
+    pub fn stop(&self, pid: u32) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    }
+
     /// The `/proc/PID/stat` of children that ended and were not reaped.
     pub fn zombies(&self) -> Vec<String> {
         std::thread::sleep(LOOK_EVERY * 5);
@@ -257,23 +264,27 @@ fn install(folder: &Path) {
     for role in ["aios-control", "aios-logger"] {
         std::fs::copy(ROLES, folder.join(role)).unwrap();
     }
+    std::fs::copy(ROGUE, folder.join("rogue")).unwrap();
 }
 
 fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
     write_manifests_for(&folder.join("etc"), folder, services);
 }
 
-/// `programs`: where the executable is, for the services.
+/// `programs`: where the executable is, for the services. One named `agent-NAME` is an agent, and
+/// the program `ROGUE` is one that does what agents must not. `FOLDER` is where the programs are.
 fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
-    let etc = etc.join("services");
-    std::fs::create_dir_all(&etc).unwrap();
+    for folder in ["services", "agents"] {
+        std::fs::create_dir_all(etc.join(folder)).unwrap();
+    }
+    let rogue = programs.join("rogue").display().to_string();
     let role = |name: &str, more: &str| {
         let executable = programs.join(format!("aios-{name}"));
         let executable = executable.display();
         format!("phase = 1\ncommand = [\"{executable}\"]\n{more}")
     };
     let own = [
-        ("control", role("control", "")),
+        ("control", role("control", "watchdog_ms = 4000\n")),
         ("logger", role("logger", "output = \"console\"\n")),
     ];
     let others = services
@@ -285,8 +296,19 @@ fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
         } else {
             "user = \"root\"\n"
         };
-        let text = format!("name = \"{name}\"\n{user}{text}");
-        std::fs::write(etc.join(format!("{name}.toml")), text).unwrap();
+        let folder = programs.display().to_string();
+        let text = text.replace("ROGUE", &rogue).replace("FOLDER", &folder);
+        let (file, text) = match name.strip_prefix("agent-") {
+            Some(agent) => (
+                format!("agents/{agent}.toml"),
+                format!("[service]\n{user}{}", text.replace("\n[", "\n[service.")),
+            ),
+            None => (
+                format!("services/{name}.toml"),
+                format!("name = \"{name}\"\n{user}{text}"),
+            ),
+        };
+        std::fs::write(etc.join(file), text).unwrap();
     }
 }
 

@@ -2,6 +2,7 @@
 //! people's files are hidden and everything that is not its own is read-only.
 
 mod paths;
+mod root;
 mod syscalls;
 
 use std::fs::File;
@@ -16,7 +17,8 @@ use aios_service::manifest::Manifest;
 type Failed = (&'static str, String);
 
 /// Hidden with `private_files`, except state folders.
-const HIDDEN: [&str; 6] = [
+const HIDDEN: [&str; 7] = [
+    "/data",
     "/home",
     "/srv",
     "/root",
@@ -39,7 +41,9 @@ pub fn enter(manifest: &Manifest) -> Result<(), Failed> {
         aios_service::network::set_up(aios_service::network::LOOPBACK)
             .map_err(step("bring its loopback up"))?;
     }
-    if manifest.sandbox.private_files {
+    if let Some(paths) = &manifest.sandbox.root {
+        root::enter(paths)?;
+    } else if manifest.sandbox.private_files {
         private_files(&manifest.state_dirs)?;
     }
     Ok(())
@@ -56,7 +60,7 @@ pub fn seal(manifest: &Manifest) -> Result<Vec<String>, Failed> {
         lacking.push("Landlock".to_owned());
     }
     if sandbox.syscalls.is_some() {
-        let restricted = syscalls::restrict(&sandbox.syscalls_allowed);
+        let restricted = syscalls::restrict(&sandbox.syscalls_allowed, sandbox.sockets);
         lacking.extend(
             restricted
                 .err()
@@ -87,19 +91,15 @@ fn open_all(state_dirs: &[PathBuf]) -> Result<Vec<(&PathBuf, File)>, Failed> {
 }
 
 /// The daemons' sockets can be connected to, which a read-only mount allows, and
-/// not replaced; only the agents' folder stays writable, for their own.
+/// not replaced.
 fn guard_sockets() -> Result<(), Failed> {
-    let run = aios_service::places::run_dir();
-    let agents = run.join("agents");
-    if !agents.is_dir() {
+    let run = &aios_service::places::run_dir();
+    if !run.is_dir() {
         return Ok(());
     }
-    for folder in [&run, &agents] {
-        mount(Some(folder), folder, NONE, MsFlags::MS_BIND, NONE)
-            .map_err(step("guard the sockets"))?;
-    }
+    mount(Some(run), run, NONE, MsFlags::MS_BIND, NONE).map_err(step("guard the sockets"))?;
     let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    mount(NONE, &run, NONE, read_only, NONE).map_err(step("guard the sockets"))
+    mount(NONE, run, NONE, read_only, NONE).map_err(step("guard the sockets"))
 }
 
 fn hide() -> Result<(), Failed> {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use aios_service::manifest::Sockets;
 use aios_service::syscalls::DENIED;
 use nix::libc;
 use seccompiler::{
@@ -26,9 +27,9 @@ const NAMESPACES: [i32; 7] = [
 ///
 /// # Errors
 /// When the kernel takes no filters.
-pub fn restrict(allowed: &[String]) -> Result<(), String> {
+pub fn restrict(allowed: &[String], sockets: Sockets) -> Result<(), String> {
     let text = |error: seccompiler::Error| error.to_string();
-    for program in filters(allowed).map_err(|error| error.to_string())? {
+    for program in filters(allowed, sockets).map_err(|error| error.to_string())? {
         seccompiler::apply_filter(&program).map_err(text)?;
     }
     Ok(())
@@ -36,7 +37,7 @@ pub fn restrict(allowed: &[String]) -> Result<(), String> {
 
 /// Two filters, for two answers: what is denied, and `clone3`, whose flags no
 /// filter can see. ENOSYS makes the C library use `clone`.
-fn filters(allowed: &[String]) -> Result<[BpfProgram; 2], BackendError> {
+fn filters(allowed: &[String], sockets: Sockets) -> Result<[BpfProgram; 2], BackendError> {
     let denied = DENIED
         .iter()
         .filter(|(name, _)| !allowed.iter().any(|allowed| allowed == name))
@@ -50,6 +51,17 @@ fn filters(allowed: &[String]) -> Result<[BpfProgram; 2], BackendError> {
                 .into_iter()
                 .collect::<Result<_, _>>()?,
         );
+    }
+    if sockets == Sockets::Unix {
+        let other = SeccompCondition::new(
+            0,
+            SeccompCmpArgLen::Dword,
+            SeccompCmpOp::Ne,
+            libc::AF_UNIX.unsigned_abs().into(),
+        )?;
+        let other = SeccompRule::new(vec![other])?;
+        rules.insert(libc::SYS_socket, vec![other.clone()]);
+        rules.insert(libc::SYS_socketpair, vec![other]);
     }
     let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     let mut first = filter(rules, libc::EPERM)?;
@@ -108,7 +120,7 @@ mod tests {
     fn what_is_denied_fails_and_the_rest_goes_on() {
         // In a thread of its own, as it is for good.
         let tried = std::thread::spawn(|| {
-            restrict(&["sethostname".to_owned()])?;
+            restrict(&["sethostname".to_owned()], Sockets::Unix)?;
             let unshared = nix::sched::unshare(nix::sched::CloneFlags::empty());
             // No address: so it fails in any case, but with another error where it is allowed.
             let number = nix::unistd::sethostname("x".repeat(100));
@@ -116,11 +128,15 @@ mod tests {
             // SAFETY: a call that the kernel refuses before it does anything.
             #[allow(unsafe_code)]
             let x32 = unsafe { libc::syscall(0x4000_0000 + libc::SYS_getpid) };
-            Ok::<_, String>((unshared, number, thread.ok(), x32))
+            let unix = std::os::unix::net::UnixDatagram::unbound().is_ok();
+            let inet = std::net::UdpSocket::bind("127.0.0.1:0").map_err(|error| error.kind());
+            let sockets = (unix, inet.err());
+            Ok::<_, String>((unshared, number, thread.ok(), x32, sockets))
         });
-        let (unshared, number, thread, x32) = tried.join().unwrap().unwrap();
+        let (unshared, number, thread, x32, sockets) = tried.join().unwrap().unwrap();
         assert_eq!(unshared, Err(nix::errno::Errno::EPERM));
         assert_eq!(number, Err(nix::errno::Errno::EINVAL));
         assert_eq!((thread, x32), (Some(5), -1));
+        assert_eq!(sockets, (true, Some(std::io::ErrorKind::PermissionDenied)));
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 
 use super::super::link;
+use super::super::listener;
 use super::super::services::Process;
 use super::super::spawn::{self, Plan};
 use super::{EXECUTED, LINK, Supervisor};
@@ -40,6 +41,15 @@ impl Supervisor {
             _ => None,
         };
         let logged = process.is_logged();
+        if process.store.entries().is_empty()
+            && let Some(path) = listener::path(&process.manifest)
+        {
+            let (name, socket) = listener::make(&path)?;
+            process
+                .store
+                .keep(&name, vec![socket])
+                .map_err(io::Error::other)?;
+        }
         let new_pipe = logged && process.log_end().is_none();
         let output = match (logged, self.console.fd()) {
             (false, Some(console)) => console.try_clone_to_owned()?,

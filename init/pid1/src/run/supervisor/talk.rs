@@ -38,6 +38,8 @@ impl Supervisor {
                 Said::Final => self.tell(Event::Final(id)),
                 Said::Status(text) => process.status = text,
                 Said::MainPid(pid) => process.worker = Some(pid),
+                // An agent's listener is PID 1's own.
+                Said::Forget(_) | Said::Store(_) if process.manifest.agent => {}
                 Said::Forget(name) => process.store.forget(&name),
                 Said::Store(name) => {
                     let descriptors = std::mem::take(&mut message.descriptors);

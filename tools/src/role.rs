@@ -1,0 +1,109 @@
+//! Whose goals may call which tool. The role of an operator holds for their goals as it holds on the
+//! management port: what they may not order there, no agent does for them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use aios_daemon::services;
+use aios_tool::spec::Least;
+use serde_json::Value;
+
+/// What an operator may do; each role may do what the ones before it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Reads.
+    Viewer,
+    /// Gives goals.
+    #[default]
+    Operator,
+    /// May do all.
+    Admin,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// The services of aiOS itself.
+#[derive(Clone, Debug, Default)]
+pub struct OwnServices(BTreeSet<String>);
+
+impl OwnServices {
+    /// Those that have a manifest below `etc`, and those that every node has.
+    pub fn read(etc: &Path) -> Self {
+        let found = std::fs::read_dir(etc.join("services"))
+            .into_iter()
+            .flatten();
+        let names = found.flatten().filter_map(|entry| {
+            let path = entry.path();
+            let is_manifest = path
+                .extension()
+                .is_some_and(|extension| extension == "toml");
+            is_manifest.then(|| path.file_stem()?.to_str().map(str::to_owned))?
+        });
+        let core = services::CORE.iter().map(|name| (*name).to_owned());
+        Self(names.chain(core).collect())
+    }
+
+    fn has(&self, service: &str) -> bool {
+        let service = service.strip_suffix(".service").unwrap_or(service);
+        self.0.contains(service) || service.starts_with("agent-")
+    }
+
+    /// The role that a call with these arguments needs.
+    pub fn least(&self, least: Least, arguments_json: &str) -> Role {
+        match least {
+            Least::Operator => Role::Operator,
+            Least::Admin => Role::Admin,
+            Least::AdminForOwn => {
+                let arguments = serde_json::from_str::<Value>(arguments_json);
+                let named = arguments
+                    .as_ref()
+                    .ok()
+                    .and_then(|all| all["service"].as_str());
+                match named {
+                    Some(service) if !self.has(service) => Role::Operator,
+                    _ => Role::Admin, // what cannot be read is not taken for harmless
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_the_node_is_for_admins_and_what_packages_brought_for_operators() {
+        let etc = tempfile::tempdir().unwrap();
+        std::fs::create_dir(etc.path().join("services")).unwrap();
+        std::fs::write(etc.path().join("services/update.toml"), "").unwrap();
+        let own = OwnServices::read(etc.path());
+        let check = |least, arguments: &str, expected| {
+            assert_eq!(own.least(least, arguments), expected, "{arguments}");
+        };
+        let service = Least::AdminForOwn;
+        check(service, r#"{"service":"update"}"#, Role::Admin);
+        check(service, r#"{"service":"update.service"}"#, Role::Admin);
+        check(service, r#"{"service":"runtime"}"#, Role::Admin);
+        check(service, r#"{"service":"agent-dev"}"#, Role::Admin);
+        check(service, r#"{"service":"nginx"}"#, Role::Operator);
+        check(
+            service,
+            r#"{"service":"nginx","service":"runtime"}"#,
+            Role::Admin,
+        );
+        check(service, r#"{"service":5}"#, Role::Admin);
+        check(service, "{", Role::Admin);
+        check(Least::Operator, "{", Role::Operator);
+        check(Least::Admin, r#"{"pid":14}"#, Role::Admin);
+        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Admin);
+    }
+}
