@@ -24,6 +24,9 @@ const LIST_MAX: usize = 1000;
 /// Entries that one `ListAudit` gives when it does not say.
 const LIST_DEFAULT: usize = 50;
 
+/// The largest request to `Record`, in bytes; its texts are cut to far less.
+pub(crate) const RECORD_MAX: usize = 64 * 1024;
+
 /// The service.
 #[derive(Clone)]
 pub struct Service {
@@ -33,7 +36,7 @@ pub struct Service {
 
 /// What a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Right {
+pub(crate) enum Right {
     /// ListTools, DescribeTool.
     Describe,
     /// Call.
@@ -47,7 +50,7 @@ enum Right {
 use Right::{Audit, Call, Describe, Record};
 
 /// Who may do what here.
-static ACCESS: Access<Right> = Access::new(
+pub(crate) static ACCESS: Access<Right> = Access::new(
     "Tools",
     &[
         (Who::Root, &[Describe, Call, Audit, Record]),
