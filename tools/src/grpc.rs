@@ -7,14 +7,15 @@ use aios_contracts::v1::tools_server::Tools;
 use aios_contracts::v1::{self as wire};
 use aios_daemon::identity::Principal;
 use aios_daemon::{Access, Callers, Who};
-use aios_ledger::{Entry, Expected, Export};
+use aios_ledger::{Entry, Export};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::export;
 use crate::pipeline::{self, Pipeline};
-use crate::unrecorded;
+use crate::pools::Pools;
+use crate::{unrecorded, verification};
 use aios_tool::error::ToolError;
 use aios_tool::spec::Risk;
 use aios_tool::tool::ErasedTool;
@@ -32,6 +33,7 @@ pub(crate) const RECORD_MAX: usize = 64 * 1024;
 pub struct Service {
     pipeline: Arc<Pipeline>,
     callers: Callers,
+    pools: Pools,
 }
 
 /// What a caller wants.
@@ -63,7 +65,11 @@ pub(crate) static ACCESS: Access<Right> = Access::new(
 impl Service {
     /// The service of a pipeline.
     pub fn new(pipeline: Arc<Pipeline>, callers: Callers) -> Self {
-        Self { pipeline, callers }
+        Self {
+            pipeline,
+            callers,
+            pools: Pools::default(),
+        }
     }
 
     /// Who calls, when it may. A refusal is recorded.
@@ -130,6 +136,7 @@ impl Tools for Service {
         request: Request<wire::CallRequest>,
     ) -> Result<Response<wire::CallResponse>, Status> {
         let caller = self.caller(&request, Right::Call, "Call").await?;
+        let calling = self.pools.call(&caller)?;
         let message = request.into_inner();
         let call = pipeline::Request {
             call_id: message.call_id,
@@ -141,7 +148,11 @@ impl Tools for Service {
             on_behalf_of: message.on_behalf_of,
         };
         let answer = self
-            .blocking(move |pipeline| pipeline.call(&caller, call))
+            .blocking(move |pipeline| {
+                let answer = pipeline.call(&caller, call);
+                drop(calling); // the thread is free, whoever still waits
+                answer
+            })
             .await?;
         Ok(Response::new(wire::CallResponse {
             execution_id: answer.execution_id,
@@ -178,8 +189,10 @@ impl Tools for Service {
     ) -> Result<Response<wire::ListAuditResponse>, Status> {
         self.caller(&request, Right::Audit, "ListAudit").await?;
         let filter = request.into_inner();
+        let pipeline = Arc::clone(&self.pipeline);
         let entries = self
-            .blocking(move |pipeline| listed(pipeline, &filter))
+            .pools
+            .read(move |is_asked| listed(&pipeline, &filter, is_asked))
             .await?;
         Ok(Response::new(wire::ListAuditResponse { entries }))
     }
@@ -189,16 +202,7 @@ impl Tools for Service {
         request: Request<wire::VerifyAuditRequest>,
     ) -> Result<Response<wire::VerifyAuditResponse>, Status> {
         self.caller(&request, Right::Audit, "VerifyAudit").await?;
-        let report = self
-            .blocking(|pipeline| {
-                let ledger = pipeline.ledger();
-                let expected = Expected {
-                    public_key: Some(ledger.public_key()),
-                    ..Expected::default()
-                };
-                Ok(ledger.verify(&expected))
-            })
-            .await?;
+        let report = verification::report(self.pipeline.ledger()).await?;
         Ok(Response::new(wire::VerifyAuditResponse {
             intact: report.intact,
             entries: report.entries,
@@ -216,14 +220,18 @@ impl Tools for Service {
         request: Request<wire::ExportAuditRequest>,
     ) -> Result<Response<Self::ExportAuditStream>, Status> {
         self.caller(&request, Right::Audit, "ExportAudit").await?;
+        let turn = self.pools.export().await?;
         let export: Export = self
             .blocking(|pipeline| {
                 let export = pipeline.ledger().export();
                 export.map_err(|error| ToolError::Failed(error.to_string()))
             })
             .await?;
-        let (sender, pieces) = tokio::sync::mpsc::channel(2);
-        tokio::task::spawn_blocking(move || export::send(export, &sender));
+        let (sender, pieces) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move {
+            export::send(export, &sender).await;
+            drop(turn);
+        });
         Ok(Response::new(Box::pin(ReceiverStream::new(pieces))))
     }
 
@@ -253,6 +261,7 @@ impl Tools for Service {
 fn listed(
     pipeline: &Pipeline,
     filter: &wire::ListAuditRequest,
+    is_asked: &dyn Fn() -> bool,
 ) -> Result<Vec<wire::AuditEntry>, ToolError> {
     let limit = match filter.limit {
         0 => LIST_DEFAULT,
@@ -267,7 +276,7 @@ fn listed(
     let mut found = Vec::new();
     for entry in pipeline.ledger().newest() {
         let entry = entry.map_err(|error| ToolError::Failed(error.to_string()))?;
-        if entry.time_ms < filter.since_ms || found.len() == limit {
+        if entry.time_ms < filter.since_ms || found.len() == limit || !is_asked() {
             break;
         }
         if passes(&entry) {

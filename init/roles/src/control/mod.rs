@@ -5,10 +5,13 @@
 //! new connection, and an order that PID 1 has taken is carried out without it.
 
 mod access;
+mod backwards;
+mod last;
 mod link;
 mod logs;
 mod packaged;
 mod service;
+mod tail;
 
 use std::io;
 use std::sync::Arc;
