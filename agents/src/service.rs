@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aios_contracts::v1::agent_server::{Agent as AgentService, AgentServer};
+use aios_contracts::v1::agent_server::{Agent as AgentService, AgentServer, SERVICE_NAME};
 use aios_contracts::v1::{AgentInfo, ExecuteRequest, GetAgentRequest, Task, TaskState};
 use aios_daemon::manifest::AgentManifest;
 use aios_daemon::serve::{self, Door, ServeError};
 use aios_daemon::{Access, Callers, Who, socket};
-use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use crate::task;
@@ -72,13 +71,17 @@ impl Agent {
     /// # Errors
     /// When the socket cannot be listened on.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let door = Door::open(&self.socket)?;
+        let door = Door::open(&self.socket, &self.state.callers, &[&ACCESS])?.takes(
+            SERVICE_NAME,
+            "Execute",
+            socket::MESSAGE_MAX,
+        );
         let service = AgentServer::new(Handle(self.state))
             .max_decoding_message_size(socket::MESSAGE_MAX)
             .max_encoding_message_size(socket::MESSAGE_MAX);
         serve::ready();
-        door.serve(Server::builder().add_service(service), stop)
-            .await
+        let services = door.server().add_service(service);
+        door.serve(services, stop).await
     }
 }
 

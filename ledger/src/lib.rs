@@ -39,7 +39,7 @@ pub use error::Error;
 pub use layout::Export;
 pub use read::Newest;
 pub use tree::{Frontier, Hash};
-pub use verify::{Expected, Report, verify};
+pub use verify::{Expected, Report, verify, verify_while};
 pub use view::View;
 
 /// Bytes as lower-case hexadecimal digits.

@@ -38,7 +38,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn unreadable(detail: String) -> Self {
+    /// Of a ledger of which nothing can be read, and why.
+    pub fn unreadable(detail: String) -> Self {
         Self {
             intact: false,
             entries: 0,
@@ -71,15 +72,30 @@ pub fn verify(folder: &Path, expected: &Expected) -> Report {
     }
 }
 
+/// Verifies an open copy for as long as somebody wants to know, which is asked at each record. `None`
+/// when nobody does any more.
+pub fn verify_while(
+    export: &Export,
+    expected: &Expected,
+    is_wanted: &dyn Fn() -> bool,
+) -> Option<Report> {
+    let report = verify_asking(export, expected, is_wanted);
+    is_wanted().then_some(report)
+}
+
 /// Verifies an open copy.
 pub(crate) fn verify_export(export: &Export, expected: &Expected) -> Report {
+    verify_asking(export, expected, &|| true)
+}
+
+fn verify_asking(export: &Export, expected: &Expected, is_wanted: &dyn Fn() -> bool) -> Report {
     let mut header = [0; HEADER as usize];
     let read = export.log.read_exact_at(&mut header, 0);
     let Some(key) = read.ok().and_then(|()| layout::parse_header(&header)) else {
         return Report::unreadable("the log's first line is wrong".to_owned());
     };
     let mut scan = Scan::new(key, &export.checkpoint, expected);
-    let outcome = scan.run(export);
+    let outcome = scan.run(export, is_wanted);
     Report {
         intact: outcome.is_ok(),
         entries: scan.tree.size(),
@@ -127,7 +143,7 @@ impl<'e> Scan<'e> {
         }
     }
 
-    fn run(&mut self, export: &Export) -> Result<(), String> {
+    fn run(&mut self, export: &Export, is_wanted: &dyn Fn() -> bool) -> Result<(), String> {
         if self
             .expected
             .public_key
@@ -138,6 +154,9 @@ impl<'e> Scan<'e> {
         self.check_remembered()?;
         let mut frames = Frames::new(&export.log, HEADER, export.log_bytes);
         loop {
+            if !is_wanted() {
+                return Err("not finished".to_owned());
+            }
             let offset = frames.offset();
             let wrong =
                 |what: String| format!("at entry {}, byte {offset}: {what}", self.tree.size());

@@ -6,13 +6,13 @@
 //!    fingerprint is on the console: **who reads that knows with whom he speaks**. Who may provision
 //!    is whoever can connect; that is why it works once, and why a node can be given its `node.toml`
 //!    by a stick instead.
-//! 3. It serves two calls and nothing else: slowly ([`rate`]), in small messages, unprivileged. What
+//! 3. It serves two calls and nothing else: slowly ([`aios_daemon::rate`]), in small messages, unprivileged. What
 //!    is offered is checked whole ([`check`]) before `aios-provision` installs it.
 
 pub mod check;
 pub mod init;
 pub mod own;
-pub mod rate;
+mod port;
 pub mod service;
 
 use std::net::SocketAddr;
@@ -27,8 +27,7 @@ use aios_daemon::Places;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::Server;
 
 use init::Init;
 use service::{Installer, Maintenance};
@@ -56,6 +55,12 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(45);
 
 /// Requests of one connection that are worked on at once.
 const STREAMS_MAX: u32 = 4;
+
+/// Bytes that are received for one connection before anybody reads them.
+const WINDOW: u32 = 64 * 1024;
+
+/// Headers of one request, in bytes.
+const HEADERS_MAX: u32 = 8 * 1024;
 
 /// The answer leaves before the port is given up.
 const ANSWER: Duration = Duration::from_millis(300);
@@ -114,9 +119,8 @@ pub async fn run(place: &Place, installer: Arc<dyn Installer>) -> anyhow::Result
     let listener = TcpListener::bind(place.listen)
         .await
         .with_context(|| format!("cannot listen on {}", place.listen))?;
-    let tls = ServerTlsConfig::new()
-        .identity(Identity::from_pem(&own.certificate, &own.key))
-        .timeout(Duration::from_secs(10));
+    let acceptor = port::acceptor(&own)?;
+    let incoming = aios_port::accept(listener, acceptor, port::LIMITS, port::Strangers::default());
     let shown = place.run.join("maintenance");
     // For the console's status page; without it the line below is still on the console.
     drop(std::fs::write(&shown, format!("{fingerprint}\n")));
@@ -124,12 +128,13 @@ pub async fn run(place: &Place, installer: Arc<dyn Installer>) -> anyhow::Result
     let (done, mut provisioned) = tokio::sync::watch::channel(false);
     let service = Maintenance::new(place.clone(), fingerprint, installer, done);
     let server = Server::builder()
-        .tls_config(tls)?
         .timeout(REQUEST_TIMEOUT)
         .max_concurrent_streams(STREAMS_MAX)
-        .concurrency_limit_per_connection(STREAMS_MAX as usize)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
+        .http2_max_header_list_size(HEADERS_MAX)
         .add_service(MaintenanceServer::new(service).max_decoding_message_size(REQUEST_MAX))
-        .serve_with_incoming(TcpListenerStream::new(listener));
+        .serve_with_incoming(incoming);
     // Err: nobody waits for it (started by hand).
     drop(sd_notify::notify(false, &[sd_notify::NotifyState::Ready]));
     tokio::select! {

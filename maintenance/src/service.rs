@@ -2,17 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aios_config::node::Node;
 use aios_contracts::v1::maintenance_server::Maintenance as MaintenanceService;
 use aios_contracts::v1::{ApplyNodeRequest, ApplyNodeResponse, Fingerprint, GetFingerprintRequest};
+use aios_daemon::rate::Rate;
 use aios_files::durable;
+use aios_port::{Busy, Visit};
 use rustls_pki_types::UnixTime;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use crate::rate::Rate;
 use crate::{Place, check};
 
 /// What is offered to `aios-provision`, in our state folder (`init/disk/src/sources/mod.rs`).
@@ -21,6 +22,11 @@ pub const OFFERED_NODE: &str = "offered-node.toml";
 pub const OFFERED_CONFIG: &str = "offered-config.toml";
 /// See [`OFFERED_NODE`]: the address of who offers it, for the audit log.
 pub const OFFERED_BY: &str = "offered-by";
+
+/// Tries at once.
+const TRIES: u32 = 5;
+/// Then one in this time.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Installs what lies in the state folder; tests do it themselves.
 #[tonic::async_trait]
@@ -53,7 +59,7 @@ impl Maintenance {
             fingerprint,
             installer,
             done,
-            rate: Mutex::new(Rate::full(Instant::now())),
+            rate: Mutex::new(Rate::full(TRIES, AGAIN, Instant::now())),
             one_at_a_time: tokio::sync::Mutex::default(),
         }
     }
@@ -61,8 +67,8 @@ impl Maintenance {
     fn admit(&self) -> Result<(), Status> {
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
         match rate.take(Instant::now()) {
-            true => Ok(()),
-            false => Err(Status::resource_exhausted(
+            Some(_) => Ok(()),
+            None => Err(Status::resource_exhausted(
                 "tried too often: once in 5 seconds",
             )),
         }
@@ -123,7 +129,10 @@ impl MaintenanceService for Maintenance {
                 "this node has been provisioned; it takes no second node.toml",
             ));
         }
-        let from = request.remote_addr();
+        let visit = request.extensions().get::<Visit<SocketAddr>>().cloned();
+        let (from, busy) = visit.map(|visit| (visit.peer, visit.busy)).unzip();
+        // It is not closed for a stranger's connection while the node is being installed.
+        let _at_work = busy.map(|busy: Busy| busy.begin());
         let request = request.into_inner();
         let node = check::node(&request.node_toml, UnixTime::now())
             .map_err(|why| Status::invalid_argument(format!("node.toml: {why}")))?;

@@ -183,3 +183,38 @@ async fn who_tries_too_often_is_refused_and_a_provisioned_node_never_enters() {
         .await
         .unwrap(); // at once, without the port
 }
+
+/// Opens a connection, says this much, and waits; again when it is closed.
+async fn hold(address: std::net::SocketAddr, says: &'static [u8]) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    loop {
+        if let Ok(mut stream) = tokio::net::TcpStream::connect(address).await {
+            drop(stream.write_all(says).await);
+            drop(stream.read_u8().await);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_who_hold_their_sockets_open_keep_nobody_from_provisioning() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let folder = tempfile::tempdir().unwrap();
+    let good = toml::to_string(&node_toml(&authority(&folder))).unwrap();
+    let node = start().await;
+    // For the flood's ends of the sockets and what the daemon may use, not for twice the flood.
+    let few = Rlimit {
+        current: Some(1100),
+        maximum: Some(1100),
+    };
+    setrlimit(Resource::Nofile, few).unwrap();
+    let half_a_hello: &[u8] = &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    let mut flood = tokio::task::JoinSet::new();
+    for number in 0..600 {
+        let says = if number % 4 == 0 { half_a_hello } else { &[] };
+        flood.spawn(hold(node.place.listen, says));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let applied = node.apply(&node.fingerprint(), &good, "").await;
+    assert_eq!(applied.unwrap(), "node1");
+}

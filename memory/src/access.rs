@@ -37,7 +37,6 @@ pub static ACCESS: Access<Method> = Access::new(
         (Who::Root, ALL),
         (Who::Daemon("orchestrator"), ALL),
         (Who::Daemon("tools"), &[M::AppendEvent]),
-        (Who::Agents, &[M::AppendEvent]),
     ],
 );
 
@@ -58,7 +57,7 @@ mod tests {
         check(0, ALL);
         check(905, ALL); // orchestrator
         check(904, &[M::AppendEvent]); // tools
-        check(915, &[M::AppendEvent]); // an agent
+        check(915, &[]); // an agent
         check(902, &[]); // runtime
         check(1000, &[]);
     }

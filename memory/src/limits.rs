@@ -31,6 +31,9 @@ const EVENT_MAX: usize = 8 * 1024;
 /// some hundred words.
 const TEXT_MAX: usize = 16 * 1024;
 
+/// A request to remember or to recall, in bytes: room for those that are refused with a reason.
+pub const REMEMBERED_MAX: usize = 64 * 1024;
+
 /// A kind's name, in characters.
 const KIND_MAX: usize = 64;
 

@@ -185,11 +185,18 @@ async fn what_was_remembered_without_the_runtime_is_recalled_once_it_is_there() 
 }
 
 #[tokio::test]
-async fn an_agent_may_report_and_nothing_else_and_cannot_forge_its_name() {
+async fn the_tools_may_report_and_nothing_else_and_cannot_forge_their_name_and_agents_may_nothing()
+{
     let folder = tempfile::tempdir().unwrap();
     let (mut memory, _stop) = serve(folder.path());
     until_up(folder.path()).await;
     CALLER.store(915, Ordering::SeqCst);
+    let refused = memory.append_event(Event::default()).await.unwrap_err();
+    assert!(
+        aios_daemon::retry::is_transient(&refused),
+        "an agent is turned away"
+    );
+    CALLER.store(904, Ordering::SeqCst);
     let event = Event {
         kind: "x".into(),
         source: "root".into(),
@@ -200,7 +207,7 @@ async fn an_agent_may_report_and_nothing_else_and_cannot_forge_its_name() {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
     assert!(
-        refused.message().contains("agent:storage"),
+        refused.message().contains("tools may not call"),
         "{}",
         refused.message()
     );
@@ -210,7 +217,7 @@ async fn an_agent_may_report_and_nothing_else_and_cannot_forge_its_name() {
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(events.events[0].source, "agent:storage");
+    assert_eq!(events.events[0].source, "tools");
     let missing = memory
         .get_goal(GetGoalRequest {
             id: "goal-1".into(),

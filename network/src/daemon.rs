@@ -233,11 +233,16 @@ impl Daemon {
     /// Sets the firewall when it should be another than it is.
     fn load_firewall(&mut self) {
         let open = ssh::is_open(&self.config.ssh);
-        let rules = firewall::ruleset(&self.config, open);
+        let rules = firewall::ruleset(&self.config, open, true);
         if self.rules.as_ref() == Some(&rules) {
             return;
         }
-        match firewall::load(&rules) {
+        let loaded = firewall::load(&rules).or_else(|error| {
+            firewall::load(&firewall::ruleset(&self.config, open, false))?;
+            tracing::warn!("the firewall stands without limits by source: {error:#}");
+            anyhow::Ok(())
+        });
+        match loaded {
             Ok(()) => {
                 tracing::info!("the firewall stands");
                 self.rules = Some(rules);

@@ -10,8 +10,22 @@ use ipnet::IpNet;
 /// The executable.
 const NFT: &str = "/usr/sbin/nft";
 
-/// nft(8)'s text for this configuration. With `ssh` the port of SSH is open.
-pub fn ruleset(config: &Config, ssh: bool) -> String {
+/// Connections to the management port that one source may have open: an IPv4 address, or an IPv6
+/// network of 64 bits. The daemon there has limits of its own (`orchestrator/src/api/incoming.rs`), so this
+/// is beyond what it lets anybody have: 64 handshakes, and 8 connections of each of 8 operators. It keeps a
+/// flood out of the kernel's table of connections.
+const MANAGEMENT_OF_SOURCE: u32 = 128;
+
+/// Where the kernel counts them, by source. A source of which nothing is open is forgotten. More
+/// sources than the table holds are not counted.
+const COUNTED: [&str; 2] = [
+    "set management_v4 { type ipv4_addr; size 65535; flags dynamic; }",
+    "set management_v6 { type ipv6_addr; size 65535; flags dynamic; }",
+];
+
+/// nft(8)'s text for this configuration. With `ssh` the port of SSH is open. With `counted` one source
+/// has only so many connections to the management port, which some kernels cannot do.
+pub fn ruleset(config: &Config, ssh: bool, counted: bool) -> String {
     let firewall = &config.firewall;
     let mut input = vec![
         "ct state invalid drop".to_owned(),
@@ -31,6 +45,9 @@ pub fn ruleset(config: &Config, ssh: bool) -> String {
         input.push("icmpv6 type echo-request limit rate 20/second accept".to_owned());
     }
     let port = config.management.listen.port();
+    if counted {
+        input.extend(of_source(port));
+    }
     input.extend(service(port, firewall.management_from.as_deref()));
     if ssh {
         input.extend(service(config.ssh.port, firewall.ssh_from.as_deref()));
@@ -47,13 +64,31 @@ pub fn ruleset(config: &Config, ssh: bool) -> String {
         denied(&firewall.output, Verdict::Allow, "daddr", &mut output);
         output.push("reject with icmpx admin-prohibited".to_owned());
     }
+    let sets: String = match counted {
+        true => COUNTED.iter().map(|set| format!("\t{set}\n")).collect(),
+        false => String::new(),
+    };
     // Empty, deleted, made again: in one transaction the old one is replaced by the new one.
     format!(
-        "table inet aios {{}}\ndelete table inet aios\ntable inet aios {{\n{}{}{}}}\n",
+        "table inet aios {{}}\ndelete table inet aios\ntable inet aios {{\n{sets}{}{}{}}}\n",
         chain("input", "drop", &input),
         chain("forward", "drop", &[]),
         chain("output", if closed { "drop" } else { "accept" }, &output),
     )
+}
+
+/// Refuses a source's connections beyond [`MANAGEMENT_OF_SOURCE`].
+fn of_source(port: u16) -> [String; 2] {
+    let refused = |set: &str, source: &str| {
+        format!(
+            "ct state new tcp dport {port} add @{set} \
+             {{ {source} ct count over {MANAGEMENT_OF_SOURCE} }} reject with tcp reset"
+        )
+    };
+    [
+        refused("management_v4", "ip saddr"),
+        refused("management_v6", "ip6 saddr & ffff:ffff:ffff:ffff::"),
+    ]
 }
 
 /// What IP needs to work at all (RFC 4890, 4.4; RFC 1812), and nothing that is only useful.
@@ -169,7 +204,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str, ssh: bool) -> String {
-        ruleset(&aios_config::parse(text).unwrap(), ssh)
+        ruleset(&aios_config::parse(text).unwrap(), ssh, true)
     }
 
     /// With `UPDATE=1` the snapshot is written anew, to be looked at in the diff.
@@ -189,7 +224,24 @@ mod tests {
     fn the_default_lets_only_the_management_api_in() {
         let text = of("", false);
         snapshot("default", &text);
-        assert_eq!(text.matches("tcp dport").count(), 1, "{text}");
+        let open = text.lines().filter(|line| line.contains("tcp dport"));
+        let open: Vec<&str> = open.filter(|line| line.contains("accept")).collect();
+        assert_eq!(open, ["\t\ttcp dport 9090 accept"], "{text}");
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_count_has_the_same_rules_without() {
+        let config = aios_config::parse("").unwrap();
+        let (with, without) = (
+            ruleset(&config, false, true),
+            ruleset(&config, false, false),
+        );
+        let uncounted = with.lines().filter(|line| !line.contains("management_v"));
+        assert_eq!(
+            uncounted.collect::<Vec<_>>(),
+            without.lines().collect::<Vec<_>>()
+        );
+        assert_eq!(with.lines().count(), without.lines().count() + 4);
     }
 
     #[test]

@@ -85,6 +85,23 @@ fn a_fixed_address_survives_reloads_and_only_the_management_port_is_open() {
 }
 
 #[test]
+fn one_source_holds_only_so_many_connections_to_the_management_port() {
+    let Some(world) = World::new("many", &["nft"]) else {
+        return;
+    };
+    let _daemon = world.daemon(FIXED);
+    world.plug();
+    wait_for("the address", || world.address().is_some());
+    world.listen(9090);
+    let held: Vec<_> = (0..140).map_while(|_| world.connect(9090)).collect();
+    assert_eq!(held.len(), 128);
+    drop(held);
+    wait_for("a connection after the others", || {
+        world.connect(9090).is_some()
+    });
+}
+
+#[test]
 fn what_leaves_the_configuration_leaves_its_interface_also_over_a_restart() {
     let Some(world) = World::new("gone", &["nft"]) else {
         return;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use aios_contracts::v1::RecordRequest;
 use aios_contracts::v1::tools_client::ToolsClient;
+use aios_daemon::rate::Rate;
 use aios_daemon::retry;
 use tokio::sync::mpsc;
 use tonic::Status;
@@ -46,7 +47,7 @@ const CUT: char = '…';
 pub struct Recorder {
     tools: ToolsClient<Channel>,
     queue: mpsc::Sender<RecordRequest>,
-    bucket: Arc<Mutex<Bucket>>,
+    bucket: Arc<Mutex<Rate>>,
 }
 
 impl Recorder {
@@ -57,7 +58,7 @@ impl Recorder {
         Self {
             tools,
             queue,
-            bucket: Arc::new(Mutex::new(Bucket::full(Instant::now()))),
+            bucket: Arc::new(Mutex::new(Rate::full(BURST, PERIOD, Instant::now()))),
         }
     }
 
@@ -147,40 +148,6 @@ async fn write(tools: ToolsClient<Channel>, mut waiting: mpsc::Receiver<RecordRe
     }
 }
 
-/// A token bucket that counts what it held back.
-#[derive(Debug)]
-struct Bucket {
-    tokens: u32,
-    filled: Instant,
-    skipped: u64,
-}
-
-impl Bucket {
-    fn full(now: Instant) -> Self {
-        Self {
-            tokens: BURST,
-            filled: now,
-            skipped: 0,
-        }
-    }
-
-    /// How many were skipped before this one, or `None` when it is to be skipped too.
-    fn take(&mut self, now: Instant) -> Option<u64> {
-        let periods = now.duration_since(self.filled).as_secs() / PERIOD.as_secs();
-        let new = u32::try_from(periods).unwrap_or(BURST).min(BURST);
-        if new > 0 {
-            self.tokens = (self.tokens + new).min(BURST);
-            self.filled = now;
-        }
-        if self.tokens == 0 {
-            self.skipped += 1;
-            return None;
-        }
-        self.tokens -= 1;
-        Some(std::mem::take(&mut self.skipped))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,25 +158,5 @@ mod tests {
         assert_eq!(shortened(&longest), longest);
         let cut = shortened(&format!("{longest}x"));
         assert_eq!(cut, format!("{}…", "ä".repeat(TEXT_MAX - 1)));
-    }
-
-    #[test]
-    fn a_flood_of_refusals_is_counted_and_not_written() {
-        let start = Instant::now();
-        let mut bucket = Bucket::full(start);
-        let written = (0..100_000).filter(|_| bucket.take(start).is_some());
-        assert_eq!(written.count(), BURST as usize);
-        assert_eq!(
-            bucket.take(start + PERIOD),
-            Some(100_000 - u64::from(BURST))
-        );
-        assert_eq!(bucket.take(start + PERIOD), None);
-        let later = start + PERIOD * 1000;
-        let written = (0..1000).filter(|_| bucket.take(later).is_some());
-        assert_eq!(
-            written.count(),
-            BURST as usize,
-            "it never holds more than a burst"
-        );
     }
 }

@@ -3,13 +3,14 @@
 use std::future::Future;
 use std::time::Instant;
 
-use aios_contracts::v1::runtime_server::RuntimeServer;
+use aios_contracts::v1::runtime_server::{RuntimeServer, SERVICE_NAME};
+use aios_daemon::Callers;
 use aios_daemon::serve::{Door, ServeError, ready, terminated};
 use aios_daemon::socket::MESSAGE_MAX;
 
 use crate::Config;
 use crate::registry::Registry;
-use crate::service::Runtime;
+use crate::service::{ACCESS, Runtime};
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -25,7 +26,10 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 /// When it cannot start.
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     let began = Instant::now();
-    let door = Door::open(&config.socket)?;
+    let door = Door::open(&config.socket, &Callers::by_kernel(), &[&ACCESS])?
+        .takes(SERVICE_NAME, "Generate", MESSAGE_MAX)
+        .takes(SERVICE_NAME, "Embed", MESSAGE_MAX)
+        .takes(SERVICE_NAME, "Encode", MESSAGE_MAX);
     let registry = Registry::start(config);
     let service = RuntimeServer::new(Runtime::new(registry.clone()))
         .max_decoding_message_size(MESSAGE_MAX)
@@ -39,7 +43,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(),
             Err(reason) => tracing::error!("not ready: {reason}"),
         }
     });
-    let services = tonic::transport::Server::builder().add_service(service);
+    let services = door.server().add_service(service);
     let result = door.serve(services, stop).await;
     announce.abort();
     result

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aios_contracts::v1::emergency_server::EmergencyServer;
-use aios_contracts::v1::tools_server::ToolsServer;
+use aios_contracts::v1::tools_server::{SERVICE_NAME, ToolsServer};
 use aios_daemon::serve::{self, Door};
 use aios_daemon::socket;
 use aios_daemon::{Callers, Places};
 use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tonic::transport::Server;
 
 use crate::capability::Grants;
 use crate::config::Config;
-use crate::grpc::Service;
+use crate::grpc::{self, Service};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::role::OwnServices;
@@ -62,18 +61,23 @@ async fn serve(
     own_services: Arc<OwnServices>,
 ) -> anyhow::Result<()> {
     let terminated = serve::terminated()?;
-    let door = Door::open(socket)?;
     let callers = Callers::by_kernel();
-    let service = ToolsServer::new(Service::new(
+    let door = Door::open(socket, &callers, &[&grpc::ACCESS, &emergency::ACCESS])?
+        .takes(SERVICE_NAME, "Call", socket::MESSAGE_MAX)
+        .takes(SERVICE_NAME, "RegisterTask", socket::MESSAGE_MAX)
+        .takes(SERVICE_NAME, "Record", grpc::RECORD_MAX);
+    let service = Service::new(
         Arc::clone(&pipeline),
         callers.clone(),
         Arc::default(),
         own_services,
-    ))
-    .max_decoding_message_size(socket::MESSAGE_MAX)
-    .max_encoding_message_size(socket::MESSAGE_MAX);
+    );
+    let service = ToolsServer::new(service)
+        .max_decoding_message_size(socket::MESSAGE_MAX)
+        .max_encoding_message_size(socket::MESSAGE_MAX);
     let emergency = emergency::Service::new(Arc::clone(&pipeline), callers, Arc::new(abort));
-    let services = Server::builder()
+    let services = door
+        .server()
         .add_service(service)
         .add_service(EmergencyServer::new(emergency));
     let syncing = tokio::spawn(sync_ledger(Arc::clone(&pipeline)));

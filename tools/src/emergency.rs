@@ -147,7 +147,7 @@ pub fn refusal(stop: &Stop) -> ToolError {
 }
 
 /// Who may stop the agents and let them go on: the orchestrator for operators, and root.
-static ACCESS: Access<()> = Access::new(
+pub(crate) static ACCESS: Access<()> = Access::new(
     "Emergency",
     &[(Who::Root, &[()]), (Who::Daemon("orchestrator"), &[()])],
 );

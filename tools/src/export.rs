@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aios_contracts::v1::ExportAuditResponse;
 use aios_ledger::Export;
@@ -12,54 +14,56 @@ use tonic::Status;
 /// So many bytes go in one message.
 const PIECE: usize = 256 * 1024;
 
-/// Sends all files; ends early when nobody listens any more. Blocks.
-pub fn send(export: Export, to: &Sender<Result<ExportAuditResponse, Status>>) {
+/// Whoever takes no piece for so long gets no more: few exports go on at once, and others wait.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// Sends all files; ends early when nobody takes them any more.
+pub async fn send(export: Export, to: &Sender<Result<ExportAuditResponse, Status>>) {
     let [log, checkpoint] = Export::NAMES;
-    let sent = pieces(&export.log, export.log_bytes, |data| give(to, log, data));
-    match sent {
-        Ok(true) => {
-            give(to, checkpoint, export.checkpoint);
-        }
-        Ok(false) => {} // nobody listens any more
-        Err(error) => {
-            let status = Status::internal(format!("reading the ledger: {error}"));
-            drop(to.blocking_send(Err(status)));
+    let source = Arc::new(export.log);
+    let mut at = 0;
+    while at < export.log_bytes {
+        let length = usize::try_from(export.log_bytes - at)
+            .unwrap_or(PIECE)
+            .min(PIECE);
+        let source = Arc::clone(&source);
+        let read = tokio::task::spawn_blocking(move || piece(&source, at, length)).await;
+        let data = match read.map_err(std::io::Error::other).flatten() {
+            Ok(data) => data,
+            Err(error) => {
+                let status = Status::internal(format!("reading the ledger: {error}"));
+                return drop(to.send(Err(status)).await);
+            }
+        };
+        at += data.len() as u64;
+        if !give(to, log, data).await {
+            return;
         }
     }
+    give(to, checkpoint, export.checkpoint).await;
 }
 
-/// Sends one piece; false when nobody listens any more.
-fn give(to: &Sender<Result<ExportAuditResponse, Status>>, path: &str, data: Vec<u8>) -> bool {
+/// Sends one piece; false when nobody takes it.
+async fn give(to: &Sender<Result<ExportAuditResponse, Status>>, path: &str, data: Vec<u8>) -> bool {
     let path = path.to_owned();
-    to.blocking_send(Ok(ExportAuditResponse { path, data }))
-        .is_ok()
+    let sending = to.send(Ok(ExportAuditResponse { path, data }));
+    matches!(tokio::time::timeout(STALLED, sending).await, Ok(Ok(())))
 }
 
-/// Reads so many bytes from the file's start, in pieces; false when the taker
-/// wants no more. By position: the file's offset belongs to all who share it.
-fn pieces(
-    source: &File,
-    bytes: u64,
-    mut take: impl FnMut(Vec<u8>) -> bool,
-) -> std::io::Result<bool> {
-    let mut at = 0;
-    while at < bytes {
-        let left = usize::try_from(bytes - at).unwrap_or(PIECE);
-        let mut piece = vec![0; PIECE.min(left)];
+/// Reads up to so many bytes. By position: the file's offset belongs to all who share it.
+fn piece(source: &File, at: u64, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut piece = vec![0; length];
+    loop {
         match source.read_at(&mut piece, at) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
             Ok(read) => {
                 piece.truncate(read);
-                at += read as u64;
-                if !take(piece) {
-                    return Ok(false);
-                }
+                return Ok(piece);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(true)
 }
 
 #[cfg(test)]
@@ -73,14 +77,10 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"ledger").unwrap();
         for _ in 0..2 {
-            let mut read = Vec::new();
             let shared = file.try_clone().unwrap();
-            pieces(&shared, 4, |piece| {
-                read.extend(piece);
-                true
-            })
-            .unwrap();
-            assert_eq!(read, b"ledg");
+            assert_eq!(piece(&shared, 0, 4).unwrap(), b"ledg");
+            assert_eq!(piece(&shared, 4, 4).unwrap(), b"er");
+            assert!(piece(&shared, 6, 4).is_err());
         }
     }
 }

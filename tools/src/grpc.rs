@@ -7,16 +7,17 @@ use aios_contracts::v1::tools_server::Tools;
 use aios_contracts::v1::{self as wire};
 use aios_daemon::identity::Principal;
 use aios_daemon::{Access, Callers, Who};
-use aios_ledger::{Entry, Expected, Export};
+use aios_ledger::{Entry, Export};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::export;
 use crate::pipeline::{self, Pipeline};
+use crate::pools::Pools;
 use crate::role::{OwnServices, Role};
 use crate::tasks::{self, Tasks};
-use crate::unrecorded;
+use crate::{unrecorded, verification};
 use aios_tool::error::ToolError;
 use aios_tool::spec::Risk;
 use aios_tool::tool::ErasedTool;
@@ -28,6 +29,9 @@ const NAME_MAX: usize = 256;
 /// Entries that one `ListAudit` gives when it does not say.
 const LIST_DEFAULT: usize = 50;
 
+/// The largest request to `Record`, in bytes; its texts are cut to far less.
+pub(crate) const RECORD_MAX: usize = 64 * 1024;
+
 /// The service.
 #[derive(Clone)]
 pub struct Service {
@@ -35,11 +39,12 @@ pub struct Service {
     callers: Callers,
     tasks: Arc<Tasks>,
     own_services: Arc<OwnServices>,
+    pools: Pools,
 }
 
 /// What a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Right {
+pub(crate) enum Right {
     /// ListTools, DescribeTool.
     Describe,
     /// Call.
@@ -55,7 +60,7 @@ enum Right {
 use Right::{Audit, Call, Describe, Record, Task};
 
 /// Who may do what here.
-static ACCESS: Access<Right> = Access::new(
+pub(crate) static ACCESS: Access<Right> = Access::new(
     "Tools",
     &[
         (Who::Root, &[Describe, Call, Audit, Record, Task]),
@@ -82,6 +87,7 @@ impl Service {
             callers,
             tasks,
             own_services,
+            pools: Pools::default(),
         }
     }
 
@@ -205,6 +211,7 @@ impl Tools for Service {
         request: Request<wire::CallRequest>,
     ) -> Result<Response<wire::CallResponse>, Status> {
         let caller = self.caller(&request, Right::Call, "Call").await?;
+        let calling = self.pools.call(&caller)?;
         let message = request.into_inner();
         let call = pipeline::Request {
             call_id: message.call_id,
@@ -223,6 +230,7 @@ impl Tools for Service {
                 let outcome = pipeline.call(&caller, call);
                 // Here, where it happens also when the caller waits no more.
                 tasks.note(&caller, &id, &outcome);
+                drop(calling); // the thread is free, whoever still waits
                 outcome
             })
             .await?;
@@ -274,8 +282,10 @@ impl Tools for Service {
     ) -> Result<Response<wire::ListAuditResponse>, Status> {
         self.caller(&request, Right::Audit, "ListAudit").await?;
         let filter = request.into_inner();
+        let pipeline = Arc::clone(&self.pipeline);
         let entries = self
-            .blocking(move |pipeline| listed(pipeline, &filter))
+            .pools
+            .read(move |is_asked| listed(&pipeline, &filter, is_asked))
             .await?;
         Ok(Response::new(wire::ListAuditResponse { entries }))
     }
@@ -285,16 +295,7 @@ impl Tools for Service {
         request: Request<wire::VerifyAuditRequest>,
     ) -> Result<Response<wire::VerifyAuditResponse>, Status> {
         self.caller(&request, Right::Audit, "VerifyAudit").await?;
-        let report = self
-            .blocking(|pipeline| {
-                let ledger = pipeline.ledger();
-                let expected = Expected {
-                    public_key: Some(ledger.public_key()),
-                    ..Expected::default()
-                };
-                Ok(ledger.verify(&expected))
-            })
-            .await?;
+        let report = verification::report(self.pipeline.ledger()).await?;
         Ok(Response::new(wire::VerifyAuditResponse {
             intact: report.intact,
             entries: report.entries,
@@ -312,14 +313,18 @@ impl Tools for Service {
         request: Request<wire::ExportAuditRequest>,
     ) -> Result<Response<Self::ExportAuditStream>, Status> {
         self.caller(&request, Right::Audit, "ExportAudit").await?;
+        let turn = self.pools.export().await?;
         let export: Export = self
             .blocking(|pipeline| {
                 let export = pipeline.ledger().export();
                 export.map_err(|error| ToolError::Failed(error.to_string()))
             })
             .await?;
-        let (sender, pieces) = tokio::sync::mpsc::channel(2);
-        tokio::task::spawn_blocking(move || export::send(export, &sender));
+        let (sender, pieces) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move {
+            export::send(export, &sender).await;
+            drop(turn);
+        });
         Ok(Response::new(Box::pin(ReceiverStream::new(pieces))))
     }
 
@@ -349,6 +354,7 @@ impl Tools for Service {
 fn listed(
     pipeline: &Pipeline,
     filter: &wire::ListAuditRequest,
+    is_asked: &dyn Fn() -> bool,
 ) -> Result<Vec<wire::AuditEntry>, ToolError> {
     let limit = match filter.limit {
         0 => LIST_DEFAULT,
@@ -363,7 +369,7 @@ fn listed(
     let mut found = Vec::new();
     for entry in pipeline.ledger().newest() {
         let entry = entry.map_err(|error| ToolError::Failed(error.to_string()))?;
-        if entry.time_ms < filter.since_ms || found.len() == limit {
+        if entry.time_ms < filter.since_ms || found.len() == limit || !is_asked() {
             break;
         }
         if passes(&entry) {

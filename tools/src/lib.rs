@@ -29,6 +29,7 @@ pub mod net;
 pub mod pipeline;
 pub mod pkg;
 pub mod policy;
+pub mod pools;
 pub mod process;
 pub mod procfs;
 pub mod registry;
@@ -43,6 +44,7 @@ pub mod text;
 #[cfg(test)]
 mod trial;
 pub mod unrecorded;
+pub mod verification;
 
 use std::process::ExitCode;
 

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aios_contracts::v1::update_server::UpdateServer;
+use aios_contracts::v1::update_server::{SERVICE_NAME, UpdateServer};
 use aios_daemon::serve::{self, Door};
-use aios_daemon::{Callers, Places, socket};
-use tonic::transport::Server;
+use aios_daemon::socket::MESSAGE_MAX;
+use aios_daemon::{Callers, Places};
 
 use crate::install::{Site, own_release};
 use crate::place::Machine;
-use crate::service::Service;
+use crate::service::{ACCESS, Service};
 use crate::{disk, keys};
 
 /// So long without a call, and it ends; whoever wants it again has it started.
@@ -28,12 +28,15 @@ const OWN_RELEASE: &str = "/usr/lib/aios/build-time";
 /// When it cannot start.
 pub async fn run() -> anyhow::Result<()> {
     let terminated = serve::terminated()?;
-    let service = Service::new(Machine::this().place().map(site), Callers::by_kernel());
+    let callers = Callers::by_kernel();
+    let service = Service::new(Machine::this().place().map(site), callers.clone());
     let activity = service.activity();
-    let door = Door::open(&Places::of_this_process().socket("update"))?
+    let socket = Places::of_this_process().socket("update");
+    let door = Door::open(&socket, &callers, &[&ACCESS])?
         .for_daemons()?
+        .takes(SERVICE_NAME, "Install", MESSAGE_MAX)
         .grace(Duration::ZERO);
-    let server = UpdateServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);
+    let server = UpdateServer::new(service).max_decoding_message_size(MESSAGE_MAX);
     serve::ready();
     let end = async {
         tokio::select! {
@@ -41,8 +44,8 @@ pub async fn run() -> anyhow::Result<()> {
             () = terminated => {}
         }
     };
-    door.serve(Server::builder().add_service(server), end)
-        .await?;
+    let services = door.server().add_service(server);
+    door.serve(services, end).await?;
     std::process::exit(0) // an update under way is left as by a power cut
 }
 

@@ -34,11 +34,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_contracts::v1::config_server::ConfigServer;
+use aios_contracts::v1::config_server::{ConfigServer, SERVICE_NAME};
 use aios_daemon::configuration;
 use aios_daemon::serve::{self, Door};
 use aios_daemon::{Callers, Places, socket};
-use tonic::transport::Server;
 
 use applier::Applier;
 use services::InitServices;
@@ -73,10 +72,13 @@ async fn run() -> anyhow::Result<()> {
     let applier = Applier::new(store, note, Arc::new(services));
     applier.recover();
     let terminated = serve::terminated()?;
-    let door = Door::open(&places.socket("config"))?
+    let callers = Callers::by_kernel();
+    let door = Door::open(&places.socket("config"), &callers, &[&access::ACCESS])?
         .for_daemons()?
+        .takes(SERVICE_NAME, "ValidateConfig", socket::MESSAGE_MAX)
+        .takes(SERVICE_NAME, "ApplyConfig", socket::MESSAGE_MAX)
         .grace(ANSWERS);
-    let service = service::Service::new(applier.clone(), Callers::by_kernel());
+    let service = service::Service::new(applier.clone(), callers);
     let service = ConfigServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);
     serve::ready();
     let end = async {
@@ -87,8 +89,8 @@ async fn run() -> anyhow::Result<()> {
             () = terminated => applier.leave().await,
         }
     };
-    door.serve(Server::builder().add_service(service), end)
-        .await?;
+    let services = door.server().add_service(service);
+    door.serve(services, end).await?;
     Ok(())
 }
 

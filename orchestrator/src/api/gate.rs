@@ -10,18 +10,25 @@ use tower::{Layer, Service};
 
 use super::peer::Peer;
 use super::roles;
+use super::turns::Turns;
 use crate::record::{Kind, Recorder};
+use aios_files::clock::now_ms;
+use aios_port::Visit;
 
 /// Puts a [`Gate`] in front of a service.
 #[derive(Clone, Debug)]
 pub struct GateLayer {
     recorder: Recorder,
+    turns: Turns,
 }
 
 impl GateLayer {
     /// A gate that records refusals here.
     pub fn new(recorder: Recorder) -> Self {
-        Self { recorder }
+        Self {
+            recorder,
+            turns: Turns::default(),
+        }
     }
 }
 
@@ -32,6 +39,7 @@ impl<S> Layer<S> for GateLayer {
         Gate {
             inner,
             recorder: self.recorder.clone(),
+            turns: self.turns.clone(),
         }
     }
 }
@@ -41,11 +49,12 @@ impl<S> Layer<S> for GateLayer {
 pub struct Gate<S> {
     inner: S,
     recorder: Recorder,
+    turns: Turns,
 }
 
 impl<S> Service<Request<Body>> for Gate<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,
     S::Error: Send + 'static,
 {
@@ -57,22 +66,39 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let recorder = self.recorder.clone();
         let path = request.uri().path().to_owned();
-        let peer = request.extensions().get::<Peer>().cloned();
+        let visit = request.extensions().get::<Visit<Peer>>().cloned();
+        let (peer, busy) = visit.map(|visit| (visit.peer, visit.busy)).unzip();
         let who = peer.as_ref().map_or_else(|| "nobody".into(), Peer::name);
         if let Err(status) = admit(peer.as_ref(), &path) {
             recorder.refusal(Kind::ClientDenied, &who, status.message());
             return Box::pin(async move { Ok(status.into_http()) });
         }
-        let answer = self.inner.call(request);
+        let serial = peer.as_ref().map(|peer| peer.serial.clone());
+        let serial = serial.unwrap_or_default();
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        let at_work = busy.map(|busy| busy.begin());
+        // The one that is ready is taken; its clone takes its place (tower's rule for clones).
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let turns = self.turns.clone();
         Box::pin(async move {
-            let response = answer.await?;
+            let turn = match turns.take(&serial, &path).await {
+                Ok(turn) => turn,
+                Err(status) => return Ok(status.into_http()),
+            };
+            let response = inner.call(request).await?;
             if let Some(text) = refusal(&response, &path) {
                 recorder.refusal(Kind::RequestRefused, &who, &text);
             }
-            Ok(response)
+            Ok(response.map(|body| match at_work {
+                Some(at_work) => at_work.until_sent(body, turn),
+                None => body,
+            }))
         })
     }
 }
@@ -88,6 +114,7 @@ pub fn admit(peer: Option<&Peer>, path: &str) -> Result<(), Status> {
             "the connection has no client certificate",
         ));
     };
+    peer.check_validity(now_ms() / 1000)?;
     match peer.role {
         Some(role) if role >= least => Ok(()),
         Some(role) => Err(Status::permission_denied(format!(
@@ -133,6 +160,7 @@ mod tests {
                 serial: "1".into(),
                 role,
                 address: ([127, 0, 0, 1], 1).into(),
+                not_after: i64::MAX,
             };
             let path = format!("/aios.v1.Management/{method}");
             assert_eq!(

@@ -1,142 +1,74 @@
-//! Connections: accepted, shaken hands with, and given to the server. Whoever is not let in is
-//! logged and put on record.
+//! The places of the management API, and who gets them: whoever has a certificate for clients of the
+//! node's authority. Whoever is not let in is logged and put on record.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected;
+use aios_files::clock::now_ms;
+use aios_port::accept::Known;
+use aios_port::{Doorkeeper, Limits, Rank, Standing};
+use rustls_pki_types::CertificateDer;
 
 use super::peer::Peer;
+use super::roles::Role;
 use crate::record::{Kind, Recorder};
 
-/// Connections at once, those that are shaking hands included.
-const CONNECTIONS_MAX: usize = 256;
+/// Who gets how much of the port. All together are far below the daemon's descriptors.
+pub const LIMITS: Limits = Limits {
+    silent: 1024,
+    silent_of_source: 512, // several operators may come from one address
+    handshakes: 256,
+    handshakes_of_source: 128,
+    connections: 256,
+    kept_for_operators: 96, // viewers have 128
+    kept_for_admins: 32,
+    connections_of_holder: 8, // `aiosctl` needs one for each command
+};
 
-/// How long a handshake may take; an emulated machine needs a second.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// After a failed accept (too many open files): let some close.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// A connection of a known client.
-pub struct Connection {
-    stream: TlsStream<TcpStream>,
-    peer: Peer,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer.clone()
-    }
-}
-
-/// The connections of known clients, as a stream.
-pub fn accept(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
+/// Knows operators by their certificates.
+#[derive(Clone, Debug)]
+pub struct Operators {
     recorder: Recorder,
-) -> ReceiverStream<io::Result<Connection>> {
-    let (ready, connections) = mpsc::channel(16);
-    tokio::spawn(accept_all(listener, acceptor, recorder, ready));
-    ReceiverStream::new(connections)
 }
 
-async fn accept_all(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    recorder: Recorder,
-    ready: mpsc::Sender<io::Result<Connection>>,
-) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = ready.closed() => return, // the server has ended
-        };
-        let (stream, address) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(permit) = permits.clone().try_acquire_owned() else {
-            let reason = format!("there are {CONNECTIONS_MAX} connections already");
-            recorder.refusal(Kind::ClientRefused, &address.to_string(), &reason);
-            continue;
-        };
-        let (acceptor, recorder, ready) = (acceptor.clone(), recorder.clone(), ready.clone());
-        tokio::spawn(async move {
-            match handshake(stream, address, &acceptor, permit).await {
-                Ok(connection) => drop(ready.send(Ok(connection)).await),
-                Err(reason) => recorder.refusal(Kind::ClientRefused, &address.to_string(), &reason),
-            }
-        });
+impl Operators {
+    /// Records refusals here.
+    pub fn new(recorder: Recorder) -> Self {
+        Self { recorder }
     }
 }
 
-async fn handshake(
-    stream: TcpStream,
-    address: SocketAddr,
-    acceptor: &TlsAcceptor,
-    permit: OwnedSemaphorePermit,
-) -> Result<Connection, String> {
-    stream
-        .set_nodelay(true)
-        .map_err(|error| error.to_string())?;
-    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream))
-        .await
-        .map_err(|_| format!("no handshake within {} seconds", HANDSHAKE.as_secs()))?
-        .map_err(|error| format!("handshake failed: {error}"))?;
-    let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let peer = certificates
-        .first()
-        .and_then(|first| Peer::new(first, address));
-    Ok(Connection {
-        peer: peer.ok_or("its certificate cannot be read")?,
-        stream,
-        _permit: permit,
-    })
-}
+impl Doorkeeper for Operators {
+    type Peer = Peer;
 
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, data)
+    fn known(
+        &self,
+        certificate: Option<&CertificateDer<'_>>,
+        address: SocketAddr,
+    ) -> Result<Known<Peer>, String> {
+        let certificate = certificate.ok_or("it has no certificate")?;
+        let peer = Peer::new(certificate, address)?;
+        let now = now_ms() / 1000;
+        peer.check_validity(now)
+            .map_err(|over| over.message().to_owned())?;
+        // Its last second is its own.
+        let left = u64::try_from(peer.not_after + 1 - now).unwrap_or(0);
+        Ok(Known {
+            standing: Standing {
+                holder: peer.serial.clone(),
+                rank: match peer.role {
+                    Some(Role::Admin) => Rank::Admin,
+                    Some(Role::Operator) => Rank::Operator,
+                    Some(Role::Viewer) | None => Rank::Viewer,
+                },
+            },
+            until: Some(Duration::from_secs(left)),
+            peer,
+        })
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn refused(&self, address: SocketAddr, why: &str) {
+        self.recorder
+            .refusal(Kind::ClientRefused, &address.to_string(), why);
     }
 }

@@ -9,6 +9,7 @@ pub mod roles;
 pub mod service;
 pub mod status;
 pub mod tls;
+mod turns;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,6 +39,18 @@ const SILENT: Duration = Duration::from_secs(30);
 
 /// How long a silent client may take to answer.
 const ALIVE: Duration = Duration::from_secs(15);
+
+/// After so long a connection takes no new request, and has [`LAST_ANSWERS`] for those under way.
+const LONGEST_LIFE: Duration = Duration::from_secs(8 * 60 * 60);
+
+/// See [`LONGEST_LIFE`]: an update on a slow line fits.
+const LAST_ANSWERS: Duration = Duration::from_secs(60 * 60);
+
+/// Bytes that are received for one request before anybody reads them.
+const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// Bytes that are received for one connection before anybody reads them.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
 
 /// Between two looks for certificates that are not there yet, and for a port that is taken.
 const RETRY: Duration = Duration::from_secs(1);
@@ -122,14 +135,19 @@ async fn serve_once(
     let is_elsewhere = why.is_some();
     management.elsewhere.set(why);
     bound.send_replace(Some(address));
-    let incoming = incoming::accept(listener, acceptor, recorder.clone());
+    let operators = incoming::Operators::new(recorder.clone());
+    let incoming = aios_port::accept(listener, acceptor, incoming::LIMITS, operators);
     let service = ManagementServer::new(management)
         .max_decoding_message_size(REQUEST_MAX)
         .max_encoding_message_size(ANSWER_MAX);
     let server = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
         .concurrency_limit_per_connection(STREAMS_MAX as usize)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .http2_max_header_list_size(HEADERS_MAX)
+        .max_connection_age(LONGEST_LIFE)
+        .max_connection_age_grace(LAST_ANSWERS)
         .http2_keepalive_interval(Some(SILENT))
         .http2_keepalive_timeout(Some(ALIVE))
         .layer(gate::GateLayer::new(recorder))

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -34,6 +34,9 @@ pub fn acceptor(pki: &Path) -> anyhow::Result<TlsAcceptor> {
         .with_single_cert(certificates(&pki.join("node.crt"))?, key)
         .context("node.crt and node.key do not fit together")?;
     config.alpn_protocols = vec![b"h2".to_vec()];
+    // No session is resumed: a resumed one is not verified again, however long its certificate is over.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -4,6 +4,7 @@
 
 mod demand;
 mod emergency;
+mod flood;
 mod goals;
 mod liar;
 mod model;

@@ -1,5 +1,7 @@
 //! Who is let in on the management port, and what they may do there.
 
+use std::time::Duration;
+
 use aios_contracts::v1::*;
 use tonic::Code;
 
@@ -84,6 +86,11 @@ async fn whoever_has_no_good_certificate_is_refused_and_on_record() {
             Some(node.authority.server_as_client()),
             "handshake failed",
         ),
+        (
+            "one that does not say what it is for",
+            Some(node.authority.client_for_anything()),
+            "not for clients",
+        ),
     ];
     for (name, identity, reason) in cases {
         node.tools.records.lock().unwrap().clear();
@@ -98,6 +105,29 @@ async fn whoever_has_no_good_certificate_is_refused_and_on_record() {
         );
         assert!(record.detail.contains(reason), "{name}: {}", record.detail);
     }
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_its_certificate() {
+    let node = Node::new().await;
+    let process = node.start();
+    let identity = node.authority.client_for(Duration::from_secs(2));
+    let mut client = process.client(&node.authority, Some(identity)).await;
+    node.tools
+        .hold
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    let goal = process.submit("make /srv/a and wait").await;
+    let watched = GetGoalRequest { id: goal.id };
+    let mut changes = client.watch_goal(watched).await.unwrap().into_inner();
+    let ended = async { while let Ok(Some(_)) = changes.message().await {} };
+    let ended = tokio::time::timeout(Duration::from_secs(5), ended).await;
+    assert!(ended.is_ok(), "what it watches is not given to it any more");
+    for _ in 0..3 {
+        // The first may still find the former connection, the next ones make another.
+        assert!(client.get_status(GetStatusRequest {}).await.is_err());
+    }
+    let record = node.record("client.refused").await;
+    assert!(record.detail.contains("xpired"), "{}", record.detail);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Certificates for a test: an authority, its node, and clients good and bad.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -50,6 +51,18 @@ impl Authority {
             params.not_before = rcgen::date_time_ymd(2020, 1, 1);
             params.not_after = rcgen::date_time_ymd(2021, 1, 1);
         })
+    }
+
+    /// One of this authority that is for no use in particular.
+    pub fn client_for_anything(&self) -> Identity {
+        self.client_with(&["admin"], |params| params.extended_key_usages.clear())
+    }
+
+    /// One that is valid for so long from now on, cut to a second.
+    pub fn client_for(&self, time: Duration) -> Identity {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let end = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs((now + time).as_secs());
+        self.client_with(&["admin"], |params| params.not_after = end)
     }
 
     /// The node's kind of certificate: good, but not for a client.

@@ -26,6 +26,14 @@ impl Callers {
         }
     }
 
+    /// Who a process of this account is.
+    pub fn of_account(&self, uid: u32) -> Principal {
+        match &self.played {
+            Some(who) => who(),
+            None => Principal::from_uid(uid),
+        }
+    }
+
     /// Who sent the request with these extensions.
     ///
     /// # Errors
@@ -71,6 +79,12 @@ impl Who {
     }
 }
 
+/// An access table, as far as whoever connects is concerned.
+pub trait Known: fmt::Debug + Sync {
+    /// Has this caller any right here? Who has none is turned away when it connects.
+    fn knows(&self, caller: &Principal) -> bool;
+}
+
 /// The access table of a service: who may use which rights. A right is a method, or what several
 /// methods have in common. Who is in no row may do nothing.
 #[derive(Debug)]
@@ -90,13 +104,6 @@ impl<R: Copy + PartialEq> Access<R> {
         self.rows
             .iter()
             .any(|(who, rights)| who.is(caller) && rights.contains(&right))
-    }
-
-    /// Has this caller any right here? Who has none can be turned away when it connects.
-    pub fn knows(&self, caller: &Principal) -> bool {
-        self.rows
-            .iter()
-            .any(|(who, rights)| who.is(caller) && !rights.is_empty())
     }
 
     /// # Errors
@@ -126,6 +133,14 @@ impl<R: Copy + PartialEq> Access<R> {
         let checked = self.check(&caller, right, method);
         checked.inspect_err(|refused| tracing::warn!("refused: {}", refused.message()))?;
         Ok(caller)
+    }
+}
+
+impl<R: fmt::Debug + Sync> Known for Access<R> {
+    fn knows(&self, caller: &Principal) -> bool {
+        self.rows
+            .iter()
+            .any(|(who, rights)| who.is(caller) && !rights.is_empty())
     }
 }
 

@@ -1,5 +1,6 @@
-//! A daemon at its socket: it listens, says READY, serves, and ends.
+//! A daemon at its socket: it listens, lets in whom its tables know, says READY, serves, and ends.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -7,11 +8,16 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
 use tonic::transport::server::Router;
+use tower::layer::util::{Identity, Stack};
 
+use crate::access::{Callers, Known};
+use crate::budget::Budget;
+use crate::guests::Guests;
 use crate::identity::AIOS_GID;
-use crate::socket;
+use crate::incoming::Incoming;
+use crate::{limits, socket};
 
 /// How long calls under way may take to end after SIGTERM. PID 1 kills a daemon after its
 /// `stop_timeout_ms`, which is 2 s or more.
@@ -39,31 +45,63 @@ pub enum ServeError {
     Ended,
 }
 
+/// The services behind a door, within the limits of their callers.
+pub type Services = Router<Stack<Budget, Identity>>;
+
 /// A listening socket.
 #[derive(Debug)]
 pub struct Door {
-    incoming: UnixListenerStream,
+    incoming: Incoming,
+    guests: Guests,
+    larger: HashMap<String, usize>,
     path: PathBuf,
     grace: Duration,
 }
 
 impl Door {
     /// Listens on this socket, which the group `aios` may connect to, with the listener of the
-    /// former process if PID 1 kept it.
+    /// former process if PID 1 kept it. Whoever is in none of these tables, the access tables of the
+    /// services behind the door, is turned away when it connects ([`limits`]).
     ///
     /// # Errors
     /// When it cannot listen.
-    pub fn open(path: &Path) -> Result<Self, ServeError> {
+    pub fn open(
+        path: &Path,
+        callers: &Callers,
+        tables: &[&'static dyn Known],
+    ) -> Result<Self, ServeError> {
         let refused = |source| ServeError::Listen {
             path: path.to_owned(),
             source,
         };
-        let incoming = socket::listen(path).map_err(refused)?;
+        let listener = socket::listener(path).map_err(refused)?;
+        let guests = Guests::new(callers.clone(), tables);
         Ok(Self {
-            incoming,
+            incoming: Incoming::new(listener, guests.clone()),
+            guests,
+            larger: HashMap::new(),
             path: path.to_owned(),
             grace: GRACE,
         })
+    }
+
+    /// Lets this method of a service (`aios.v1.Tools`) take messages of up to so many bytes, instead
+    /// of [`limits::SMALL`].
+    pub fn takes(mut self, service: &str, method: &str, bytes: usize) -> Self {
+        self.larger.insert(format!("/{service}/{method}"), bytes);
+        self
+    }
+
+    /// A server for the services behind this door. It must be the one that [`Self::serve`] gets, and
+    /// be asked for after [`Self::takes`].
+    pub fn server(&self) -> Server<Stack<Budget, Identity>> {
+        let budget = Budget::new(self.guests.clone(), self.larger.clone());
+        Server::builder()
+            .max_concurrent_streams(limits::STREAMS)
+            .initial_connection_window_size(limits::CONNECTION_WINDOW)
+            .initial_stream_window_size(limits::STREAM_WINDOW)
+            .http2_max_header_list_size(limits::HEADERS)
+            .layer(budget)
     }
 
     /// Opens the socket of a daemon that runs as root to aiOS's daemons: a socket of root's own group
@@ -95,7 +133,7 @@ impl Door {
     /// When serving fails or ends before.
     pub async fn serve<T>(
         self,
-        services: Router,
+        services: Services,
         end: impl Future<Output = T>,
     ) -> Result<T, ServeError> {
         tracing::info!("listens on {}", self.path.display());

@@ -49,7 +49,7 @@ pub fn channel(path: &Path) -> Result<Channel, tonic::transport::Error> {
 ///
 /// # Errors
 /// When the socket cannot be removed, bound or given its mode.
-pub fn listen(path: &Path) -> io::Result<UnixListenerStream> {
+pub fn listener(path: &Path) -> io::Result<UnixListener> {
     let name = path.to_string_lossy();
     let listener = match kept::find(&name) {
         Some(former) if is_socket(path) => former.into(),
@@ -61,7 +61,15 @@ pub fn listen(path: &Path) -> io::Result<UnixListenerStream> {
         }
     };
     listener.set_nonblocking(true)?;
-    Ok(UnixListenerStream::new(UnixListener::from_std(listener)?))
+    UnixListener::from_std(listener)
+}
+
+/// The same as a stream that lets everybody in; for doubles of daemons.
+///
+/// # Errors
+/// As [`listener`].
+pub fn listen(path: &Path) -> io::Result<UnixListenerStream> {
+    listener(path).map(UnixListenerStream::new)
 }
 
 fn is_socket(path: &Path) -> bool {

@@ -1,9 +1,11 @@
 //! `sec.audit_verify`: is every byte of the audit log as it was signed?
 
-use aios_ledger::{Expected, Ledger, hex};
+use aios_ledger::{Ledger, hex};
 
 use aios_tool::argument::Nothing;
 use aios_tool::prelude::*;
+
+use crate::verification;
 
 /// The tool `sec.audit_verify`.
 pub struct AuditVerify;
@@ -53,11 +55,7 @@ impl Tool for AuditVerify {
 
 impl Look for AuditVerify {
     fn look(_input: &Nothing, context: &Context) -> Result<Output, ToolError> {
-        let expected = Expected {
-            public_key: Some(context.part::<Ledger>()?.public_key()),
-            remembered: Vec::new(),
-        };
-        let report = context.part::<Ledger>()?.verify(&expected);
+        let report = verification::report_here(context.part::<Ledger>()?)?;
         Ok(Output {
             intact: report.intact,
             entries: report.entries,

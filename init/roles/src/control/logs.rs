@@ -1,33 +1,38 @@
 //! Reads what the logger wrote: the last lines of one or all files, and what is
-//! added to them.
+//! added to them. An answer is bounded in bytes and few are read for at once, so that readers cannot
+//! take the memory of this daemon, which also starts and stops services.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aios_contracts::v1;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use crate::logger::{LINE_MAX, Level, parse_stored};
+use super::{last, tail};
+use crate::logger::Level;
 
 /// Lines when the request names no number, and the most that it can get.
 const LINES_DEFAULT: usize = 100;
 const LINES_MAX: usize = 10_000;
+/// Requests that are read for at once. Each has a window of each file and an answer in memory.
+const READERS: usize = 2;
+/// Requests that follow at once.
+const FOLLOWERS: usize = 16;
+/// Whoever takes no line for so long gets no more: others wait.
+const STALLED: Duration = Duration::from_secs(10);
 /// How often the files are looked at when following.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Which lines are wanted.
 #[derive(Clone, Debug)]
 pub struct Query {
-    service: Option<String>,
-    lines: usize,
-    follow: bool,
-    at_least: Level,
+    pub(super) service: Option<String>,
+    pub(super) lines: usize,
+    pub(super) follow: bool,
+    pub(super) at_least: Level,
 }
 
 impl Query {
@@ -63,181 +68,104 @@ impl Query {
 
 type Item = Result<v1::LogLine, Status>;
 
-/// The lines, old ones first; ends after them unless following.
-pub fn stream(folder: PathBuf, query: Query) -> ReceiverStream<Item> {
-    let (sender, receiver) = mpsc::channel(64);
-    tokio::spawn(async move {
-        let (found, mut tails) = match read_last(&folder, &query).await {
-            Ok(found) => found,
-            Err(error) => {
-                let status = Status::unavailable(format!("cannot read the logs: {error}"));
-                // Err: the reader has gone.
-                let _ = sender.send(Err(status)).await;
-                return;
-            }
-        };
-        for line in found {
-            if sender.send(Ok(line)).await.is_err() {
-                return;
-            }
-        }
-        if !query.follow {
-            return;
-        }
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            discover(&folder, &query, &mut tails);
-            for tail in &mut tails {
-                for line in tail.grown(&query).unwrap_or_default() {
-                    if sender.send(Ok(line)).await.is_err() {
-                        return;
-                    }
-                }
-            }
-            if sender.is_closed() {
-                return;
-            }
-        }
-    });
-    ReceiverStream::new(receiver)
+/// Who reads logs now. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Readers {
+    reading: Arc<Semaphore>,
+    following: Arc<Semaphore>,
+    stalled: Duration,
 }
 
-/// The last lines and where the files ended then; off the executor's thread.
-async fn read_last(folder: &Path, query: &Query) -> io::Result<(Vec<v1::LogLine>, Vec<Tail>)> {
-    let (folder, query) = (folder.to_owned(), query.clone());
-    let read = tokio::task::spawn_blocking(move || last_lines(&folder, &query));
-    read.await.map_err(io::Error::other)?
-}
-
-fn last_lines(folder: &Path, query: &Query) -> io::Result<(Vec<v1::LogLine>, Vec<Tail>)> {
-    let mut tails = Vec::new();
-    discover(folder, query, &mut tails);
-    let mut all = Vec::new();
-    for tail in &mut tails {
-        let mut last = VecDeque::new();
-        let mut keep = |line| {
-            if last.len() == query.lines {
-                last.pop_front();
-            }
-            last.push_back(line);
-        };
-        if let Ok(older) = File::open(tail.path.with_extension("log.1")) {
-            read_lines(BufReader::new(older), &tail.service, query, &mut keep)?;
+impl Default for Readers {
+    fn default() -> Self {
+        Self {
+            reading: Arc::new(Semaphore::new(READERS)),
+            following: Arc::new(Semaphore::new(FOLLOWERS)),
+            stalled: STALLED,
         }
-        tail.grow(query, &mut keep)?;
-        all.extend(last);
     }
-    all.sort_by_key(|line: &v1::LogLine| line.time_ms);
-    let surplus = all.len().saturating_sub(query.lines);
-    Ok((all.split_off(surplus), tails))
 }
 
-/// Files that are wanted and not in `tails` yet.
-fn discover(folder: &Path, query: &Query, tails: &mut Vec<Tail>) {
-    let Ok(entries) = std::fs::read_dir(folder) else {
+impl Readers {
+    /// The lines, old ones first; ends after them unless following. So many are read for at once, and
+    /// others wait.
+    ///
+    /// # Errors
+    /// `RESOURCE_EXHAUSTED` when too many follow already.
+    pub fn stream(&self, folder: PathBuf, query: Query) -> Result<ReceiverStream<Item>, Status> {
+        let place = match query.follow {
+            true => Some(
+                Arc::clone(&self.following)
+                    .try_acquire_owned()
+                    .map_err(|_| {
+                        Status::resource_exhausted(format!(
+                            "{FOLLOWERS} requests follow logs already"
+                        ))
+                    })?,
+            ),
+            false => None,
+        };
+        let (sender, receiver) = mpsc::channel(16);
+        let (reading, stalled) = (Arc::clone(&self.reading), self.stalled);
+        tokio::spawn(async move {
+            let gone = sender.clone();
+            tokio::select! {
+                () = give(&folder, &query, (&reading, stalled), &sender) => {}
+                () = gone.closed() => {} // whoever asked has gone
+            }
+            drop(place);
+        });
+        Ok(ReceiverStream::new(receiver))
+    }
+}
+
+/// Gives the last lines, then what is added.
+async fn give(
+    folder: &Path,
+    query: &Query,
+    (reading, stalled): (&Semaphore, Duration),
+    to: &mpsc::Sender<Item>,
+) {
+    // Err cannot be: it is never closed.
+    let Ok(turn) = reading.acquire().await else {
         return;
     };
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let is_log = path.extension().is_some_and(|extension| extension == "log");
-        let Some(name) = path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .map(str::to_owned)
-        else {
-            continue;
-        };
-        let wanted = query
-            .service
-            .as_ref()
-            .is_none_or(|service| *service == name);
-        if is_log && wanted && tails.iter().all(|tail| tail.service != name) {
-            tails.push(Tail {
-                path,
-                service: name,
-                inode: 0,
-                offset: 0,
-            });
+    let (found, mut tails) = match last::read(folder, query).await {
+        Ok(found) => found,
+        Err(error) => {
+            let status = Status::unavailable(format!("cannot read the logs: {error}"));
+            // Err: the reader has gone.
+            return drop(to.send(Err(status)).await);
+        }
+    };
+    for line in found {
+        let sent = tokio::time::timeout(stalled, to.send(Ok(line))).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            return; // it does not take what it asked for, and others wait
         }
     }
-}
-
-/// A file and how far it was read.
-struct Tail {
-    path: PathBuf,
-    service: String,
-    inode: u64,
-    offset: u64,
-}
-
-impl Tail {
-    fn grown(&mut self, query: &Query) -> io::Result<Vec<v1::LogLine>> {
-        let mut lines = Vec::new();
-        self.grow(query, &mut |line| lines.push(line))?;
-        Ok(lines)
+    drop(turn);
+    if !query.follow {
+        return;
     }
-
-    /// Reads on from where it was; from the start when the file is a new one.
-    fn grow(&mut self, query: &Query, keep: &mut dyn FnMut(v1::LogLine)) -> io::Result<()> {
-        let mut file = File::open(&self.path)?;
-        let metadata = file.metadata()?;
-        if metadata.ino() != self.inode || metadata.len() < self.offset {
-            self.inode = metadata.ino();
-            self.offset = 0;
-        }
-        if metadata.len() == self.offset {
-            return Ok(());
-        }
-        file.seek(SeekFrom::Start(self.offset))?;
-        self.offset += read_lines(BufReader::new(file), &self.service, query, keep)?;
-        Ok(())
-    }
-}
-
-/// Reads whole lines; how many bytes they were.
-fn read_lines(
-    mut reader: impl BufRead,
-    service: &str,
-    query: &Query,
-    keep: &mut dyn FnMut(v1::LogLine),
-) -> io::Result<u64> {
-    let mut consumed = 0;
-    let mut bytes = Vec::new();
     loop {
-        bytes.clear();
-        // The logger writes no longer line; a file that is not its own may have one.
-        let length = reader
-            .by_ref()
-            .take(LINE_MAX as u64 * 2)
-            .read_until(b'\n', &mut bytes)?;
-        if length == 0 || (bytes.last() != Some(&b'\n') && length < LINE_MAX * 2) {
-            return Ok(consumed); // the end, or a line that is not finished
+        tokio::time::sleep(LOOK_EVERY).await;
+        tail::discover(folder, query, &mut tails);
+        for tail in &mut tails {
+            for line in tail.grown(query).unwrap_or_default() {
+                if to.send(Ok(line)).await.is_err() {
+                    return;
+                }
+            }
         }
-        consumed += length as u64;
-        if let Some((time_ms, level, text)) = parse_stored(&String::from_utf8_lossy(&bytes))
-            && level >= query.at_least
-        {
-            keep(v1::LogLine {
-                time_ms,
-                service: service.to_owned(),
-                level: to_wire(level).into(),
-                text: text.to_owned(),
-            });
-        }
-    }
-}
-
-fn to_wire(level: Level) -> v1::LogLevel {
-    match level {
-        Level::Debug => v1::LogLevel::Debug,
-        Level::Info => v1::LogLevel::Info,
-        Level::Warning => v1::LogLevel::Warning,
-        Level::Error => v1::LogLevel::Error,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::last::ANSWER_MAX;
     use super::*;
+    use crate::logger::LINE_MAX;
     use tokio_stream::StreamExt;
 
     fn query(service: &str, lines: u32, at_least: v1::LogLevel) -> v1::LogsRequest {
@@ -267,7 +195,11 @@ mod tests {
         let folder = folder();
         let check = async |service: &str, lines, level, expected: &[&str]| {
             let query = Query::from_wire(&query(service, lines, level)).unwrap();
-            let found: Vec<Item> = stream(folder.path().to_owned(), query).collect().await;
+            let found: Vec<Item> = Readers::default()
+                .stream(folder.path().to_owned(), query)
+                .unwrap()
+                .collect()
+                .await;
             let texts: Vec<String> = found.into_iter().map(|line| line.unwrap().text).collect();
             assert_eq!(texts, expected, "{service} {lines} {level:?}");
         };
@@ -294,7 +226,9 @@ mod tests {
             ..query("memory", 1, v1::LogLevel::Unspecified)
         };
         let query = Query::from_wire(&request).unwrap();
-        let mut lines = stream(folder.path().to_owned(), query);
+        let mut lines = Readers::default()
+            .stream(folder.path().to_owned(), query)
+            .unwrap();
         let mut next = async || lines.next().await.unwrap().unwrap().text;
         assert_eq!(next().await, "fourth");
         let path = folder.path().join("memory.log");
@@ -302,11 +236,76 @@ mod tests {
             .append(true)
             .open(&path)
             .unwrap();
-        io::Write::write_all(&mut file, b"7 info seventh\n").unwrap();
+        std::io::Write::write_all(&mut file, b"7 info seventh\n").unwrap();
         assert_eq!(next().await, "seventh");
         std::fs::rename(&path, folder.path().join("memory.log.1")).unwrap();
         std::fs::write(&path, "8 info eighth\n").unwrap();
         assert_eq!(next().await, "eighth");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_bounded_in_bytes_and_has_the_newest_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "x".repeat(4000);
+        for service in 0..10 {
+            let lines: String = (0..250)
+                .map(|line| format!("{} info {line} {text}\n", line * 10 + service))
+                .collect();
+            for name in [format!("s{service}.log"), format!("s{service}.log.1")] {
+                std::fs::write(folder.path().join(name), &lines).unwrap();
+            }
+        }
+        let query = Query::from_wire(&query("", 10_000, v1::LogLevel::Unspecified)).unwrap();
+        let lines = Readers::default().stream(folder.path().to_owned(), query);
+        let found: Vec<Item> = lines.unwrap().collect().await;
+        let found: Vec<v1::LogLine> = found.into_iter().map(Result::unwrap).collect();
+        let bytes: usize = found.iter().map(|line| line.text.len()).sum();
+        assert!(
+            (ANSWER_MAX..ANSWER_MAX + LINE_MAX).contains(&bytes),
+            "{bytes} bytes"
+        );
+        assert_eq!(found.last().map(|line| line.time_ms), Some(2499));
+        assert!(found.is_sorted_by_key(|line| line.time_ms));
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_its_answer_keeps_no_other_reader_out_for_long() {
+        let folder = folder();
+        std::fs::write(folder.path().join("long.log"), "1 info x\n".repeat(5000)).unwrap();
+        let readers = Readers {
+            stalled: Duration::from_millis(50),
+            ..Readers::default()
+        };
+        let stream = |lines| {
+            let query = query("long", lines, v1::LogLevel::Unspecified);
+            let query = Query::from_wire(&query).unwrap();
+            readers.stream(folder.path().to_owned(), query).unwrap()
+        };
+        let stalled: Vec<_> = (0..10).map(|_| stream(1000)).collect();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let lines: Vec<Item> = stream(2000).collect().await;
+        assert_eq!(lines.len(), 2000);
+        drop(stalled);
+    }
+
+    #[tokio::test]
+    async fn few_follow_at_once() {
+        let folder = folder();
+        let readers = Readers::default();
+        let follow = v1::LogsRequest {
+            follow: true,
+            ..query("memory", 1, v1::LogLevel::Unspecified)
+        };
+        let follow = || {
+            let query = Query::from_wire(&follow).unwrap();
+            readers.stream(folder.path().to_owned(), query)
+        };
+        let mut followers: Vec<_> = (0..FOLLOWERS).map(|_| follow().unwrap()).collect();
+        let refused = follow().unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        followers.pop();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(follow().is_ok());
     }
 
     #[test]

@@ -6,10 +6,13 @@
 
 mod access;
 mod agents;
+mod backwards;
+mod last;
 mod link;
 mod logs;
 mod packaged;
 mod service;
+mod tail;
 
 use std::io;
 use std::sync::Arc;
@@ -19,7 +22,6 @@ use aios_contracts::v1::init_server::InitServer;
 use aios_daemon::Callers;
 use aios_daemon::error::chain;
 use aios_daemon::serve::{self, Door};
-use tonic::transport::Server;
 
 pub use link::Link;
 pub use service::InitService;
@@ -44,10 +46,15 @@ pub fn run() -> io::Result<()> {
 
 async fn serve() -> io::Result<()> {
     let link = Arc::new(Link::from_stdin()?);
-    let door = Door::open(&aios_daemon::socket::of("init"))
-        .map_err(|error| io::Error::other(chain(&error)))?;
+    let callers = Callers::by_kernel();
+    let door = Door::open(
+        &aios_daemon::socket::of("init"),
+        &callers,
+        &[&access::ACCESS],
+    )
+    .map_err(|error| io::Error::other(chain(&error)))?;
     let door = door.grace(GRACE); // open streams (`logs -f`) are cut off then
-    let service = InitService::new(link.clone(), Callers::by_kernel());
+    let service = InitService::new(link.clone(), callers);
     let server = InitServer::new(service)
         .max_decoding_message_size(aios_daemon::socket::MESSAGE_MAX)
         .max_encoding_message_size(aios_daemon::socket::MESSAGE_MAX);
@@ -59,6 +66,7 @@ async fn serve() -> io::Result<()> {
             () = link.closed() => Err(io::Error::other("PID 1 closed the connection")),
         }
     };
-    let served = door.serve(Server::builder().add_service(server), end).await;
+    let services = door.server().add_service(server);
+    let served = door.serve(services, end).await;
     served.map_err(|error| io::Error::other(chain(&error)))?
 }

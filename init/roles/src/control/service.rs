@@ -29,6 +29,7 @@ const LIST_MAX: u16 = 1024;
 pub struct InitService {
     link: Arc<Link>,
     callers: Callers,
+    readers: logs::Readers,
 }
 
 /// Where an order is to lead.
@@ -41,7 +42,11 @@ enum Aim {
 impl InitService {
     /// Asks PID 1 over `link`, for the callers that the access table allows.
     pub fn new(link: Arc<Link>, callers: Callers) -> Self {
-        Self { link, callers }
+        Self {
+            link,
+            callers,
+            readers: logs::Readers::default(),
+        }
     }
 
     pub(super) async fn ask(&self, request: wire::Request) -> Result<Reply, Status> {
@@ -200,10 +205,8 @@ impl Init for InitService {
     ) -> Result<Response<Self::LogsStream>, Status> {
         ACCESS.admit(&self.callers, &request, Deed::Services, "Logs")?;
         let query = logs::Query::from_wire(&request.into_inner())?;
-        Ok(Response::new(Box::pin(logs::stream(
-            places::log_dir(),
-            query,
-        ))))
+        let lines = self.readers.stream(places::log_dir(), query)?;
+        Ok(Response::new(Box::pin(lines)))
     }
 
     async fn get_boot(
