@@ -188,7 +188,14 @@ impl Place {
                 chroot root chmod 440 "/etc/sudoers.d/$USER_NAME"
                 chroot root chown -R "$USER_NAME:$USER_NAME" "$USER_HOME"
             fi
-            exec chroot --userspec="$USER_NAME" root /usr/bin/env -i "$@"
+            # A chroot would keep its user from making namespaces of their own: user_namespaces(7).
+            cd root
+            mkdir -p .former
+            pivot_root . .former
+            former=/.former/usr/lib/x86_64-linux-gnu
+            LD_LIBRARY_PATH="$former" "$former/ld-linux-x86-64.so.2" /.former/usr/bin/umount -l /.former
+            cd /
+            exec chroot --userspec="$USER_NAME" / /usr/bin/env -i "$@"
         "#;
         let toolchain = exec::output(Command::new("rustc").args(["--print", "sysroot"]))?;
         let mut command = host::as_root("env");
