@@ -1,5 +1,5 @@
 //! The machine stops before anything but the journal has reached the disk.
-#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test]
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test]
 
 mod common;
 
