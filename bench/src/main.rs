@@ -7,6 +7,7 @@
 //! 2. A figure that could not be measured is left out with the reason on stderr,
 //!    never guessed.
 
+mod bare;
 mod boot;
 mod figure;
 mod footprint;
@@ -40,10 +41,12 @@ fn main() -> Result<()> {
         .build()
         .context("cannot start")?;
     let run = PathBuf::from(format!("/proc/{}/root/run/aios", arguments.init));
+    // On the file system that the appliance writes to.
+    let disk = PathBuf::from(format!("/proc/{}/root/srv", arguments.init));
     // First what must be undisturbed, then what leaves a mark.
     show("boot", runtime.block_on(boot::measure(&run)));
     show("footprint", footprint::measure(arguments.init));
-    show("tools", runtime.block_on(tools::measure(&run)));
+    show("tools", runtime.block_on(tools::measure(&run, &disk)));
     show("goals", runtime.block_on(goals::measure(&arguments.config)));
     show(
         "memory",

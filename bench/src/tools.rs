@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
+use crate::bare;
 use crate::figure::{Figure, quantile_ms};
 
 const READS: usize = 2000;
@@ -18,7 +19,7 @@ const WRITERS: usize = 16;
 const WRITES_EACH: usize = 150;
 
 /// Latency of a read-only call, and the rate of durable writes.
-pub async fn measure(run: &Path) -> Result<Vec<Figure>> {
+pub async fn measure(run: &Path, disk: &Path) -> Result<Vec<Figure>> {
     let client = ToolsClient::new(socket::channel(&run.join("tools.sock"))?);
     let mut reads = Vec::with_capacity(READS);
     for _ in 0..READS {
@@ -32,6 +33,9 @@ pub async fn measure(run: &Path) -> Result<Vec<Figure>> {
         reads.push(start.elapsed());
     }
     let rate = writes_per_second(&client).await?;
+    let folder = disk.join("bare-loop");
+    std::fs::create_dir(&folder)?;
+    let bare = bare::rounds_per_second(&folder, WRITERS, WRITES_EACH)?;
     Ok(vec![
         Figure::new(
             "read-only tool call, audited, p50",
@@ -44,6 +48,11 @@ pub async fn measure(run: &Path) -> Result<Vec<Figure>> {
             "ms",
         ),
         Figure::new("durable mutating calls, 16 clients", rate, "/s"),
+        Figure::new(
+            "durable calls for each round of a bare loop",
+            rate / bare,
+            "",
+        ),
     ])
 }
 
