@@ -48,7 +48,7 @@ impl Worker {
                 call_id: step.call_id.clone(),
                 tool: step.tool.clone(),
                 arguments_json: step.arguments_json.clone(),
-                ..CallRequest::default() // for whom and why, aios-tools knows
+                ..CallRequest::default() // aios-tools knows the operator and the reason
             };
             match self.call(request).await {
                 Ok(response) => task.executions.push(execution(step, response)),

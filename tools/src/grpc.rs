@@ -150,7 +150,7 @@ impl Service {
         }
     }
 
-    /// The call, when the operator whom an agent makes it for may have it made.
+    /// Gives the call back when the role of the operator that it is made for allows it.
     fn for_its_role(
         &self,
         caller: &Principal,

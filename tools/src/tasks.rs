@@ -1,8 +1,8 @@
 //! What agents are to do, by the orchestrator's word, and what became of it.
 //!
 //! 1. **An agent makes only calls that were registered for it**: these arguments, in this order, each
-//!    after the one before it has succeeded. For whom and why is what was registered, never what the
-//!    agent says.
+//!    after the one before it has succeeded. Which operator a call is for, and the reason, come from the
+//!    registration, never from the agent.
 //! 2. **What a call led to is noted here by whoever carries it out**, so that the orchestrator need not
 //!    believe the agent.
 //! 3. Nothing here is on the disk. Who finds a call unknown registers its task again, and the agent

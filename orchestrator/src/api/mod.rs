@@ -40,7 +40,7 @@ const SILENT: Duration = Duration::from_secs(30);
 /// How long a silent client may take to answer.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// After so long a connection takes no new request, and has [`LAST_ANSWERS`] for those under way.
+/// A connection that is so old takes no new requests; those under way have [`LAST_ANSWERS`] to end.
 const LONGEST_LIFE: Duration = Duration::from_secs(8 * 60 * 60);
 
 /// See [`LONGEST_LIFE`]: an update on a slow line fits.

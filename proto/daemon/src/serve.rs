@@ -1,4 +1,4 @@
-//! A daemon at its socket: it listens, lets in whom its tables know, says READY, serves, and ends.
+//! A daemon at its socket: it listens, admits the callers that its tables name, says READY, serves, and ends.
 
 use std::collections::HashMap;
 use std::io;
