@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// A record's head: age (8 bytes), sequence number (8), length (4), zeros (4), checksum (8).
 /// Numbers are little-endian.
-const HEAD: usize = 32;
+pub const HEAD: usize = 32;
 
 /// Which filling of a half a record belongs to.
 ///
@@ -33,6 +33,14 @@ pub fn write(to: &mut Vec<u8>, filling: Filling, record: &[u8]) {
     to.extend_from_slice(&checksum(filling, record));
     to.extend_from_slice(record);
     to.resize(end, 0);
+}
+
+/// The bytes that a record takes whose head this is; nothing says yet that the head is right.
+pub fn size_by_head(head: &[u8; HEAD]) -> Option<usize> {
+    let (_, length) = head.split_at(16);
+    let (length, _) = number(length)?;
+    let padded = usize::try_from(length).ok()?.checked_next_multiple_of(8)?;
+    padded.checked_add(HEAD)
 }
 
 /// The record at the beginning of these bytes, to which filling it belongs, and what follows it.

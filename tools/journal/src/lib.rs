@@ -13,7 +13,7 @@
 mod frame;
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,8 @@ pub struct Journal {
     half: usize,
     /// Which half is being filled: 0 or 1.
     active: u64,
+    /// The half that was filled first.
+    older: u64,
     filling: Filling,
     /// Bytes of it that are filled.
     used: usize,
@@ -80,15 +82,19 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, half)?,
             Err(error) => return Err(error),
         };
-        let mut halves = [found(&file, 0, half)?, found(&file, 1, half)?];
-        halves.sort_by_key(|found| found.filling);
-        let [older, newer] = halves;
+        let (first, second) = (found(&file, 0, half)?, found(&file, 1, half)?);
+        let first_is_older = first.filling <= second.filling;
+        let (older, newer) = match first_is_older {
+            true => (first, second),
+            false => (second, first),
+        };
         let records = older.records.into_iter().chain(newer.records).collect();
         let journal = Self {
             file,
             path: path.to_owned(),
             half,
             active: 0,
+            older: u64::from(!first_is_older),
             filling: Filling {
                 sequence: 0,
                 age: 0,
@@ -99,11 +105,6 @@ impl Journal {
         Ok((journal, records))
     }
 
-    /// The most bytes that the records of one [`Journal::append`] may have together in an empty half.
-    pub fn most(&self) -> usize {
-        self.half
-    }
-
     /// Is there room for records of these lengths?
     pub fn has_room(&self, lengths: impl IntoIterator<Item = usize>) -> bool {
         let bytes: usize = lengths.into_iter().map(frame::size).sum();
@@ -112,6 +113,7 @@ impl Journal {
 
     /// Goes on in the other half. What that half held must be durable elsewhere.
     pub fn switch(&mut self) {
+        self.older = self.active;
         self.active = 1 - self.active;
         self.filling.sequence += 1;
         self.used = 0;
@@ -142,19 +144,12 @@ impl Journal {
     /// When the disk refuses.
     pub fn clear(&mut self) -> Result<(), Error> {
         // The older half first: what a power cut leaves in between is without a gap, too.
-        let halves = [
-            found(&self.file, 0, self.half),
-            found(&self.file, 1, self.half),
-        ];
-        let [first, second] = halves.map(|found| found.map(|found| found.filling));
-        let older = match (first, second) {
-            (Ok(first), Ok(second)) => u64::from(first > second),
-            (Err(source), _) | (_, Err(source)) => return Err(self.refused(source)),
-        };
+        let older = self.older;
         for half in [older, 1 - older] {
-            self.write(&[0; 8 * 4], half * self.half as u64)?;
+            self.write(&[0; frame::HEAD], half * self.half as u64)?;
         }
         self.active = 0;
+        self.older = 1;
         self.used = 0;
         self.filling = Filling {
             sequence: 1,
@@ -198,10 +193,7 @@ fn create(path: &Path, half: usize) -> io::Result<File> {
         .truncate(true)
         .mode(0o600)
         .open(&unfinished)?;
-    let zeros = vec![0; half];
-    for number in 0..2 {
-        file.write_all_at(&zeros, number * half as u64)?;
-    }
+    io::copy(&mut io::repeat(0).take(2 * half as u64), &mut &file)?;
     file.sync_all()?;
     std::fs::rename(&unfinished, path)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -209,23 +201,40 @@ fn create(path: &Path, half: usize) -> io::Result<File> {
     Ok(file)
 }
 
-/// The records at the beginning of a half that belong to one filling.
+/// The records at the beginning of a half that belong to one filling. Only these are read.
 fn found(file: &File, number: u64, half: usize) -> io::Result<Found> {
-    let mut bytes = vec![0; half];
-    file.read_exact_at(&mut bytes, number * half as u64)?;
     let mut found = Found {
         filling: None,
         records: Vec::new(),
     };
-    let mut rest = bytes.as_slice();
-    while let Some((filling, record, next)) = frame::read(rest) {
+    let start = number * half as u64;
+    let mut at = 0;
+    while let Some(bytes) = record_at(file, start + at as u64, half - at)? {
+        let Some((filling, record, _)) = frame::read(&bytes) else {
+            break;
+        };
         if *found.filling.get_or_insert(filling) != filling {
             break;
         }
         found.records.push(record.to_vec());
-        rest = next;
+        at += bytes.len();
     }
     Ok(found)
+}
+
+/// The bytes of the record that may be at this place, with so much room up to the half's end.
+fn record_at(file: &File, at: u64, room: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut head = [0; frame::HEAD];
+    if room < head.len() {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut head, at)?;
+    let Some(size) = frame::size_by_head(&head).filter(|size| *size <= room) else {
+        return Ok(None);
+    };
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(Some(bytes))
 }
 
 #[cfg(test)]

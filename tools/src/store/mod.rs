@@ -56,6 +56,8 @@ struct Item {
     entry: Entry,
     /// The execution that is not begun when the ledger takes no entry.
     begins: Option<String>,
+    /// What the execution came to, when the record says it.
+    ends: Option<Outcome>,
 }
 
 /// An execution of which the files do not tell yet.
@@ -66,7 +68,7 @@ enum Live {
         /// The files tell.
         in_files: bool,
     },
-    /// It ended, and its outcome could not be written.
+    /// It ended, and its outcome is not in the files yet.
     Ended(Outcome),
 }
 
@@ -133,6 +135,7 @@ impl Store {
             record,
             entry: intent,
             begins: Some(id.clone()),
+            ends: None,
         });
         begun.inspect_err(|_| self.end(&id))
     }
@@ -158,6 +161,7 @@ impl Store {
             record,
             entry: completion,
             begins: None,
+            ends: (!alone).then(|| outcome.clone()),
         })?;
         let mut live = lock(&inner.live);
         let written = match alone {
@@ -167,21 +171,11 @@ impl Store {
         let id = &outcome.execution_id;
         match written {
             Ok(()) => {
-                if !matches!(
-                    live.remove(id),
-                    Some(Live::Begun {
-                        in_files: false,
-                        ..
-                    })
-                ) {
-                    inner.folders.remove_pending(id);
-                }
+                live.remove(id);
+                inner.folders.remove_pending(id);
             }
-            Err(error) => {
-                // It is in the journal, which is not overwritten before this file is there.
-                tracing::warn!("the outcome of {id} is in the journal alone: {error}");
-                live.insert(id.clone(), Live::Ended(outcome.clone()));
-            }
+            // The journal is not overwritten before this file is there.
+            Err(error) => tracing::warn!("the outcome of {id} is in the journal alone: {error}"),
         }
         Ok(())
     }
@@ -309,6 +303,10 @@ impl Inner {
             tracing::error!("the journal cannot be written: {error}");
             ToolError::Unavailable(format!("the journal cannot be written: {error}"))
         })?;
+        // While the journal is held: a flush of this half has to know of them.
+        let ended = group.iter().filter_map(|item| item.ends.clone());
+        let ended = ended.map(|outcome| (outcome.execution_id.clone(), Live::Ended(outcome)));
+        lock(&self.live).extend(ended);
         let entries: Vec<_> = group.iter().map(|item| item.entry.clone()).collect();
         let Err(error) = self.ledger.append_all_soon(&entries) else {
             return Ok(());
@@ -331,4 +329,39 @@ fn unwritable(error: &io::Error) -> ToolError {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A flush may come between the moment when the journal has an outcome and the moment when its
+    /// caller writes the file.
+    #[test]
+    fn an_outcome_that_is_in_the_journal_alone_is_in_the_files_after_a_flush() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key");
+        let ledger = Ledger::open(&folder.path().join("ledger"), &key).unwrap();
+        let store = Store::open(folder.path(), Arc::new(ledger)).unwrap();
+        let outcome = Outcome {
+            execution_id: execution_id("a", "1"),
+            call: Call::default(),
+            result: Err(ToolError::Precondition("no".into())),
+            steps: Vec::new(),
+            undo_begun: None,
+            undone_ms: None,
+        };
+        let entry = Entry::default();
+        let step = Step::Ended(outcome.clone());
+        let item = Item {
+            record: store.0.encode(step, &entry, 0, &[]).unwrap(),
+            entry,
+            begins: None,
+            ends: Some(outcome.clone()),
+        };
+        store.0.commit(item).unwrap();
+        store.0.to_files().unwrap();
+        let id = &outcome.execution_id;
+        assert_eq!(store.0.folders.outcome(id).unwrap(), Some(outcome));
+    }
 }
