@@ -120,10 +120,10 @@ mod tests {
     fn what_is_denied_fails_and_the_rest_goes_on() {
         // In a thread of its own, as it is for good.
         let tried = std::thread::spawn(|| {
-            restrict(&["sethostname".to_owned()], Sockets::Unix)?;
+            restrict(&["chroot".to_owned()], Sockets::Unix)?;
             let unshared = nix::sched::unshare(nix::sched::CloneFlags::empty());
-            // No address: so it fails in any case, but with another error where it is allowed.
-            let number = nix::unistd::sethostname("x".repeat(100));
+            // Fails in any case, for whoever runs this, but with another error where it is allowed.
+            let entered = nix::unistd::chroot("/no/such/folder");
             let thread = std::thread::spawn(|| 5).join();
             // SAFETY: a call that the kernel refuses before it does anything.
             #[allow(unsafe_code)]
@@ -131,11 +131,11 @@ mod tests {
             let unix = std::os::unix::net::UnixDatagram::unbound().is_ok();
             let inet = std::net::UdpSocket::bind("127.0.0.1:0").map_err(|error| error.kind());
             let sockets = (unix, inet.err());
-            Ok::<_, String>((unshared, number, thread.ok(), x32, sockets))
+            Ok::<_, String>((unshared, entered, thread.ok(), x32, sockets))
         });
-        let (unshared, number, thread, x32, sockets) = tried.join().unwrap().unwrap();
+        let (unshared, entered, thread, x32, sockets) = tried.join().unwrap().unwrap();
         assert_eq!(unshared, Err(nix::errno::Errno::EPERM));
-        assert_eq!(number, Err(nix::errno::Errno::EINVAL));
+        assert_eq!(entered, Err(nix::errno::Errno::ENOENT));
         assert_eq!((thread, x32), (Some(5), -1));
         assert_eq!(sockets, (true, Some(std::io::ErrorKind::PermissionDenied)));
     }
