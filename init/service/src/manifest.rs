@@ -32,7 +32,7 @@ pub struct Manifest {
     pub start: Start,
     /// Absolute path and arguments; no shell.
     pub command: Vec<String>,
-    /// Account, by `/etc/passwd`.
+    /// Account, by `accounts::find`.
     pub user: String,
     /// Capabilities kept. Absent: all for root, none for others.
     pub capabilities: Option<Vec<String>>,

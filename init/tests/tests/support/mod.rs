@@ -92,6 +92,51 @@ impl Boot {
         Some(boot)
     }
 
+    /// In a root that is read-only, as the verified one is, with this writable layer from an earlier
+    /// boot. Services that `/bin/sh` can run.
+    pub fn start_sealed(services: &[(&str, &str)], layer: impl Fn(&Path)) -> Option<Self> {
+        if !can_run() {
+            return None;
+        }
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let root = folder.path().join("root");
+        let own = root.join("usr/lib/aios");
+        for below in [
+            "data",
+            "dev",
+            "mnt",
+            "proc",
+            "run",
+            "tmp",
+            "var/lib/aios",
+            "var/log/aios",
+        ] {
+            std::fs::create_dir_all(root.join(below)).unwrap();
+        }
+        std::fs::create_dir_all(&own).unwrap();
+        install(&own);
+        let programs = Path::new("/usr/lib/aios");
+        write_manifests_for(&root.join("etc/aios"), programs, services);
+        let passwd = "root:x:0:0::/root:/bin/sh\naios-tools:x:904:900:::\n";
+        std::fs::write(root.join("etc/passwd"), passwd).unwrap();
+        std::fs::write(root.join("etc/group"), "aios:x:900:\n").unwrap();
+        for program in [EXECUTABLE, ROLES, "/bin/sh", "/bin/sleep", "/bin/id"] {
+            copy_with_libraries(Path::new(program), &root);
+        }
+        let upper = folder.path().join("data/overlay/upper");
+        std::fs::create_dir_all(&upper).unwrap();
+        layer(&upper);
+        let script = format!(
+            "cd {} && mount --bind root root && mount -o remount,bind,ro root && \
+             mount --bind data root/data && mount --rbind /dev root/dev && \
+             exec chroot root /usr/lib/aios/aios-init",
+            folder.path().display(),
+        );
+        let mut boot = Self::launch(folder, &script, &[]);
+        boot.root = Some(PathBuf::from(format!("/proc/{}/root", boot.pid)));
+        Some(boot)
+    }
+
     fn launch(folder: tempfile::TempDir, script: &str, variables: &[(&str, PathBuf)]) -> Self {
         let console = File::create(folder.path().join("console")).unwrap();
         let unshare = Command::new("unshare")
@@ -265,6 +310,20 @@ fn install(folder: &Path) {
         std::fs::copy(ROLES, folder.join(role)).unwrap();
     }
     std::fs::copy(ROGUE, folder.join("rogue")).unwrap();
+}
+
+/// A program of the host's and what it is linked with, at the same places below `root`.
+fn copy_with_libraries(program: &Path, root: &Path) {
+    let linked = Command::new("ldd").arg(program).output().unwrap();
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let libraries = linked
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
+    for file in libraries.map(Path::new).chain([program]) {
+        let target = root.join(file.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(file, target).unwrap();
+    }
 }
 
 fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
