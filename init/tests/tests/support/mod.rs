@@ -120,7 +120,15 @@ impl Boot {
         let passwd = "root:x:0:0::/root:/bin/sh\naios-tools:x:904:900:::\n";
         std::fs::write(root.join("etc/passwd"), passwd).unwrap();
         std::fs::write(root.join("etc/group"), "aios:x:900:\n").unwrap();
-        for program in [EXECUTABLE, ROLES, "/bin/sh", "/bin/sleep", "/bin/id"] {
+        let programs = [
+            EXECUTABLE,
+            ROLES,
+            "/bin/sh",
+            "/bin/sleep",
+            "/bin/id",
+            "/bin/cp",
+        ];
+        for program in programs {
             copy_with_libraries(Path::new(program), &root);
         }
         let upper = folder.path().join("data/overlay/upper");
@@ -306,7 +314,7 @@ fn can_run() -> bool {
 /// PID 1 and the roles that every test has.
 fn install(folder: &Path) {
     std::fs::copy(EXECUTABLE, folder.join("aios-init")).unwrap();
-    for role in ["aios-control", "aios-logger"] {
+    for role in ["aios-control", "aios-logger", "aios-provision"] {
         std::fs::copy(ROLES, folder.join(role)).unwrap();
     }
     std::fs::copy(ROGUE, folder.join("rogue")).unwrap();
