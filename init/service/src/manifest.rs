@@ -242,6 +242,8 @@ pub enum Syscalls {
     /// What a daemon needs: all but what changes the machine, reaches into other
     /// processes or makes namespaces.
     Service,
+    /// What an agent needs, and nothing else.
+    Agent,
 }
 
 /// Kinds of sockets.
@@ -477,6 +479,9 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
             "syscalls_allowed: {name:?} is not among those denied"
         ));
     }
+    if manifest.sandbox.syscalls == Some(Syscalls::Agent) && !allowed.is_empty() {
+        return refuse("syscalls_allowed: the set \"agent\" has no exceptions".to_owned());
+    }
     if manifest.sandbox.sockets != Sockets::Any && manifest.sandbox.syscalls.is_none() {
         return refuse("sandbox.sockets needs sandbox.syscalls".to_owned());
     }
@@ -560,6 +565,11 @@ mod tests {
             "user",
             "sandbox = { syscalls_allowed = [\"fly\"] }\nuser",
             "not among those",
+        );
+        check(
+            "user",
+            "sandbox = { syscalls = \"agent\", syscalls_allowed = [\"mount\"] }\nuser",
+            "no exceptions",
         );
         check(
             "user",

@@ -119,7 +119,7 @@ fn an_agent_listens_where_pid_1_put_it_and_can_be_put_nowhere_else() {
 #[test]
 fn an_agent_sees_what_its_manifest_names_and_nothing_else() {
     let confined = format!(
-        "{ROGUE}[limits]\nfiles_max = 64\n[sandbox]\nroot = [\"FOLDER\"]\nsyscalls = \"service\"\n\
+        "{ROGUE}[limits]\nfiles_max = 64\n[sandbox]\nroot = [\"FOLDER\"]\nsyscalls = \"agent\"\n\
          sockets = \"unix\"\nlandlock = {{ read = [\"FOLDER\"] }}\n"
     );
     let Some(boot) = Boot::start(&[("agent-one", &confined)]) else {
@@ -142,7 +142,14 @@ fn an_agent_sees_what_its_manifest_names_and_nothing_else() {
     boot.wait_for_log("agent-one", "was given");
     let log = support::read_log(&boot, "agent-one");
     assert!(log.contains("has fewer than 64"), "{log}");
-    for wrong in ["reaches", "writes into", "speaks to", "sees bin"] {
+    assert!(log.contains("a thread panicked"), "{log}");
+    for wrong in [
+        "reaches",
+        "writes into",
+        "speaks to",
+        "sees bin",
+        "has called",
+    ] {
         assert!(!log.contains(wrong), "{wrong} is in:\n{log}");
     }
     if !log.contains("runs without Landlock") {

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_pid1-under-test");
 const ROLES: &str = env!("CARGO_BIN_EXE_roles-under-test");
 const ROGUE: &str = env!("CARGO_BIN_EXE_rogue-under-test");
+const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
 pub struct Boot {
     folder: tempfile::TempDir,
@@ -95,6 +96,15 @@ impl Boot {
     /// In a root that is read-only, as the verified one is, with this writable layer from an earlier
     /// boot. Services that `/bin/sh` can run.
     pub fn start_sealed(services: &[(&str, &str)], layer: impl Fn(&Path)) -> Option<Self> {
+        Self::sealed(services, false, layer)
+    }
+
+    /// The same with the image's agents: their manifests as they ship, and the program that they name.
+    pub fn start_with_real_agents() -> Option<Self> {
+        Self::sealed(&[], true, |_| {})
+    }
+
+    fn sealed(services: &[(&str, &str)], real_agents: bool, layer: impl Fn(&Path)) -> Option<Self> {
         if !can_run() {
             return None;
         }
@@ -117,6 +127,15 @@ impl Boot {
         install(&own);
         let programs = Path::new("/usr/lib/aios");
         write_manifests_for(&root.join("etc/aios"), programs, services);
+        let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios/agents");
+        for manifest in std::fs::read_dir(agents)
+            .unwrap()
+            .flatten()
+            .filter(|_| real_agents)
+        {
+            let target = root.join("etc/aios/agents").join(manifest.file_name());
+            std::fs::copy(manifest.path(), target).unwrap();
+        }
         let passwd = "root:x:0:0::/root:/bin/sh\naios-tools:x:904:900:::\n";
         std::fs::write(root.join("etc/passwd"), passwd).unwrap();
         std::fs::write(root.join("etc/group"), "aios:x:900:\n").unwrap();
@@ -318,6 +337,7 @@ fn install(folder: &Path) {
         std::fs::copy(ROLES, folder.join(role)).unwrap();
     }
     std::fs::copy(ROGUE, folder.join("rogue")).unwrap();
+    std::fs::copy(AGENT, folder.join("aios-agent")).unwrap();
 }
 
 /// A program of the host's and what it is linked with, at the same places below `root`.
