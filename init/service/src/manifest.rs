@@ -204,10 +204,21 @@ impl Way {
 pub struct Limits {
     /// `memory.max` of its cgroup, bytes.
     pub memory_max_bytes: Option<u64>,
+    /// The same, of the machine's memory, in per cent: for what grows with the machine.
+    pub memory_max_percent: Option<u8>,
     /// `pids.max` of its cgroup.
     pub tasks_max: Option<u64>,
     /// `RLIMIT_NOFILE`.
     pub files_max: Option<u64>,
+}
+
+impl Limits {
+    /// Bytes of memory, on a machine with so many; none: as many as there are.
+    pub fn memory_max(&self, machine: u64) -> Option<u64> {
+        let part = |percent: u8| machine / 100 * u64::from(percent);
+        self.memory_max_bytes
+            .or_else(|| self.memory_max_percent.map(part))
+    }
 }
 
 /// What a service cannot see.
@@ -468,6 +479,16 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
     {
         return refuse(format!("timeouts are 1 to {TIMEOUT_MAX_MS} ms"));
     }
+    let limits = &manifest.limits;
+    if limits.memory_max_bytes.is_some() && limits.memory_max_percent.is_some() {
+        return refuse("limits: one memory_max is enough".to_owned());
+    }
+    if limits
+        .memory_max_percent
+        .is_some_and(|percent| !(1..=100).contains(&percent))
+    {
+        return refuse("limits: memory_max_percent is 1 to 100".to_owned());
+    }
     for name in manifest.capabilities.iter().flatten() {
         if caps::Capability::from_str(name).is_err() {
             return refuse(format!("{name:?} is no capability"));
@@ -579,6 +600,16 @@ mod tests {
         check("user", "start_timeout_ms = 0\nuser", "timeouts");
         check(
             "user",
+            "limits = { memory_max_percent = 0 }\nuser",
+            "1 to 100",
+        );
+        check(
+            "user",
+            "limits = { memory_max_percent = 9, memory_max_bytes = 9 }\nuser",
+            "one memory_max",
+        );
+        check(
+            "user",
             "sandbox = { root = [\"/usr/lib/aios\"] }\nuser",
             "state_dirs would not",
         );
@@ -660,6 +691,23 @@ mod tests {
                     "{} after {other}",
                     manifest.name
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn no_shipped_service_and_no_agent_may_take_all_memory() {
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios");
+        const MACHINE: u64 = 1 << 30; // the smallest that is supported
+        for way in [Way::Machine, Way::Container] {
+            for manifest in load(&etc, way).0 {
+                let limit = manifest.limits.memory_max(MACHINE);
+                let name = &manifest.name;
+                assert!(
+                    limit.is_some_and(|limit| limit <= MACHINE / 4 * 3),
+                    "{name}"
+                );
+                assert!(manifest.limits.tasks_max.is_some(), "{name}");
             }
         }
     }
