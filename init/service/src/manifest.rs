@@ -82,6 +82,9 @@ pub struct Manifest {
     /// Made before it starts, owned by `user`, mode 0700.
     #[serde(default)]
     pub state_dirs: Vec<PathBuf>,
+    /// PID 1 makes `/run/aios/<socket>.sock` for it, where only root may make any. An agent has one
+    /// without saying so.
+    pub socket: Option<String>,
     /// What it may use.
     #[serde(default)]
     pub limits: Limits,
@@ -120,6 +123,7 @@ impl Manifest {
             condition_path: None,
             environment: BTreeMap::new(),
             state_dirs: Vec::new(),
+            socket: None,
             limits: Limits {
                 files_max,
                 ..Limits::default()
@@ -479,6 +483,13 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
     {
         return refuse(format!("timeouts are 1 to {TIMEOUT_MAX_MS} ms"));
     }
+    if manifest
+        .socket
+        .as_ref()
+        .is_some_and(|name| !is_name(name) || manifest.agent)
+    {
+        return refuse("socket is a daemon's name (a-z, 0-9, -), and no agent's".to_owned());
+    }
     let limits = &manifest.limits;
     if limits.memory_max_bytes.is_some() && limits.memory_max_percent.is_some() {
         return refuse("limits: one memory_max is enough".to_owned());
@@ -710,5 +721,22 @@ mod tests {
                 assert!(manifest.limits.tasks_max.is_some(), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn who_is_not_root_and_serves_has_its_socket_made() {
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios");
+        let all = load(&etc, Way::Machine).0;
+        let own = all.iter().filter_map(|manifest| {
+            let socket = manifest.socket.as_deref()?;
+            Some((manifest.name.as_str(), socket))
+        });
+        let expected = [
+            ("control", "init"),
+            ("memory", "memory"),
+            ("runtime", "runtime"),
+            ("tools", "tools"),
+        ];
+        assert_eq!(own.collect::<Vec<_>>(), expected);
     }
 }

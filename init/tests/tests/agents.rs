@@ -159,3 +159,30 @@ fn an_agent_sees_what_its_manifest_names_and_nothing_else() {
         );
     }
 }
+
+#[test]
+fn a_daemon_gets_its_socket_and_nobody_puts_anything_beside_it() {
+    let daemon = "phase = 3\nready = \"exec\"\nuser = \"aios-memory\"\nsocket = \"memory\"\n\
+        command = [\"/bin/sh\", \"-c\", \"echo given $LISTEN_FDNAMES; \
+        touch $AIOS_RUN_DIR/manual-mode || echo kept out; exec sleep 1000\"]\n";
+    let Some(boot) = Boot::start(&[("memory", daemon)]) else {
+        return;
+    };
+    boot.wait_for_log("memory", "kept out");
+    let run = boot.path().join("run");
+    let log = support::read_log(&boot, "memory");
+    let path = run.join("memory.sock");
+    assert!(log.contains(&format!("given {}", path.display())), "{log}");
+    assert!(!run.join("manual-mode").exists());
+    let folder = run.metadata().unwrap();
+    assert_eq!((folder.uid(), folder.mode() & 0o7777), (0, 0o755));
+    let socket = path.metadata().unwrap();
+    let who = (socket.uid(), socket.gid(), socket.mode() & 0o7777);
+    assert_eq!(who, (903, 900, 0o660));
+    let former = boot.wait_until(|| boot.pid_of("sleep 1000"));
+    let connect = || std::os::unix::net::UnixStream::connect(&path);
+    connect().unwrap();
+    boot.kill(former);
+    boot.wait_until(|| boot.pid_of("sleep 1000").filter(|pid| *pid != former));
+    connect().unwrap();
+}

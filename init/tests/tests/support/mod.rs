@@ -371,7 +371,10 @@ fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
         format!("phase = 1\ncommand = [\"{executable}\"]\n{more}")
     };
     let own = [
-        ("control", role("control", "watchdog_ms = 4000\n")),
+        (
+            "control",
+            role("control", "watchdog_ms = 4000\nsocket = \"init\"\n"),
+        ),
         ("logger", role("logger", "output = \"console\"\n")),
     ];
     let others = services
