@@ -84,6 +84,8 @@ fn skills_are_taken_and_every_agent_has_an_account_and_a_closed_sandbox() {
         ];
         assert_eq!(shown, expected, "{user}");
         assert_eq!(sandbox["sockets"].as_str(), Some("unix"), "{user}");
+        assert_eq!(sandbox["syscalls"].as_str(), Some("agent"), "{user}");
+        assert!(sandbox.get("syscalls_allowed").is_none(), "{user}");
         assert!(sandbox["landlock"].get("write").is_none(), "{user}");
         assert!(
             manifest.service["capabilities"]

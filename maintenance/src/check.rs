@@ -25,12 +25,55 @@ pub fn node(text: &str, now: UnixTime) -> Result<Node, String> {
 }
 
 fn fits(node: &Node, now: UnixTime) -> Result<(), String> {
+    match verify(node, now)? {
+        Ok(()) => Ok(()),
+        // A machine whose clock was never set is before every certificate.
+        Err(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => Ok(()),
+        Err(error) => Err(format!(
+            "pki.certificate: operators would not trust it: {error}"
+        )),
+    }
+}
+
+/// Is it a node of this authority, by the word of `authority` (the node's own `ca.crt`, PEM)? Both are
+/// public, as is every node's certificate: who makes such a `node.toml` must hold the key of a certificate
+/// for nodes that the authority has signed. Whether that is out of date does not matter here.
+///
+/// # Errors
+/// Why it is not.
+pub fn is_of(node: &Node, authority: &str, now: UnixTime) -> Result<(), String> {
+    /// The node's certificate and each of its authority's may name another time.
+    const TRIES_MAX: usize = 4;
+    let own = certificates("the node's own authority", authority)?;
+    if own.is_empty() || own != certificates("pki.ca", &node.pki.ca)? {
+        return Err("its authority is not this node's".to_owned());
+    }
+    let mut at = now;
+    for _ in 0..TRIES_MAX {
+        // Times are looked at before signatures, so the signatures are looked at in a time when it was valid.
+        at = match verify(node, at)? {
+            Ok(()) => return Ok(()),
+            Err(CertificateError::ExpiredContext { not_after, .. }) => not_after,
+            Err(CertificateError::NotValidYetContext { not_before, .. }) => not_before,
+            Err(error) => return Err(format!("pki.certificate: {error}")),
+        };
+    }
+    Err("pki.certificate: was never valid".to_owned())
+}
+
+fn certificates(what: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| format!("{what}: is not a certificate"))
+}
+
+/// Does the key fit the certificate, and do operators who trust the authority trust that? What they find
+/// wrong with the certificate.
+///
+/// # Errors
+/// What is wrong with the rest.
+fn verify(node: &Node, now: UnixTime) -> Result<Result<(), CertificateError>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let certificates = |what: &str, pem: &str| {
-        CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| format!("{what}: is not a certificate"))
-    };
     let chain = certificates("pki.certificate", &node.pki.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(node.pki.key.as_bytes())
         .map_err(|_| "pki.key: is not a private key".to_owned())?;
@@ -50,14 +93,9 @@ fn fits(node: &Node, now: UnixTime) -> Result<(), String> {
         .split_first()
         .ok_or("pki.certificate: holds no certificate")?;
     match verifier.verify_server_cert(first, rest, &name, &[], now) {
-        Ok(_) => Ok(()),
-        // A machine whose clock was never set is before every certificate.
-        Err(Error::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        )) => Ok(()),
-        Err(error) => Err(format!(
-            "pki.certificate: operators would not trust it: {error}"
-        )),
+        Ok(_) => Ok(Ok(())),
+        Err(Error::InvalidCertificate(error)) => Ok(Err(error)),
+        Err(error) => Err(format!("pki.certificate: {error}")),
     }
 }
 

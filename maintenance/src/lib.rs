@@ -69,6 +69,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So long after that, who asked for it has hung up.
 const HUNG_UP: Duration = Duration::from_secs(10);
 
+/// For the console's status page: the fingerprint, in `/run/aios`. The folder is this daemon's own.
+pub const FINGERPRINT: &str = "maintenance/fingerprint";
+
 /// Where things are.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -121,8 +124,8 @@ pub async fn run(place: &Place, installer: Arc<dyn Installer>) -> anyhow::Result
         .with_context(|| format!("cannot listen on {}", place.listen))?;
     let acceptor = port::acceptor(&own)?;
     let incoming = aios_port::accept(listener, acceptor, port::LIMITS, port::Strangers::default());
-    let shown = place.run.join("maintenance");
-    // For the console's status page; without it the line below is still on the console.
+    let shown = place.run.join(FINGERPRINT);
+    // Err: the line below is on the console all the same.
     drop(std::fs::write(&shown, format!("{fingerprint}\n")));
     say(&fingerprint, place.listen);
     let (done, mut provisioned) = tokio::sync::watch::channel(false);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aios_maintenance::service::{Installer, OFFERED_BY, OFFERED_CONFIG, OFFERED_NODE};
-use aios_maintenance::{Place, own, run};
+use aios_maintenance::{FINGERPRINT, Place, own, run};
 use aiosctl::cli::Global;
 use aiosctl::error::Exit;
 use aiosctl::pki::{Authority, node};
@@ -43,11 +43,11 @@ async fn start() -> Node {
         listen: free.local_addr().unwrap(),
     };
     drop(free);
-    std::fs::create_dir_all(&place.run).unwrap();
+    std::fs::create_dir_all(place.run.join("maintenance")).unwrap();
     let at = place.clone();
     let running = tokio::spawn(async move { run(&at, Arc::new(Installs(at.clone()))).await });
     for _ in 0..500 {
-        if place.run.join("maintenance").exists() {
+        if place.run.join(FINGERPRINT).exists() {
             return Node {
                 place,
                 running,
@@ -61,7 +61,7 @@ async fn start() -> Node {
 
 impl Node {
     fn fingerprint(&self) -> String {
-        let shown = std::fs::read_to_string(self.place.run.join("maintenance")).unwrap();
+        let shown = std::fs::read_to_string(self.place.run.join(FINGERPRINT)).unwrap();
         shown.trim().to_owned()
     }
 

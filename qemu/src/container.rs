@@ -52,6 +52,29 @@ const CAPABILITIES: [(&str, u32); 20] = [
 /// Open files that PID 1 and its services may have, where the host allows it.
 const FILES_MAX: u64 = 65_536;
 
+/// Not to be seen in the container: what tells of the host, or reaches into it (as runc and Podman have it
+/// by default).
+const MASKED: [&str; 9] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/sys/firmware",
+];
+
+/// Not to be changed there: settings of the host's kernel, `core_pattern` among them.
+const READ_ONLY: [&str; 5] = [
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
+
 /// A running container; killed when dropped.
 pub struct Container {
     id: String,
@@ -274,6 +297,8 @@ fn config(rootfs: &Path, data: &Path, options: &Options, node: &Path) -> Result<
         "mounts": mounts,
         "linux": {
             "namespaces": namespaces,
+            "maskedPaths": MASKED,
+            "readonlyPaths": READ_ONLY,
             "resources": { "devices": [{ "allow": false, "access": "rwm" }] }
         }
     }))
@@ -291,4 +316,25 @@ fn capabilities_here() -> Result<Vec<&'static str>> {
         .filter(|(_, bit)| mask >> bit & 1 == 1)
         .map(|(name, _)| *name)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Way;
+
+    #[test]
+    fn settings_of_the_hosts_kernel_are_read_only_inside() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::new(Way::Container, folder.path()).unwrap();
+        let config = config(folder.path(), folder.path(), &options, folder.path()).unwrap();
+        let has = |key: &str, path: &str| {
+            let paths = config["linux"][key].as_array().unwrap();
+            assert!(paths.iter().any(|one| one == path), "{key} lacks {path}");
+        };
+        has("readonlyPaths", "/proc/sys");
+        has("readonlyPaths", "/proc/sysrq-trigger");
+        has("maskedPaths", "/proc/kcore");
+        has("maskedPaths", "/sys/firmware");
+    }
 }

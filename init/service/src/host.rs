@@ -144,14 +144,17 @@ pub fn prepare() -> Vec<String> {
     let mut failures = Vec::new();
     let uid = |name: &str| accounts::find(name).map_or(0, |account| account.uid);
     let (logger, orchestrator) = (uid("aios-logger"), uid("aios-orchestrator"));
+    let maintenance = uid("aios-maintenance");
     let run = places::run_dir();
     for (path, owner, mode) in [
-        // Sticky: nobody may take away another's socket and put up his own.
-        (run.clone(), 0, 0o1775),
+        // Sockets, which PID 1 and root's daemons make: nobody else puts anything there.
+        (run.clone(), 0, 0o755),
         // The agents' sockets, which PID 1 makes: nobody can put up another in its place.
         (run.join("agents"), 0, 0o755),
         // What only the orchestrator may say: that there is an emergency stop.
         (run.join("orchestrator"), orchestrator, 0o755),
+        // What only maintenance mode may say: by which fingerprint the node is known.
+        (run.join("maintenance"), maintenance, 0o755),
         // PID 1's own words to its roles.
         (run.join("init"), 0, 0o755),
         (places::log_dir(), logger, 0o750),

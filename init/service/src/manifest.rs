@@ -32,7 +32,7 @@ pub struct Manifest {
     pub start: Start,
     /// Absolute path and arguments; no shell.
     pub command: Vec<String>,
-    /// Account, by `/etc/passwd`.
+    /// Account, by `accounts::find`.
     pub user: String,
     /// Capabilities kept. Absent: all for root, none for others.
     pub capabilities: Option<Vec<String>>,
@@ -82,6 +82,9 @@ pub struct Manifest {
     /// Made before it starts, owned by `user`, mode 0700.
     #[serde(default)]
     pub state_dirs: Vec<PathBuf>,
+    /// PID 1 makes `/run/aios/<socket>.sock` for it, where only root may make any. An agent has one
+    /// without saying so.
+    pub socket: Option<String>,
     /// What it may use.
     #[serde(default)]
     pub limits: Limits,
@@ -120,6 +123,7 @@ impl Manifest {
             condition_path: None,
             environment: BTreeMap::new(),
             state_dirs: Vec::new(),
+            socket: None,
             limits: Limits {
                 files_max,
                 ..Limits::default()
@@ -204,10 +208,21 @@ impl Way {
 pub struct Limits {
     /// `memory.max` of its cgroup, bytes.
     pub memory_max_bytes: Option<u64>,
+    /// The same, of the machine's memory, in per cent: for what grows with the machine.
+    pub memory_max_percent: Option<u8>,
     /// `pids.max` of its cgroup.
     pub tasks_max: Option<u64>,
     /// `RLIMIT_NOFILE`.
     pub files_max: Option<u64>,
+}
+
+impl Limits {
+    /// Bytes of memory, on a machine with so many; none: as many as there are.
+    pub fn memory_max(&self, machine: u64) -> Option<u64> {
+        let part = |percent: u8| machine / 100 * u64::from(percent);
+        self.memory_max_bytes
+            .or_else(|| self.memory_max_percent.map(part))
+    }
 }
 
 /// What a service cannot see.
@@ -242,6 +257,8 @@ pub enum Syscalls {
     /// What a daemon needs: all but what changes the machine, reaches into other
     /// processes or makes namespaces.
     Service,
+    /// What an agent needs, and nothing else.
+    Agent,
 }
 
 /// Kinds of sockets.
@@ -466,6 +483,23 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
     {
         return refuse(format!("timeouts are 1 to {TIMEOUT_MAX_MS} ms"));
     }
+    if manifest
+        .socket
+        .as_ref()
+        .is_some_and(|name| !is_name(name) || manifest.agent)
+    {
+        return refuse("socket is a daemon's name (a-z, 0-9, -), and no agent's".to_owned());
+    }
+    let limits = &manifest.limits;
+    if limits.memory_max_bytes.is_some() && limits.memory_max_percent.is_some() {
+        return refuse("limits: one memory_max is enough".to_owned());
+    }
+    if limits
+        .memory_max_percent
+        .is_some_and(|percent| !(1..=100).contains(&percent))
+    {
+        return refuse("limits: memory_max_percent is 1 to 100".to_owned());
+    }
     for name in manifest.capabilities.iter().flatten() {
         if caps::Capability::from_str(name).is_err() {
             return refuse(format!("{name:?} is no capability"));
@@ -476,6 +510,9 @@ fn check(path: &Path, manifest: &Manifest) -> Result<(), ManifestError> {
         return refuse(format!(
             "syscalls_allowed: {name:?} is not among those denied"
         ));
+    }
+    if manifest.sandbox.syscalls == Some(Syscalls::Agent) && !allowed.is_empty() {
+        return refuse("syscalls_allowed: the set \"agent\" has no exceptions".to_owned());
     }
     if manifest.sandbox.sockets != Sockets::Any && manifest.sandbox.syscalls.is_none() {
         return refuse("sandbox.sockets needs sandbox.syscalls".to_owned());
@@ -563,10 +600,25 @@ mod tests {
         );
         check(
             "user",
+            "sandbox = { syscalls = \"agent\", syscalls_allowed = [\"mount\"] }\nuser",
+            "no exceptions",
+        );
+        check(
+            "user",
             "sandbox = { landlock = { read = [\"etc\"] } }\nuser",
             "absolute",
         );
         check("user", "start_timeout_ms = 0\nuser", "timeouts");
+        check(
+            "user",
+            "limits = { memory_max_percent = 0 }\nuser",
+            "1 to 100",
+        );
+        check(
+            "user",
+            "limits = { memory_max_percent = 9, memory_max_bytes = 9 }\nuser",
+            "one memory_max",
+        );
         check(
             "user",
             "sandbox = { root = [\"/usr/lib/aios\"] }\nuser",
@@ -652,5 +704,39 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn no_shipped_service_and_no_agent_may_take_all_memory() {
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios");
+        const MACHINE: u64 = 1 << 30; // the smallest that is supported
+        for way in [Way::Machine, Way::Container] {
+            for manifest in load(&etc, way).0 {
+                let limit = manifest.limits.memory_max(MACHINE);
+                let name = &manifest.name;
+                assert!(
+                    limit.is_some_and(|limit| limit <= MACHINE / 4 * 3),
+                    "{name}"
+                );
+                assert!(manifest.limits.tasks_max.is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_not_root_and_serves_has_its_socket_made() {
+        let etc = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios");
+        let all = load(&etc, Way::Machine).0;
+        let own = all.iter().filter_map(|manifest| {
+            let socket = manifest.socket.as_deref()?;
+            Some((manifest.name.as_str(), socket))
+        });
+        let expected = [
+            ("control", "init"),
+            ("memory", "memory"),
+            ("runtime", "runtime"),
+            ("tools", "tools"),
+        ];
+        assert_eq!(own.collect::<Vec<_>>(), expected);
     }
 }

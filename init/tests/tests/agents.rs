@@ -119,7 +119,7 @@ fn an_agent_listens_where_pid_1_put_it_and_can_be_put_nowhere_else() {
 #[test]
 fn an_agent_sees_what_its_manifest_names_and_nothing_else() {
     let confined = format!(
-        "{ROGUE}[limits]\nfiles_max = 64\n[sandbox]\nroot = [\"FOLDER\"]\nsyscalls = \"service\"\n\
+        "{ROGUE}[limits]\nfiles_max = 64\n[sandbox]\nroot = [\"FOLDER\"]\nsyscalls = \"agent\"\n\
          sockets = \"unix\"\nlandlock = {{ read = [\"FOLDER\"] }}\n"
     );
     let Some(boot) = Boot::start(&[("agent-one", &confined)]) else {
@@ -142,7 +142,14 @@ fn an_agent_sees_what_its_manifest_names_and_nothing_else() {
     boot.wait_for_log("agent-one", "was given");
     let log = support::read_log(&boot, "agent-one");
     assert!(log.contains("has fewer than 64"), "{log}");
-    for wrong in ["reaches", "writes into", "speaks to", "sees bin"] {
+    assert!(log.contains("a thread panicked"), "{log}");
+    for wrong in [
+        "reaches",
+        "writes into",
+        "speaks to",
+        "sees bin",
+        "has called",
+    ] {
         assert!(!log.contains(wrong), "{wrong} is in:\n{log}");
     }
     if !log.contains("runs without Landlock") {
@@ -151,4 +158,31 @@ fn an_agent_sees_what_its_manifest_names_and_nothing_else() {
             "not even the root is listed:\n{log}"
         );
     }
+}
+
+#[test]
+fn a_daemon_gets_its_socket_and_nobody_puts_anything_beside_it() {
+    let daemon = "phase = 3\nready = \"exec\"\nuser = \"aios-memory\"\nsocket = \"memory\"\n\
+        command = [\"/bin/sh\", \"-c\", \"echo given $LISTEN_FDNAMES; \
+        touch $AIOS_RUN_DIR/manual-mode || echo kept out; exec sleep 1000\"]\n";
+    let Some(boot) = Boot::start(&[("memory", daemon)]) else {
+        return;
+    };
+    boot.wait_for_log("memory", "kept out");
+    let run = boot.path().join("run");
+    let log = support::read_log(&boot, "memory");
+    let path = run.join("memory.sock");
+    assert!(log.contains(&format!("given {}", path.display())), "{log}");
+    assert!(!run.join("manual-mode").exists());
+    let folder = run.metadata().unwrap();
+    assert_eq!((folder.uid(), folder.mode() & 0o7777), (0, 0o755));
+    let socket = path.metadata().unwrap();
+    let who = (socket.uid(), socket.gid(), socket.mode() & 0o7777);
+    assert_eq!(who, (903, 900, 0o660));
+    let former = boot.wait_until(|| boot.pid_of("sleep 1000"));
+    let connect = || std::os::unix::net::UnixStream::connect(&path);
+    connect().unwrap();
+    boot.kill(former);
+    boot.wait_until(|| boot.pid_of("sleep 1000").filter(|pid| *pid != former));
+    connect().unwrap();
 }

@@ -7,10 +7,9 @@ use serde::Deserialize;
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Request, Status};
 
-/// The table, as text: also what the root file system's `/etc/passwd` is made from.
-pub const TABLE: &str = include_str!("../../identities.toml");
-
 pub use aios_files::AIOS_GID;
+/// The table, as text: also what the root file system's `/etc/passwd` is made from.
+pub use aios_files::IDENTITIES as TABLE;
 
 /// Who is on the other end of a Unix socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +124,11 @@ mod tests {
         for identity in identities() {
             assert!(identity.name.starts_with("aios-"), "{}", identity.name);
             assert!(seen.insert(identity.uid), "uid {} twice", identity.uid);
+            assert!(
+                aios_files::OWN_IDS.contains(&identity.uid),
+                "{}",
+                identity.name
+            );
         }
         assert_eq!(
             identities()

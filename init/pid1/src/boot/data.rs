@@ -1,16 +1,18 @@
 //! The data disk, and the writable root that stands on it.
 //!
 //! The root file system is read-only and verified. Over it lies an overlay whose
-//! upper layer is on the data disk, so that packages can be installed. **aiOS's
-//! own binaries always come from the lower layer**: it is bound, read-only, over
-//! the overlay's `/usr/lib/aios`.
+//! upper layer is on the data disk, so that packages can be installed. **aiOS's own programs,
+//! manifests and accounts always come from the lower layer** ([`super::pins`],
+//! [`super::system_accounts`]).
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
-use super::{check, reset, unlock};
+use super::system_accounts::Verified;
+use super::{check, pins, reset, unlock};
 use crate::mounts;
 use aios_disk::partitions;
 
@@ -21,6 +23,10 @@ const DEVICE_POLL_MS: u64 = 20;
 
 const BLOCK_DEVICES: &str = "/sys/class/block";
 const DATA: &str = "/data";
+/// The writable layer, what overlayfs needs beside it, and what of the layer is not used.
+const UPPER: &str = "/data/overlay/upper";
+const WORK: &str = "/data/overlay/work";
+const IGNORED: &str = "/data/overlay/ignored";
 /// Where the new root is put together; an empty folder of the root file system.
 const NEW_ROOT: &str = "/mnt";
 const NONE: Option<&str> = None;
@@ -126,33 +132,40 @@ fn mount_device(device: &Path, say: &mut dyn FnMut(String)) -> Result<(), String
 }
 
 /// Puts the overlay over a read-only root and moves into it. Says why not when
-/// it cannot be done; the system then goes on read-only.
-pub fn overlay_root(say: &mut dyn FnMut(String)) {
+/// it cannot be done; the system then goes on read-only. Returns what of the layer has no effect, as it
+/// would have changed what boots.
+pub fn overlay_root(say: &mut dyn FnMut(String)) -> Vec<String> {
     if !is_read_only(Path::new("/")) || !Path::new(DATA).is_dir() {
-        return;
+        return Vec::new();
     }
-    if let Err((what, error)) = try_overlay() {
-        say(format!("THE ROOT STAYS READ-ONLY: cannot {what}: {error}"));
-        let _ = umount2(NEW_ROOT, MntFlags::MNT_DETACH);
+    let accounts = Verified::read(Path::new("/"));
+    let mut ignored = pins::clear(Path::new(UPPER), Path::new(IGNORED));
+    match try_overlay() {
+        Ok(()) => ignored.extend(accounts.restore(Path::new("/"))),
+        Err((what, error)) => {
+            say(format!("THE ROOT STAYS READ-ONLY: cannot {what}: {error}"));
+            let _ = umount2(NEW_ROOT, MntFlags::MNT_DETACH);
+        }
     }
+    ignored
 }
 
-fn try_overlay() -> Result<(), (&'static str, Errno)> {
-    let step = |what| move |error| (what, error);
-    for folder in ["/data/overlay/upper", "/data/overlay/work"] {
-        std::fs::create_dir_all(folder).map_err(|error| ("make the layers", errno(&error)))?;
+fn try_overlay() -> Result<(), (&'static str, io::Error)> {
+    let step = |what| move |error: Errno| (what, error.into());
+    for folder in [UPPER, WORK] {
+        std::fs::create_dir_all(folder).map_err(|error| ("make the layers", error))?;
     }
-    let options = "lowerdir=/,upperdir=/data/overlay/upper,workdir=/data/overlay/work";
+    let options = format!("lowerdir=/,upperdir={UPPER},workdir={WORK}");
     mount(
         Some("overlay"),
         NEW_ROOT,
         Some("overlay"),
         MsFlags::empty(),
-        Some(options),
+        Some(options.as_str()),
     )
     .map_err(step("mount the overlay"))?;
-    pin_binaries().map_err(step("bind /usr/lib/aios"))?;
-    let mounted = mounts::table().map_err(|error| ("read what is mounted", errno(&error)))?;
+    pins::bind(Path::new(NEW_ROOT)).map_err(|error| ("bind what was verified", error))?;
+    let mounted = mounts::table().map_err(|error| ("read what is mounted", error))?;
     for (place, _) in mounted {
         let top = Path::new(&place).components().count() == 2;
         if top && place != NEW_ROOT {
@@ -167,29 +180,11 @@ fn try_overlay() -> Result<(), (&'static str, Errno)> {
             .map_err(step("move a mount into the new root"))?;
         }
     }
-    let here = |error| ("enter the new root", error);
+    let here = step("enter the new root");
     nix::unistd::chdir(NEW_ROOT).map_err(here)?;
     nix::unistd::pivot_root(".", ".").map_err(here)?;
     umount2(".", MntFlags::MNT_DETACH).map_err(here)?;
     nix::unistd::chdir("/").map_err(here)
-}
-
-/// Binds the lower layer's binaries over the overlay's.
-fn pin_binaries() -> nix::Result<()> {
-    const BINARIES: &str = "/usr/lib/aios";
-    if !Path::new(BINARIES).is_dir() {
-        return Ok(());
-    }
-    let target = format!("{NEW_ROOT}{BINARIES}");
-    mount(
-        Some(BINARIES),
-        target.as_str(),
-        NONE,
-        MsFlags::MS_BIND,
-        NONE,
-    )?;
-    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NODEV;
-    mount(NONE, target.as_str(), NONE, flags, NONE)
 }
 
 /// Binds the state and log folders of the data disk to their places.
@@ -216,7 +211,7 @@ fn is_read_only(path: &Path) -> bool {
     statvfs(path).is_ok_and(|stat| stat.flags().contains(FsFlags::ST_RDONLY))
 }
 
-fn errno(error: &std::io::Error) -> Errno {
+fn errno(error: &io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
 }
 

@@ -2,9 +2,11 @@
 
 mod check;
 mod data;
+mod pins;
 mod prepare;
 mod reset;
 mod sysctl;
+mod system_accounts;
 mod trial;
 mod unlock;
 

@@ -31,10 +31,16 @@ pub fn system(way: Way, console: &Console) -> Vec<Condition> {
     }
     let mut tell = |text: String| console.announce(&text);
     reset::if_asked(std::path::Path::new("/data"), &mut tell);
-    data::overlay_root(&mut |text| {
+    let ignored = data::overlay_root(&mut |text| {
         console.announce(&text);
         conditions.push(Condition::new("read-only-root", &text));
     });
+    for what in &ignored {
+        console.announce(&format!("IGNORED in the writable layer: {what}"));
+    }
+    if !ignored.is_empty() {
+        conditions.push(Condition::new("changed-system", &ignored.join("; ")));
+    }
     data::bind_state(&mut tell);
     host(way, console);
     if way == Way::Machine {

@@ -56,7 +56,7 @@ impl Cgroups {
         }
         let limits = &manifest.limits;
         for (file, limit) in [
-            ("memory.max", limits.memory_max_bytes),
+            ("memory.max", limits.memory_max(machine_memory())),
             ("pids.max", limits.tasks_max),
         ] {
             let value = limit.map_or_else(|| "max".to_owned(), |limit| limit.to_string());
@@ -72,6 +72,12 @@ impl Cgroups {
         // Err: the group was never made; then the process group was all there is.
         let _ = std::fs::write(self.base.join(name).join("cgroup.kill"), "1");
     }
+}
+
+/// Bytes of memory that this machine has.
+fn machine_memory() -> u64 {
+    let about = rustix::system::sysinfo();
+    about.totalram.saturating_mul(u64::from(about.mem_unit))
 }
 
 /// Moves the calling process into a cgroup.

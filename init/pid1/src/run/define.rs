@@ -10,6 +10,7 @@ use super::services::{self, Process};
 use super::supervisor::Supervisor;
 use aios_service::manifest::{Manifest, Ready, Restart, Start, TIMEOUT_MAX_MS};
 use aios_service::wire::{Reply, UnitRecord};
+use aios_service::{boots, installer};
 use aios_units::Name;
 
 /// More services than this are not taken on.
@@ -21,7 +22,9 @@ impl Supervisor {
         let place = self.find(&record.name);
         let refuse = |why: &str| Reply::Refused(format!("{}: {why}", record.name));
         let known = place.and_then(|id| self.processes.get(id));
-        if known.is_some_and(|process| !process.manifest.unit) {
+        let is_left_out =
+            boots::is_left_out(&record.name) || installer::leaves_out(&record.name, false);
+        if is_left_out || known.is_some_and(|process| !process.manifest.unit) {
             return refuse("is a service of aiOS's own");
         }
         if place.is_none() && self.processes.len() >= SERVICES_MAX {

@@ -1,36 +1,58 @@
-//! The agents' listening sockets. PID 1 makes them, in a folder where only root may: an agent that
-//! stops or dies leaves nothing that another could put its own in place of.
+//! Listening sockets in `/run/aios`. PID 1 makes them, in folders where only root may: a daemon or an
+//! agent that stops or dies leaves nothing that another could put its own in place of, and nobody puts
+//! anything beside.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 
+use aios_files::AIOS_GID;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use aios_service::accounts::{self, Account};
 use aios_service::manifest::Manifest;
-use aios_service::{accounts, places};
+use aios_service::places;
 
-/// Connections that may wait. The orchestrator makes one.
-const BACKLOG: i32 = 16;
+use super::store::Store;
 
-/// Where an agent's service is connected to; none for other services.
+/// Connections that may wait: what the standard library's listeners have. They wait while a daemon
+/// restarts.
+const BACKLOG: i32 = 128;
+
+/// Where this service is connected to, if PID 1 makes its socket.
 pub fn path(manifest: &Manifest) -> Option<PathBuf> {
-    let agent = manifest.name.strip_prefix("agent-");
-    let agent = agent.filter(|_| manifest.agent)?;
-    Some(
-        places::run_dir()
-            .join("agents")
-            .join(format!("{agent}.sock")),
-    )
+    let run = places::run_dir();
+    if manifest.agent {
+        let agent = manifest.name.strip_prefix("agent-")?;
+        return Some(run.join("agents").join(format!("{agent}.sock")));
+    }
+    let socket = manifest.socket.as_ref()?;
+    Some(run.join(format!("{socket}.sock")))
 }
 
-/// A new socket at the agent's path that only the orchestrator may connect to, and the name by which
-/// the agent looks for it. Nobody can connect before [`listen`].
+/// Sees to it that the store has the socket of this service, with its path as its name. Nobody can
+/// connect to a new one before [`listen`].
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn make(path: &std::path::Path) -> io::Result<(String, OwnedFd)> {
+pub fn provide(manifest: &Manifest, account: &Account, store: &mut Store) -> io::Result<()> {
+    let Some(path) = path(manifest) else {
+        return Ok(());
+    };
+    let name = path.to_string_lossy().into_owned();
+    let is_kept = store.entries().iter().any(|(kept, _)| *kept == name);
+    let is_there = std::fs::symlink_metadata(&path).is_ok_and(|it| it.file_type().is_socket());
+    if is_kept && is_there {
+        return Ok(());
+    }
+    store.forget(&name);
+    let socket = make(&path, manifest, account)?;
+    store.keep(&name, vec![socket]).map_err(io::Error::other)
+}
+
+/// An agent's may be connected to by the orchestrator alone, a daemon's by the group `aios`.
+fn make(path: &Path, manifest: &Manifest, account: &Account) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     match std::fs::remove_file(path) {
@@ -38,14 +60,18 @@ pub fn make(path: &std::path::Path) -> io::Result<(String, OwnedFd)> {
         _ => {}
     }
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    if let Some(orchestrator) = accounts::find("aios-orchestrator") {
-        std::os::unix::fs::chown(path, Some(orchestrator.uid), None)?;
-    }
-    Ok((path.to_string_lossy().into_owned(), socket))
+    let (owner, group, mode) = if manifest.agent {
+        let orchestrator = accounts::find("aios-orchestrator");
+        (orchestrator.map_or(0, |account| account.uid), None, 0o600)
+    } else {
+        (account.uid, Some(AIOS_GID), 0o660)
+    };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    std::os::unix::fs::chown(path, Some(owner), group)?;
+    Ok(socket)
 }
 
-/// In the agent's new process, once it has the agent's identity: who connects is shown that one
+/// In the new process, once it has its identity: who connects is shown that one
 /// (`SO_PEERCRED`, unix(7): whose `listen` it was).
 ///
 /// # Errors

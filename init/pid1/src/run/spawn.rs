@@ -177,9 +177,11 @@ fn become_service(
     )
 }
 
-/// Its sockets, when PID 1 made them for it.
+/// Its socket, when PID 1 made it for it.
 fn listen(plan: &Plan<'_>) -> Result<(), (&'static str, String)> {
-    let own = plan.stored.iter().filter(|_| plan.manifest.agent);
+    let path = listener::path(plan.manifest);
+    let is_own = |(name, _): &&(String, OwnedFd)| path.as_deref() == Some(Path::new(name));
+    let own = plan.stored.iter().filter(is_own);
     let mut listening = own.map(|(_, socket)| listener::listen(socket));
     let failed = |error: io::Error| ("listen at its socket", error.to_string());
     listening.try_for_each(|done| done).map_err(failed)

@@ -33,7 +33,7 @@ impl Facts {
     pub fn gather(asked: &Asked) -> Self {
         let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
         let line = |path: &Path| read(path).lines().next().unwrap_or_default().to_owned();
-        let maintenance = line(&places::run_dir().join("maintenance"));
+        let maintenance = line(&places::run_dir().join(aios_maintenance::FINGERPRINT));
         let (fingerprint_of, fingerprint) = match maintenance.is_empty() {
             true => (
                 "certificate",

@@ -39,6 +39,11 @@ impl Places {
             .all(|name| self.pki.join(name).exists())
     }
 
+    /// Who the node belongs to, PEM; empty when that cannot be read.
+    pub fn authority(&self) -> String {
+        std::fs::read_to_string(self.pki.join("ca.crt")).unwrap_or_default()
+    }
+
     /// Is it this node already?
     pub fn has(&self, node: &Node) -> bool {
         let certificate = std::fs::read_to_string(self.pki.join("node.crt"));

@@ -4,7 +4,11 @@
 //! name where they belong. **It never fails the boot**, and it is exactly old or
 //! exactly new at any instant: each file is written beside its place, synced
 //! and renamed; the key before the certificate that belongs to it.
+//!
+//! **A node that has an identity is taken over by nobody**: from then on it takes only what a node of its
+//! own authority brings ([`admission`]). A factory reset takes the identity away.
 
+mod admission;
 mod install;
 
 use aios_config::{node, reader};
@@ -20,37 +24,32 @@ const ISSUED_MAX: u64 = 7_258_118_400;
 /// says what to do.
 pub fn run() -> std::process::ExitCode {
     let places = install::Places::default();
-    let seeker = match places.is_provisioned() {
-        true => sources::For::Node,
-        false => sources::For::NewNode,
+    let authority = places.is_provisioned().then(|| places.authority());
+    let seeker = match authority {
+        Some(_) => sources::For::Node,
+        None => sources::For::NewNode,
     };
     let found = sources::find(seeker);
-    match found.node {
-        None if places.is_provisioned() => {}
+    let node = found.node.as_ref().map(|(source, text)| {
+        let read = node::parse(text);
+        let admitted = read.and_then(|node| admission::of_node(node, authority.as_deref()));
+        (*source, admitted)
+    });
+    match &node {
+        None if authority.is_some() => {}
         None => say(
             "this node has no certificate, so nobody can manage it yet. On the operator's \
              machine: aiosctl pki node; then give the node.toml by fw_cfg (opt/org.aios/node.toml), \
              as /run/provision/node.toml, or on a partition named AIOS-CONFIG, and boot again; or \
              over the network, as the lines about maintenance mode say",
         ),
-        Some((source, text)) => {
-            let read = node::parse(&text);
-            let install = |node: node::Node| {
-                // Before anything is written: whoever is killed while a slow disk syncs must not
-                // leave a node whose clock is behind every certificate of its operators.
-                catch_up(node.node.issued);
-                if !places.has(&node) {
-                    record("node.provisioned", &node.node.name, &given_by(source));
-                }
-                install::install(&places, &node).map(|()| node)
-            };
-            match read.and_then(install) {
-                Ok(node) => say(&format!("provisioned as {} from {source}", node.node.name)),
-                Err(error) => say(&format!("NOT PROVISIONED: {source}: {error}")),
-            }
-        }
+        Some((source, Ok(node))) => provision(&places, node, source),
+        Some((source, Err(why))) if authority.is_some() => refuse(why, source),
+        Some((source, Err(why))) => say(&format!("NOT PROVISIONED: {source}: {why}")),
     }
-    configure(&found.config);
+    configure(&found.config, |source| {
+        admission::of_config(source, authority.is_some(), &node)
+    });
     if let Err(error) = configuration::remember(&aios_service::places::etc_dir()) {
         say(&format!(
             "services have no configuration to fall back to, should this one be made wrong: {error}"
@@ -65,14 +64,41 @@ pub fn run() -> std::process::ExitCode {
     std::process::ExitCode::SUCCESS
 }
 
+fn provision(places: &install::Places, node: &node::Node, source: &str) {
+    // Before anything is written: whoever is killed while a slow disk syncs must not
+    // leave a node whose clock is behind every certificate of its operators.
+    catch_up(node.node.issued);
+    let name = &node.node.name;
+    if !places.has(node) {
+        record("node.provisioned", name, &given_by(source));
+    }
+    match install::install(places, node) {
+        Ok(()) => say(&format!("provisioned as {name} from {source}")),
+        Err(error) => say(&format!("NOT PROVISIONED: {source}: {error}")),
+    }
+}
+
+/// Somebody tried to make this node another one's.
+fn refuse(why: &str, source: &str) {
+    record("node.refused", source, why);
+    say(&format!(
+        "NOT TAKEN OVER: node.toml from {source}: {why}. This node stays what it is; if it is to \
+         belong to another authority, an admin erases it first: aiosctl factory-reset"
+    ));
+}
+
 /// Puts a configuration in place that came with the node, unless it did so before: what an operator
-/// changed since is not undone by a stick that is still there.
-fn configure(given: &Option<(&'static str, String)>) {
+/// changed since is not undone by a stick that is still there. `admit` says why it may not.
+fn configure(given: &sources::Source, admit: impl Fn(&str) -> Result<(), String>) {
     let Some((source, text)) = given else { return };
     let config = aios_service::places::etc_dir().join("config.toml");
     let known = config.with_file_name("config.toml.provided");
     if std::fs::read_to_string(&known).is_ok_and(|known| known == *text) {
         return;
+    }
+    if let Err(why) = admit(source) {
+        record("config.refused", source, &why);
+        return say(&format!("CONFIGURATION REFUSED: {source}: {why}"));
     }
     if let Err(problems) = aios_config::parse(text) {
         for problem in problems {

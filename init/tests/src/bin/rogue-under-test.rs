@@ -55,6 +55,30 @@ fn look_around() {
     );
 }
 
+/// Tries system calls that an agent has no use for, and what every program may do: end a thread by
+/// a panic, which looks at itself.
+fn call_around() {
+    use nix::sys::{inotify, signal};
+    let may = |what: &str, done: bool| {
+        if done {
+            println!("has called: {what}");
+        }
+    };
+    let watch = inotify::Inotify::init(inotify::InitFlags::empty());
+    may("watch files", watch.is_ok());
+    may("signal", signal::kill(nix::unistd::getpid(), None).is_ok());
+    may("make a pipe", nix::unistd::pipe().is_ok());
+    let denied = |error: &std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+    let mode = std::fs::set_permissions(
+        "/nowhere",
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    );
+    may("change modes", !mode.is_err_and(|error| denied(&error)));
+    #[allow(clippy::panic, reason = "it is what is tried")]
+    let panicked = std::thread::spawn(|| panic!("on purpose")).join().is_err();
+    println!("a thread {}", if panicked { "panicked" } else { "did not" });
+}
+
 fn main() -> std::io::Result<()> {
     let mut ignored = nix::sys::signal::SigSet::empty();
     ignored.add(nix::sys::signal::Signal::SIGTERM);
@@ -63,6 +87,7 @@ fn main() -> std::io::Result<()> {
     pid_1.connect(std::env::var_os("NOTIFY_SOCKET").unwrap_or_default())?;
     pid_1.send(b"READY=1")?;
     look_around();
+    call_around();
     take_a_socket();
     loop {
         pid_1.send(b"EXTEND_TIMEOUT_USEC=600000000")?;

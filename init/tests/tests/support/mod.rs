@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_pid1-under-test");
 const ROLES: &str = env!("CARGO_BIN_EXE_roles-under-test");
 const ROGUE: &str = env!("CARGO_BIN_EXE_rogue-under-test");
+const AGENT: &str = env!("CARGO_BIN_EXE_agent-under-test");
 
 pub struct Boot {
     folder: tempfile::TempDir,
@@ -88,6 +89,77 @@ impl Boot {
         );
         let mut boot = Self::launch(folder, &script, &[]);
         // Seen through PID 1's eyes: what it mounts, we do not see.
+        boot.root = Some(PathBuf::from(format!("/proc/{}/root", boot.pid)));
+        Some(boot)
+    }
+
+    /// In a root that is read-only, as the verified one is, with this writable layer from an earlier
+    /// boot. Services that `/bin/sh` can run.
+    pub fn start_sealed(services: &[(&str, &str)], layer: impl Fn(&Path)) -> Option<Self> {
+        Self::sealed(services, false, layer)
+    }
+
+    /// The same with the image's agents: their manifests as they ship, and the program that they name.
+    pub fn start_with_real_agents() -> Option<Self> {
+        Self::sealed(&[], true, |_| {})
+    }
+
+    fn sealed(services: &[(&str, &str)], real_agents: bool, layer: impl Fn(&Path)) -> Option<Self> {
+        if !can_run() {
+            return None;
+        }
+        let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+        let root = folder.path().join("root");
+        let own = root.join("usr/lib/aios");
+        for below in [
+            "data",
+            "dev",
+            "mnt",
+            "proc",
+            "run",
+            "tmp",
+            "var/lib/aios",
+            "var/log/aios",
+        ] {
+            std::fs::create_dir_all(root.join(below)).unwrap();
+        }
+        std::fs::create_dir_all(&own).unwrap();
+        install(&own);
+        let programs = Path::new("/usr/lib/aios");
+        write_manifests_for(&root.join("etc/aios"), programs, services);
+        let agents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../image/etc/aios/agents");
+        for manifest in std::fs::read_dir(agents)
+            .unwrap()
+            .flatten()
+            .filter(|_| real_agents)
+        {
+            let target = root.join("etc/aios/agents").join(manifest.file_name());
+            std::fs::copy(manifest.path(), target).unwrap();
+        }
+        let passwd = "root:x:0:0::/root:/bin/sh\naios-tools:x:904:900:::\n";
+        std::fs::write(root.join("etc/passwd"), passwd).unwrap();
+        std::fs::write(root.join("etc/group"), "aios:x:900:\n").unwrap();
+        let programs = [
+            EXECUTABLE,
+            ROLES,
+            "/bin/sh",
+            "/bin/sleep",
+            "/bin/id",
+            "/bin/cp",
+        ];
+        for program in programs {
+            copy_with_libraries(Path::new(program), &root);
+        }
+        let upper = folder.path().join("data/overlay/upper");
+        std::fs::create_dir_all(&upper).unwrap();
+        layer(&upper);
+        let script = format!(
+            "cd {} && mount --bind root root && mount -o remount,bind,ro root && \
+             mount --bind data root/data && mount --rbind /dev root/dev && \
+             exec chroot root /usr/lib/aios/aios-init",
+            folder.path().display(),
+        );
+        let mut boot = Self::launch(folder, &script, &[]);
         boot.root = Some(PathBuf::from(format!("/proc/{}/root", boot.pid)));
         Some(boot)
     }
@@ -261,10 +333,25 @@ fn can_run() -> bool {
 /// PID 1 and the roles that every test has.
 fn install(folder: &Path) {
     std::fs::copy(EXECUTABLE, folder.join("aios-init")).unwrap();
-    for role in ["aios-control", "aios-logger"] {
+    for role in ["aios-control", "aios-logger", "aios-provision"] {
         std::fs::copy(ROLES, folder.join(role)).unwrap();
     }
     std::fs::copy(ROGUE, folder.join("rogue")).unwrap();
+    std::fs::copy(AGENT, folder.join("aios-agent")).unwrap();
+}
+
+/// A program of the host's and what it is linked with, at the same places below `root`.
+fn copy_with_libraries(program: &Path, root: &Path) {
+    let linked = Command::new("ldd").arg(program).output().unwrap();
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let libraries = linked
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
+    for file in libraries.map(Path::new).chain([program]) {
+        let target = root.join(file.strip_prefix("/").unwrap());
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(file, target).unwrap();
+    }
 }
 
 fn write_manifests(folder: &Path, services: &[(&str, &str)]) {
@@ -284,7 +371,10 @@ fn write_manifests_for(etc: &Path, programs: &Path, services: &[(&str, &str)]) {
         format!("phase = 1\ncommand = [\"{executable}\"]\n{more}")
     };
     let own = [
-        ("control", role("control", "watchdog_ms = 4000\n")),
+        (
+            "control",
+            role("control", "watchdog_ms = 4000\nsocket = \"init\"\n"),
+        ),
         ("logger", role("logger", "output = \"console\"\n")),
     ];
     let others = services

@@ -24,10 +24,11 @@ struct Identity {
 fn identity(unit: &Unit) -> Result<Identity, String> {
     let named = unit.user.as_deref().unwrap_or("root");
     let (user, mut account) = accounts::find_by_name_or_number(named)
-        .ok_or_else(|| format!("User={named}: no such account"))?;
+        .ok_or_else(|| format!("User={named}: no such account that a package may have"))?;
     account.groups = accounts::groups_of(&user);
     let group = |name: &String| {
-        accounts::find_group(name).ok_or_else(|| format!("Group={name}: no such group"))
+        accounts::find_group(name)
+            .ok_or_else(|| format!("Group={name}: no such group that a package may have"))
     };
     if let Some(name) = &unit.group {
         account.gid = group(name)?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use aios_service::manifest::Manifest;
+use aios_service::manifest::{Manifest, Syscalls};
 
 type Failed = (&'static str, String);
 
@@ -59,8 +59,11 @@ pub fn seal(manifest: &Manifest) -> Result<Vec<String>, Failed> {
     {
         lacking.push("Landlock".to_owned());
     }
-    if sandbox.syscalls.is_some() {
-        let restricted = syscalls::restrict(&sandbox.syscalls_allowed, sandbox.sockets);
+    if let Some(set) = sandbox.syscalls {
+        let restricted = match set {
+            Syscalls::Service => syscalls::restrict(&sandbox.syscalls_allowed, sandbox.sockets),
+            Syscalls::Agent => syscalls::restrict_agent(sandbox.sockets),
+        };
         lacking.extend(
             restricted
                 .err()

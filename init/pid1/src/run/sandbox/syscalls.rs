@@ -1,11 +1,15 @@
-//! The system calls that a service may make (`sandbox.syscalls`): all but those
-//! that change the machine, reach into other processes, or are the kernel's
-//! least tried corners. A call that is not allowed fails with EPERM.
+//! The system calls that a service may make (`sandbox.syscalls`). A `"service"` may make all but those
+//! that change the machine, reach into other processes, or are the kernel's least tried corners; an
+//! `"agent"` those that it needs and no others.
+//!
+//! **A call that is not allowed fails with EPERM** and does not end the process: the process is kept
+//! from it just as well, its log says what it could not do, and a library that tries a newer call first
+//! goes on with an older one.
 
 use std::collections::BTreeMap;
 
 use aios_service::manifest::Sockets;
-use aios_service::syscalls::DENIED;
+use aios_service::syscalls::{AGENT, DENIED};
 use nix::libc;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
@@ -35,6 +39,18 @@ pub fn restrict(allowed: &[String], sockets: Sockets) -> Result<(), String> {
     Ok(())
 }
 
+/// Leaves the calling process, for good, an agent's calls.
+///
+/// # Errors
+/// When the kernel takes no filters.
+pub fn restrict_agent(sockets: Sockets) -> Result<(), String> {
+    let text = |error: seccompiler::Error| error.to_string();
+    for program in agent_filters(sockets).map_err(|error| error.to_string())? {
+        seccompiler::apply_filter(&program).map_err(text)?;
+    }
+    Ok(())
+}
+
 /// Two filters, for two answers: what is denied, and `clone3`, whose flags no
 /// filter can see. ENOSYS makes the C library use `clone`.
 fn filters(allowed: &[String], sockets: Sockets) -> Result<[BpfProgram; 2], BackendError> {
@@ -53,20 +69,66 @@ fn filters(allowed: &[String], sockets: Sockets) -> Result<[BpfProgram; 2], Back
         );
     }
     if sockets == Sockets::Unix {
-        let other = SeccompCondition::new(
-            0,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::Ne,
-            libc::AF_UNIX.unsigned_abs().into(),
-        )?;
-        let other = SeccompRule::new(vec![other])?;
+        let other = rule(0, SeccompCmpOp::Ne, UNIX)?;
         rules.insert(libc::SYS_socket, vec![other.clone()]);
         rules.insert(libc::SYS_socketpair, vec![other]);
     }
-    let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     let mut first = filter(rules, libc::EPERM)?;
     first.splice(0..0, NO_X32);
-    Ok([first, filter(clone3, libc::ENOSYS)?])
+    Ok([first, no_clone3()?])
+}
+
+/// The one for `clone3` comes first: after the other, none can be added.
+fn agent_filters(sockets: Sockets) -> Result<[BpfProgram; 2], BackendError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = AGENT
+        .iter()
+        .map(|(_, number)| (*number, Vec::new()))
+        .collect();
+    let any_of = |argument: u8, values: &[u64]| -> Result<Vec<SeccompRule>, BackendError> {
+        let one = |value: &u64| rule(argument, SeccompCmpOp::Eq, *value);
+        values.iter().map(one).collect()
+    };
+    let none_of = |argument: u8, flags: i32| {
+        let flags = u64::from(flags.unsigned_abs());
+        rule(argument, SeccompCmpOp::MaskedEq(flags), 0).map(|rule| vec![rule])
+    };
+    let namespaces = NAMESPACES.iter().fold(0, |all, flag| all | flag);
+    rules.insert(libc::SYS_clone, none_of(0, namespaces)?);
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        rules.insert(call, none_of(2, libc::PROT_EXEC)?);
+    }
+    rules.insert(libc::SYS_ioctl, any_of(1, &IOCTLS)?);
+    rules.insert(libc::SYS_prctl, any_of(0, &PRCTLS)?);
+    if sockets == Sockets::Unix {
+        rules.insert(libc::SYS_socket, any_of(0, &[UNIX])?);
+        rules.insert(libc::SYS_socketpair, any_of(0, &[UNIX])?);
+    }
+    let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    let architecture = std::env::consts::ARCH.try_into()?;
+    let allow = SeccompFilter::new(rules, refuse, SeccompAction::Allow, architecture)?;
+    Ok([no_clone3()?, allow.try_into()?])
+}
+
+/// `AF_UNIX`, as an argument.
+const UNIX: u64 = libc::AF_UNIX as u64;
+
+/// What an agent may ask of a descriptor: whether it is a terminal, not to wait, to be closed by exec.
+const IOCTLS: [u64; 3] = [libc::TCGETS, libc::FIONBIO, libc::FIOCLEX];
+
+/// What an agent may set of itself: a thread's name, and a name for its memory (the C library's).
+const PRCTLS: [u64; 2] = [libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64];
+
+fn no_clone3() -> Result<BpfProgram, BackendError> {
+    filter(
+        BTreeMap::from([(libc::SYS_clone3, Vec::new())]),
+        libc::ENOSYS,
+    )
+}
+
+/// That the lower half of an argument compares so.
+fn rule(argument: u8, how: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
+    let size = SeccompCmpArgLen::Dword;
+    SeccompRule::new(vec![SeccompCondition::new(argument, size, how, value)?])
 }
 
 /// The rule that finds this flag among clone's.
@@ -138,5 +200,47 @@ mod tests {
         assert_eq!(entered, Err(nix::errno::Errno::ENOENT));
         assert_eq!((thread, x32), (Some(5), -1));
         assert_eq!(sockets, (true, Some(std::io::ErrorKind::PermissionDenied)));
+    }
+
+    #[test]
+    fn an_agent_makes_the_calls_of_its_list_and_no_other() {
+        // In a thread of its own, as it is for good.
+        let tried = std::thread::spawn(|| {
+            restrict_agent(Sockets::Unix)?;
+            let thread = std::thread::spawn(|| 5).join().ok();
+            let unix = std::os::unix::net::UnixDatagram::unbound();
+            let works = (thread, unix.is_ok(), std::fs::read("/etc/passwd").is_ok());
+            // Calls that would fail without a filter, too, but not so.
+            let call = |number: i64, arguments: [i64; 3]| {
+                let [one, two, three] = arguments;
+                // SAFETY: each is refused before the kernel looks at an argument.
+                #[allow(unsafe_code)]
+                let result = unsafe { libc::syscall(number, one, two, three) };
+                (result, std::io::Error::last_os_error().raw_os_error())
+            };
+            let exec = i64::from(libc::PROT_READ | libc::PROT_EXEC);
+            let refused = [
+                call(libc::SYS_inotify_init1, [-1, 0, 0]),
+                call(libc::SYS_kill, [-1, 0, 0]),
+                call(libc::SYS_setpriority, [-1, 0, 0]),
+                call(libc::SYS_bind, [-1, 0, 0]),
+                call(libc::SYS_listen, [-1, 0, 0]),
+                call(libc::SYS_unlink, [0, 0, 0]),
+                call(libc::SYS_chmod, [0, 0, 0]),
+                call(libc::SYS_memfd_create, [0, 0, 0]),
+                call(libc::SYS_ptrace, [-1, 0, 0]),
+                call(libc::SYS_socket, [libc::AF_INET.into(), -1, 0]),
+                call(libc::SYS_mprotect, [1, 1, exec]),
+                call(libc::SYS_ioctl, [-1, 0x5412, 0]),
+                call(libc::SYS_prctl, [libc::PR_SET_DUMPABLE.into(), -1, 0]),
+                call(libc::SYS_clone, [libc::CLONE_NEWUSER.into(), 0, 0]),
+                // No kernel has it yet.
+                call(4_000, [0, 0, 0]),
+            ];
+            Ok::<_, String>((works, refused))
+        });
+        let (works, refused) = tried.join().unwrap().unwrap();
+        assert_eq!(works, (Some(5), true, true));
+        assert_eq!(refused, [(-1, Some(libc::EPERM)); 15]);
     }
 }

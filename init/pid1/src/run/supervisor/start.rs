@@ -41,15 +41,6 @@ impl Supervisor {
             _ => None,
         };
         let logged = process.is_logged();
-        if process.store.entries().is_empty()
-            && let Some(path) = listener::path(&process.manifest)
-        {
-            let (name, socket) = listener::make(&path)?;
-            process
-                .store
-                .keep(&name, vec![socket])
-                .map_err(io::Error::other)?;
-        }
         let new_pipe = logged && process.log_end().is_none();
         let output = match (logged, self.console.fd()) {
             (false, Some(console)) => console.try_clone_to_owned()?,
@@ -61,6 +52,7 @@ impl Supervisor {
                 process.manifest.user
             )));
         };
+        listener::provide(&process.manifest, account, &mut process.store)?;
         let cgroup = match &self.cgroups {
             Some(cgroups) => Some(cgroups.make(&process.manifest)?),
             None => None,
