@@ -166,6 +166,7 @@ impl Orchestrator {
         let safe = degraded::safe_mode(&self.config.run);
         let management = Management {
             safe: safe.clone(),
+            revoked: api::revoked::Revoked::new(&self.config.state, &self.config.etc.join("pki")),
             elsewhere: api::listen::Elsewhere::default(),
             goals: goals.clone(),
             agents: self.agents.clone(),

@@ -34,6 +34,8 @@ const TABLE: &[(&str, Role)] = &[
     ("ValidateConfig", Role::Admin),
     ("ApplyConfig", Role::Admin),
     ("ConfirmConfig", Role::Admin),
+    ("GetRevoked", Role::Viewer),
+    ("RevokeCertificates", Role::Admin),
     ("GetSlots", Role::Viewer),
     ("InstallUpdate", Role::Admin),
     ("Rollback", Role::Admin),

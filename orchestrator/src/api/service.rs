@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::peer::Peer;
+use super::revoked::{List, Revoked};
 use super::roles::Role;
 use super::status;
 use crate::agents::Agents;
@@ -59,6 +60,8 @@ pub struct Management {
     pub etc: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
+    /// The certificates that were taken back.
+    pub revoked: Revoked,
     /// Where this API listens, if not where it is configured to.
     pub elsewhere: super::listen::Elsewhere,
 }
@@ -336,6 +339,24 @@ impl ManagementService for Management {
         .await
     }
 
+    async fn revoke_certificates(
+        &self,
+        request: Request<RevokeCertificatesRequest>,
+    ) -> Answer<RevokedCertificates> {
+        let by = Peer::of(&request)?.name();
+        let recorder = self.recorder.clone();
+        let record =
+            |order: String| async move { recorder.order(Kind::PkiRevoke, &by, &order).await };
+        self.revoked
+            .apply(&request.into_inner().pem, record)
+            .await?;
+        Ok(Response::new(revoked_to_wire(self.revoked.lists())))
+    }
+
+    async fn get_revoked(&self, _: Request<GetRevokedRequest>) -> Answer<RevokedCertificates> {
+        Ok(Response::new(revoked_to_wire(self.revoked.lists())))
+    }
+
     async fn emergency_stop(&self, request: Request<EmergencyRequest>) -> Answer<EmergencyState> {
         let by = Peer::of(&request)?.name();
         let mut state = self.emergency.stop(&by, &request.into_inner().reason).await;
@@ -419,6 +440,17 @@ impl Management {
             self.recorder.order(kind, &by, &request.name).await?;
         }
         Ok(request)
+    }
+}
+
+fn revoked_to_wire(lists: Vec<List>) -> RevokedCertificates {
+    let lists = lists.into_iter().map(|list| RevocationList {
+        authority: list.authority,
+        number: list.number,
+        serials: list.serials.into_iter().collect(),
+    });
+    RevokedCertificates {
+        lists: lists.collect(),
     }
 }
 

@@ -11,3 +11,4 @@ mod model;
 mod mtls;
 mod node;
 mod pki;
+mod revoked;
