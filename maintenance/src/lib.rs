@@ -14,6 +14,7 @@ pub mod init;
 pub mod own;
 mod port;
 pub mod service;
+mod tries;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
