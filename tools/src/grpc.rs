@@ -305,6 +305,20 @@ impl Tools for Service {
         }))
     }
 
+    async fn get_audit_head(
+        &self,
+        request: Request<wire::AuditHeadRequest>,
+    ) -> Result<Response<wire::AuditHead>, Status> {
+        self.caller(&request, Right::Audit, "GetAuditHead").await?;
+        let request = request.into_inner();
+        let ledger = Arc::clone(self.pipeline.ledger());
+        let head = self
+            .pools
+            .read(move |is_asked| crate::head::head(&ledger, &request, is_asked))
+            .await?;
+        Ok(Response::new(head))
+    }
+
     type ExportAuditStream =
         Pin<Box<dyn Stream<Item = Result<wire::ExportAuditResponse, Status>> + Send>>;
 

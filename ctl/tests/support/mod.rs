@@ -197,6 +197,7 @@ impl Management for Double {
     }
 
     not_here! {
+        accept_audit(AcceptAuditRequest) -> AuditHead;
         get_boot(GetBootRequest) -> BootTimeline;
         list_degraded(ListDegradedRequest) -> ListDegradedResponse;
         get_sbom(GetSbomRequest) -> Sbom;

@@ -21,6 +21,7 @@ const TABLE: &[(&str, Role)] = &[
     ("ListAudit", Role::Viewer),
     ("VerifyAudit", Role::Viewer),
     ("ExportAudit", Role::Viewer),
+    ("AcceptAudit", Role::Admin),
     ("Undo", Role::Operator),
     ("Logs", Role::Viewer),
     ("ListServices", Role::Viewer),

@@ -23,6 +23,7 @@ use crate::goals::{Goals, Wish};
 use crate::record::{Kind, Recorder};
 use crate::standing::Standing;
 use crate::update::Updates;
+use crate::witness::Witness;
 use crate::{degraded, wire};
 
 /// Goals listed when the client does not say how many, and at most.
@@ -60,6 +61,8 @@ pub struct Management {
     pub etc: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
+    /// What knows the ledger.
+    pub witness: Witness,
     /// The certificates that were taken back.
     pub revoked: Revoked,
     /// Where this API listens, if not where it is configured to.
@@ -200,6 +203,11 @@ impl ManagementService for Management {
     ) -> Answer<Self::ExportAuditStream> {
         let answer = pass_on!(self.tools.export_audit(request.into_inner()));
         self.explained(answer).await
+    }
+
+    async fn accept_audit(&self, request: Request<AcceptAuditRequest>) -> Answer<AuditHead> {
+        let by = Peer::of(&request)?.name();
+        self.witness.accept(&by).await.map(Response::new)
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {

@@ -22,6 +22,9 @@ const MANAGEMENT_LISTEN: &str = "management-listen";
 /// The row for a list of revoked certificates that cannot be read.
 const REVOKED: &str = "revoked-certificates";
 
+/// The row for a ledger that is not the known one.
+const LEDGER_REPLACED: &str = "ledger-replaced";
+
 /// The row for a data disk without room for changes.
 const DATA_DISK_FULL: &str = "data-disk-full";
 
@@ -130,6 +133,7 @@ impl Answers {
             configuration: self.configuration.warning(),
             elsewhere: management.elsewhere.get(),
             revoked: management.revoked.trouble(),
+            ledger: management.witness.replaced(),
             disk: Space::of(&management.state).ok(),
         })
     }
@@ -149,6 +153,8 @@ struct Seen<'a> {
     elsewhere: Option<String>,
     /// Why a list of revoked certificates is not in force.
     revoked: Option<String>,
+    /// How the ledger differs from the one that was known.
+    ledger: Option<String>,
     /// The room on the data disk.
     disk: Option<Space>,
 }
@@ -170,6 +176,9 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
     }
     if let Some(elsewhere) = &seen.elsewhere {
         found.push(condition(MANAGEMENT_LISTEN, elsewhere.clone()));
+    }
+    if let Some(why) = &seen.ledger {
+        found.push(condition(LEDGER_REPLACED, why.clone()));
     }
     if let Some(trouble) = &seen.revoked {
         found.push(condition(REVOKED, trouble.clone()));
@@ -343,6 +352,7 @@ mod tests {
                 configuration: wrong.map(str::to_owned),
                 elsewhere: None,
                 revoked: None,
+                ledger: None,
                 disk: None,
             });
             found.into_iter().map(|condition| condition.id).collect()

@@ -12,3 +12,4 @@ mod mtls;
 mod node;
 mod pki;
 mod revoked;
+mod witness;
