@@ -223,6 +223,7 @@ impl Tools for Service {
             on_behalf_of: message.on_behalf_of,
         };
         let call = self.planned(&caller, call).await?;
+        let turn = self.pools.turn_of(&call.tool).await?;
         let tasks = Arc::clone(&self.tasks);
         let answer = self
             .blocking(move |pipeline| {
@@ -230,7 +231,7 @@ impl Tools for Service {
                 let outcome = pipeline.call(&caller, call);
                 // Here, where it happens also when the caller waits no more.
                 tasks.note(&caller, &id, &outcome);
-                drop(calling); // the thread is free, whoever still waits
+                drop((calling, turn)); // the thread is free, whoever still waits
                 outcome
             })
             .await?;
