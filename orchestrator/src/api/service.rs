@@ -127,7 +127,8 @@ impl ManagementService for Management {
 
     async fn watch_goal(&self, request: Request<GetGoalRequest>) -> Answer<Self::WatchGoalStream> {
         let (goal, changes) = self.goals.watch(&request.into_inner().id).await?;
-        let (sender, stream) = mpsc::channel(4);
+        // One: what waits for a client that takes nothing is in memory, and a goal may be large.
+        let (sender, stream) = mpsc::channel(1);
         tokio::spawn(watch(self.goals.clone(), goal, changes, sender));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
@@ -145,11 +146,11 @@ impl ManagementService for Management {
         };
         let states: Vec<GoalState> = request.states().collect();
         let goals = self.goals.list(limit, &states).await?;
-        let mut goals: Vec<Goal> = goals.iter().map(wire::goal_to_wire).collect();
-        let tasks = goals.iter_mut().flat_map(|goal| &mut goal.tasks);
-        for execution in tasks.flat_map(|task| &mut task.executions) {
-            execution.output_json.clear(); // a list of large outputs would not fit; GetGoal has them
-        }
+        let goals = goals
+            .iter()
+            .map(wire::goal_to_wire)
+            .map(without_outputs)
+            .collect();
         Ok(Response::new(ListGoalsResponse { goals }))
     }
 
@@ -157,7 +158,7 @@ impl ManagementService for Management {
         let by = Peer::of(&request)?.name();
         let id = request.into_inner().id;
         let goal = self.goals.cancel(&id, &by).await?;
-        Ok(Response::new(wire::goal_to_wire(&goal)))
+        Ok(Response::new(without_outputs(wire::goal_to_wire(&goal))))
     }
 
     async fn list_decisions(
@@ -449,6 +450,13 @@ impl Management {
         }
         Ok(request)
     }
+}
+
+/// The goal without what its calls returned, which may be large; GetGoal has it.
+fn without_outputs(mut goal: Goal) -> Goal {
+    let executions = goal.tasks.iter_mut().flat_map(|task| &mut task.executions);
+    executions.for_each(|execution| execution.output_json.clear());
+    goal
 }
 
 fn revoked_to_wire(lists: Vec<List>) -> RevokedCertificates {
