@@ -4,7 +4,8 @@
 
 mod support;
 
-use aiosctl::pki::{self, operator::Role};
+use aios_role::Role;
+use aiosctl::pki;
 use serde_json::Value;
 use support::{Double, Machine, serve};
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use aios_maintenance::service::{Installer, OFFERED_BY, OFFERED_CONFIG, OFFERED_NODE};
 use aios_maintenance::{Place, own, run};
+use aios_role::Role;
 use aiosctl::cli::Global;
 use aiosctl::error::Exit;
-use aiosctl::pki::operator::{self, Role};
+use aiosctl::pki::operator;
 use aiosctl::pki::{Authority, node};
 
 /// Installs as `aios-provision` does, as far as can be seen from here.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use aios_role::Role;
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde_json::json;
 
 use super::pki_revoke;
@@ -11,7 +13,6 @@ use crate::config::{self, Store};
 use crate::error::{Exit, Failure};
 use crate::files;
 use crate::output::{Output, format, table};
-use crate::pki::operator::Role;
 use crate::pki::{Authority, issued, node, operator, show};
 
 /// Arguments of `pki`.
@@ -66,7 +67,7 @@ struct OperatorArguments {
     /// Who it is for
     name: String,
     /// What the holder may do
-    #[arg(long)]
+    #[arg(long, value_parser = role_parser())]
     role: Role,
     /// Days until the certificate expires
     #[arg(long, default_value_t = operator::OPERATOR_DAYS)]
@@ -74,6 +75,11 @@ struct OperatorArguments {
     /// Only make the certificate; leave the contexts as they are
     #[arg(long)]
     no_context: bool,
+}
+
+fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
+    let names = PossibleValuesParser::new(Role::ALL.map(Role::name));
+    names.try_map(|name| Role::parse(&name).ok_or("there is no such role"))
 }
 
 pub(super) async fn run(

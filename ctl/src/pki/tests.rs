@@ -10,9 +10,9 @@ use rustls::{CertificateError, Error, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 
-use super::operator::Role;
 use super::revoked::{self, Revocations};
 use super::{Authority, NODE_SERVER_NAME, node, operator, show};
+use aios_role::Role;
 
 fn authority() -> (tempfile::TempDir, Authority) {
     let folder = tempfile::tempdir().unwrap();
