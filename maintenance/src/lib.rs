@@ -31,6 +31,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Server;
 
 use init::Init;
+pub use port::LIMITS;
 use service::{Installer, Maintenance};
 
 /// `aios-maintenance`: the daemon of a node that nobody can manage yet.

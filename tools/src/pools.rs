@@ -13,16 +13,16 @@ use tonic::Status;
 
 /// Calls of one caller that have a thread. Far fewer run at once (`[tools] calls_per_caller_max`);
 /// the others wait for a place or are being refused, which is put on record.
-const CALLS_OF_CALLER: usize = 24;
+pub const CALLS_OF_CALLER: usize = 24;
 
 /// Reads of the ledger at once, a verification besides.
-const READS: usize = 2;
+pub const READS: usize = 2;
 
 /// Exports of the ledger at once.
-const EXPORTS: usize = 2;
+pub const EXPORTS: usize = 2;
 
 /// The threads of a tokio runtime for work that blocks.
-const THREADS: usize = 512;
+pub const THREADS: usize = 512;
 
 /// The pools of the daemon; cloning is cheap.
 #[derive(Clone, Debug)]

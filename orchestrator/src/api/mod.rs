@@ -10,7 +10,7 @@ pub mod roles;
 pub mod service;
 pub mod status;
 pub mod tls;
-mod turns;
+pub mod turns;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -22,10 +22,10 @@ use crate::admission::{Admission, Id, Limits, Standing};
 use crate::busy::Busy;
 
 /// How long a peer may take for the first message of a handshake. Clients send it at once.
-const SILENCE: Duration = Duration::from_secs(5);
+pub const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a handshake may take; an emulated machine needs a second.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// After a failed accept (too many open files): let some close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
