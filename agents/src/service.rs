@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aios_contracts::v1::agent_server::{Agent as AgentService, AgentServer, SERVICE_NAME};
+use aios_contracts::v1::agent_server::{Agent as AgentService, AgentServer};
 use aios_contracts::v1::{AgentInfo, ExecuteRequest, GetAgentRequest, Task, TaskState};
 use aios_daemon::manifest::AgentManifest;
 use aios_daemon::serve::{self, Door, ServeError};
@@ -15,7 +15,7 @@ use crate::task;
 use crate::work::Worker;
 
 /// Who may give tasks: the orchestrator, and root for recovery.
-pub(crate) static ACCESS: Access<()> = Access::new(
+pub static ACCESS: Access<()> = Access::new(
     "Agent",
     &[(Who::Root, &[()]), (Who::Daemon("orchestrator"), &[()])],
 );
@@ -72,7 +72,8 @@ impl Agent {
     /// When the socket cannot be listened on.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         let door = Door::open(&self.socket, &self.state.callers, &[&ACCESS])?.takes(
-            SERVICE_NAME,
+            &ACCESS,
+            (),
             "Execute",
             socket::MESSAGE_MAX,
         );

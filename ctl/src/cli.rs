@@ -210,6 +210,8 @@ mod tests {
             "aiosctl rollback",
             "aiosctl slots",
             "aiosctl pki operator ann --role viewer --days 3",
+            "aiosctl pki revoke ann 0123456789abcdef --apply",
+            "aiosctl pki revoke --apply",
             "aiosctl config set endpoint node:9090",
             "aiosctl config show",
             "aiosctl config get",
@@ -228,6 +230,7 @@ mod tests {
         check("aiosctl goal run", false);
         check("aiosctl update x.bundle", false);
         check("aiosctl pki operator ann --role root", false);
+        check("aiosctl pki revoke", false);
         check("aiosctl status --timeout -1", false);
     }
 }

@@ -4,13 +4,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use aios_contracts::v1::management_client::ManagementClient;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use rustls::ClientConfig;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 
 use crate::config::Context;
 use crate::diagnose;
 use crate::error::{Exit, Failure};
-use crate::{files, pki, probe};
+use crate::{files, pki, probe, tls};
 
 /// How long a call may take when nothing else was asked.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +40,10 @@ impl Client {
         asked_timeout: Option<Duration>,
     ) -> Result<Self, Failure> {
         let deadline = asked_timeout.unwrap_or(CONNECT_TIMEOUT);
-        let endpoint = secure_endpoint(context)?.connect_timeout(deadline);
-        let connecting = tokio::time::timeout(deadline, endpoint.connect());
+        let (endpoint, config) = secure_endpoint(context)?;
+        let endpoint = endpoint.connect_timeout(deadline);
+        let connecting = endpoint.connect_with_connector(tls::connector(config));
+        let connecting = tokio::time::timeout(deadline, connecting);
         let channel = match connecting.await {
             Ok(Ok(channel)) => channel,
             Ok(Err(error)) => {
@@ -121,22 +124,14 @@ async fn explain(context: &Context, failure: Failure) -> Failure {
     }
 }
 
-fn secure_endpoint(context: &Context) -> Result<Endpoint, Failure> {
-    let ca = files::read(&context.ca)?;
-    let certificate = files::read(&context.certificate)?;
-    let key = files::read(&context.key)?;
+/// The connection's settings, and the TLS that it is made with.
+fn secure_endpoint(context: &Context) -> Result<(Endpoint, ClientConfig), Failure> {
+    let certificate = pki::show::read(&files::read(&context.certificate)?)?;
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
-    diagnose::own_certificate(&context.certificate, &pki::show::read(&certificate)?, now)?;
-    let tls = ClientTlsConfig::new()
-        .domain_name(pki::NODE_SERVER_NAME)
-        .ca_certificate(Certificate::from_pem(ca))
-        .identity(Identity::from_pem(certificate, key));
-    let unusable = |error| diagnose::unusable_credentials(context, &error);
-    Endpoint::from_shared(context.endpoint.clone())
-        .map_err(unusable)?
+    diagnose::own_certificate(&context.certificate, &certificate, now)?;
+    let endpoint = Endpoint::from_shared(tls::plain(&context.endpoint))
+        .map_err(|error| diagnose::unusable_credentials(context, &error))?
         .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(10))
-        .tcp_nodelay(true)
-        .tls_config(tls)
-        .map_err(unusable)
+        .keep_alive_timeout(Duration::from_secs(10));
+    Ok((endpoint, tls::configuration(context)?))
 }

@@ -138,6 +138,8 @@ enum TlsProblem {
     UnknownOperator,
     /// Our certificate expired by the node's clock.
     OperatorExpired,
+    /// The authority has taken our certificate back.
+    OperatorRevoked,
     /// The node refused our certificate for another reason.
     OperatorRefused(String),
     /// Anything else that TLS says.
@@ -165,6 +167,10 @@ fn tls(endpoint: &str, problem: &TlsProblem) -> Failure {
         TlsProblem::OperatorExpired => (
             "your certificate has expired by its clock",
             "make a new one with `aiosctl pki operator`, and compare the clocks",
+        ),
+        TlsProblem::OperatorRevoked => (
+            "your certificate has been revoked",
+            "whoever keeps the authority can make you another (`aiosctl pki operator`)",
         ),
         TlsProblem::OperatorRefused(_) => ("it refused your certificate", enrol),
         TlsProblem::Other(_) => ("TLS failed", "is it an aiOS management port?"),
@@ -233,9 +239,9 @@ fn alert_problem(alert: AlertDescription) -> TlsProblem {
     match alert {
         AlertDescription::UnknownCA => TlsProblem::UnknownOperator,
         AlertDescription::CertificateExpired => TlsProblem::OperatorExpired,
+        AlertDescription::CertificateRevoked => TlsProblem::OperatorRevoked,
         AlertDescription::BadCertificate
         | AlertDescription::CertificateRequired
-        | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::DecryptError
@@ -312,6 +318,12 @@ mod tests {
                 AlertDescription::CertificateExpired,
             )),
             "your certificate has expired",
+        );
+        check(
+            tls(rustls::Error::AlertReceived(
+                AlertDescription::CertificateRevoked,
+            )),
+            "your certificate has been revoked",
         );
         check(
             tls(rustls::Error::AlertReceived(

@@ -27,6 +27,7 @@ pub mod output;
 pub mod pki;
 pub mod probe;
 pub mod remembered;
+pub mod tls;
 pub mod trace;
 
 use std::process::ExitCode;

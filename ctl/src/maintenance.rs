@@ -11,16 +11,13 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest as _, Sha256};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tonic::Code;
-use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cli::Global;
 use crate::config::Store;
 use crate::error::{Exit, Failure};
-use crate::pki;
+use crate::tls;
 
 /// How a fingerprint begins.
 const PREFIX: &str = "SHA256:";
@@ -187,22 +184,8 @@ async fn connect(endpoint: &str, fingerprint: Fingerprint) -> Result<Channel, Fa
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = TlsConnector::from(Arc::new(config));
-    let dial = move |uri: Uri| {
-        let connector = connector.clone();
-        async move {
-            let address = uri.authority().map(ToString::to_string).unwrap_or_default();
-            let stream = TcpStream::connect(address).await?;
-            let name =
-                ServerName::try_from(pki::NODE_SERVER_NAME).map_err(std::io::Error::other)?;
-            let stream = connector.connect(name, stream).await?;
-            Ok::<_, std::io::Error>(hyper_util::rt::TokioIo::new(stream))
-        }
-    };
-    // TLS is the connector's: to tonic this is a plain connection.
-    let plain = endpoint.replacen("https://", "http://", 1);
-    let parsed = Endpoint::from_shared(plain).map_err(|error| unusable(&error))?;
-    let connected = parsed.connect_with_connector(tower::service_fn(dial)).await;
+    let parsed = Endpoint::from_shared(tls::plain(endpoint)).map_err(|error| unusable(&error))?;
+    let connected = parsed.connect_with_connector(tls::connector(config)).await;
     connected.map_err(|error| unreachable(endpoint, &error))
 }
 

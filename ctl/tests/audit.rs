@@ -32,6 +32,7 @@ async fn audited() -> (Machine, PathBuf) {
     append(&folder, 20);
     let double = Double {
         ledger: Some(folder.clone()),
+        ..Double::default()
     };
     let address = serve(&machine.provisioning(), double).await.to_string();
     machine.succeeds(&["config", "set", "endpoint", &address]);

@@ -4,7 +4,8 @@
 
 mod support;
 
-use aiosctl::pki::{self, operator::Role};
+use aios_role::Role;
+use aiosctl::pki;
 use serde_json::Value;
 use support::{Double, Machine, serve};
 
@@ -207,4 +208,60 @@ fn completions_are_made_for_each_shell() {
             "{shell}"
         );
     }
+}
+
+#[tokio::test]
+async fn certificates_are_taken_back_and_the_node_gets_the_list() {
+    let double = Double::default();
+    let given = double.revoked.clone();
+    let machine = connected(double).await;
+    machine.succeeds(&["pki", "operator", "eve", "--role", "viewer", "--no-context"]);
+    machine.succeeds(&[
+        "pki",
+        "operator",
+        "eve",
+        "--role",
+        "operator",
+        "--no-context",
+    ]);
+    let (code, _, errors) = machine.run_async(&["pki", "revoke", "nobody"]).await;
+    assert_eq!(code, 2, "{errors}");
+    let (code, _, errors) = machine.run_async(&["pki", "revoke", "ann"]).await;
+    assert_eq!(code, 2, "her own is refused without --force");
+    assert!(errors.contains("uses this certificate"), "{errors}");
+    assert!(!machine.path("pki/ca.crl").exists());
+    let (code, text, errors) = machine
+        .run_async(&["pki", "revoke", "eve", "--apply", "--json"])
+        .await;
+    assert_eq!(code, 0, "{errors}");
+    let done: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&done["number"], &done["added"]),
+        (&Value::from(1), &Value::from(2))
+    );
+    let list = std::fs::read_to_string(machine.path("pki/ca.crl")).unwrap();
+    assert_eq!(*given.lock().unwrap(), list);
+    let text = machine.succeeds(&["pki", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&text).unwrap();
+    let revoked = |name: &str| -> Vec<bool> {
+        let all = listed["certificates"].as_array().unwrap().iter();
+        all.filter(|one| one["name"] == name)
+            .map(|one| one["revoked"] == true)
+            .collect()
+    };
+    assert_eq!(
+        (revoked("eve"), revoked("ann")),
+        (vec![true, true], vec![false])
+    );
+    // Again: the same list, for another node.
+    machine.succeeds(&["pki", "revoke", "eve"]);
+    assert_eq!(
+        std::fs::read_to_string(machine.path("pki/ca.crl")).unwrap(),
+        list
+    );
+    machine.succeeds(&["pki", "revoke", "ann", "--force"]);
+    assert_ne!(
+        std::fs::read_to_string(machine.path("pki/ca.crl")).unwrap(),
+        list
+    );
 }

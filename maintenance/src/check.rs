@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 /// The name that operators' clients ask a node for.
 const NODE_SERVER_NAME: &str = "aios-node";
@@ -92,10 +93,26 @@ fn verify(node: &Node, now: UnixTime) -> Result<Result<(), CertificateError>, St
     let (first, rest) = chain
         .split_first()
         .ok_or("pki.certificate: holds no certificate")?;
+    for_servers(first)?;
     match verifier.verify_server_cert(first, rest, &name, &[], now) {
         Ok(_) => Ok(Ok(())),
         Err(Error::InvalidCertificate(error)) => Ok(Err(error)),
         Err(error) => Err(format!("pki.certificate: {error}")),
+    }
+}
+
+/// # Errors
+/// When the certificate does not say that it is for servers, as `aiosctl` demands.
+fn for_servers(certificate: &CertificateDer<'_>) -> Result<(), String> {
+    let (_, read) = X509Certificate::from_der(certificate)
+        .map_err(|_| "pki.certificate: is not a certificate".to_owned())?;
+    let usage = read.extended_key_usage().ok().flatten();
+    match usage.is_some_and(|usage| usage.value.server_auth) {
+        true => Ok(()),
+        false => Err(
+            "pki.certificate: operators would not trust it: it is not for servers (serverAuth)"
+                .to_owned(),
+        ),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod init;
 pub mod own;
 mod port;
 pub mod service;
+mod tries;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Server;
 
 use init::Init;
+pub use port::LIMITS;
 use service::{Installer, Maintenance};
 
 /// `aios-maintenance`: the daemon of a node that nobody can manage yet.

@@ -52,7 +52,7 @@ impl Doorkeeper for Strangers {
                 holder: aios_port::admission::network(address.ip()).to_string(),
                 rank: Rank::Viewer,
             },
-            until: Some(LIFE),
+            ends: Some(Box::pin(tokio::time::sleep(LIFE))),
         })
     }
 

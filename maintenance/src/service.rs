@@ -1,19 +1,19 @@
 //! The two calls.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aios_config::node::Node;
 use aios_contracts::v1::maintenance_server::Maintenance as MaintenanceService;
 use aios_contracts::v1::{ApplyNodeRequest, ApplyNodeResponse, Fingerprint, GetFingerprintRequest};
-use aios_daemon::rate::Rate;
 use aios_files::durable;
 use aios_port::{Busy, Visit};
 use rustls_pki_types::UnixTime;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
+use crate::tries::Tries;
 use crate::{Place, check};
 
 /// What is offered to `aios-provision`, in our state folder (`init/disk/src/sources/mod.rs`).
@@ -22,11 +22,6 @@ pub const OFFERED_NODE: &str = "offered-node.toml";
 pub const OFFERED_CONFIG: &str = "offered-config.toml";
 /// See [`OFFERED_NODE`]: the address of who offers it, for the audit log.
 pub const OFFERED_BY: &str = "offered-by";
-
-/// Tries at once.
-const TRIES: u32 = 5;
-/// Then one in this time.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// Installs what lies in the state folder; tests do it themselves.
 #[tonic::async_trait]
@@ -42,7 +37,7 @@ pub struct Maintenance {
     fingerprint: String,
     installer: Arc<dyn Installer>,
     done: watch::Sender<bool>,
-    rate: Mutex<Rate>,
+    tries: Mutex<Tries>,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
 
@@ -59,16 +54,18 @@ impl Maintenance {
             fingerprint,
             installer,
             done,
-            rate: Mutex::new(Rate::full(TRIES, AGAIN, Instant::now())),
+            tries: Mutex::default(),
             one_at_a_time: tokio::sync::Mutex::default(),
         }
     }
 
-    fn admit(&self) -> Result<(), Status> {
-        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        match rate.take(Instant::now()) {
-            Some(_) => Ok(()),
-            None => Err(Status::resource_exhausted(
+    /// Has this source a try left? Whoever has no address is nobody: all of them are one source.
+    fn admit(&self, from: Option<SocketAddr>) -> Result<(), Status> {
+        let source = from.map_or(IpAddr::from(Ipv4Addr::UNSPECIFIED), |from| from.ip());
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        match tries.take(source, Instant::now()) {
+            true => Ok(()),
+            false => Err(Status::resource_exhausted(
                 "tried too often: once in 5 seconds",
             )),
         }
@@ -122,15 +119,15 @@ impl MaintenanceService for Maintenance {
         &self,
         request: Request<ApplyNodeRequest>,
     ) -> Result<Response<ApplyNodeResponse>, Status> {
-        self.admit()?;
+        let visit = request.extensions().get::<Visit<SocketAddr>>().cloned();
+        let (from, busy) = visit.map(|visit| (visit.peer, visit.busy)).unzip();
+        self.admit(from)?;
         let _one_at_a_time = self.one_at_a_time.lock().await;
         if self.place.is_provisioned() {
             return Err(Status::failed_precondition(
                 "this node has been provisioned; it takes no second node.toml",
             ));
         }
-        let visit = request.extensions().get::<Visit<SocketAddr>>().cloned();
-        let (from, busy) = visit.map(|visit| (visit.peer, visit.busy)).unzip();
         // It is not closed for a stranger's connection while the node is being installed.
         let _at_work = busy.map(|busy: Busy| busy.begin());
         let request = request.into_inner();

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use aios_maintenance::service::{Installer, OFFERED_BY, OFFERED_CONFIG, OFFERED_NODE};
 use aios_maintenance::{FINGERPRINT, Place, own, run};
+use aios_role::Role;
 use aiosctl::cli::Global;
 use aiosctl::error::Exit;
+use aiosctl::pki::operator;
 use aiosctl::pki::{Authority, node};
 
 /// Installs as `aios-provision` does, as far as can be seen from here.
@@ -111,6 +113,10 @@ async fn a_node_takes_one_whole_node_toml_from_who_knows_its_fingerprint() {
     let other = tempfile::tempdir().unwrap();
     let mut mixed = node_toml(&authority);
     mixed.pki.key = node_toml(&authority).pki.key;
+    // Signed by the authority for the node's name, and not for servers.
+    let mut anybodys = node_toml(&authority);
+    let operator = operator::issue(&authority, "aios-node", Role::Admin, 30).unwrap();
+    (anybodys.pki.certificate, anybodys.pki.key) = (operator.certificate, operator.key);
     let mut foreign = node_toml(&authority);
     foreign.pki.ca = self::authority(&other).certificate().to_owned();
     for (what, node_text, config, expected) in [
@@ -125,6 +131,12 @@ async fn a_node_takes_one_whole_node_toml_from_who_knows_its_fingerprint() {
             toml::to_string(&foreign).unwrap(),
             "",
             "would not trust it",
+        ),
+        (
+            "an operator's",
+            toml::to_string(&anybodys).unwrap(),
+            "",
+            "not for servers",
         ),
         ("a typo", good.clone(), "[tool]\n", "config.toml"),
     ] {

@@ -5,14 +5,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use aios_contracts::v1::memory_server::{MemoryServer, SERVICE_NAME};
+use aios_contracts::v1::memory_server::MemoryServer;
 use aios_contracts::v1::{Event, EventLevel};
 use aios_daemon::serve::{self, Door};
 use aios_daemon::{Callers, socket};
 use aios_files::clock::now_ms;
 use tokio::sync::Notify;
 
-use crate::access::ACCESS;
+use crate::access::{ACCESS, Method};
 use crate::config::Config;
 use crate::embedder::Embedder;
 use crate::error::Error;
@@ -60,9 +60,14 @@ pub async fn serve_until(
     let damaged = Arc::new(Notify::new());
     let (service, recall) = open(config, callers.clone(), &damaged).await?;
     let door = Door::open(&config.socket, &callers, &[&ACCESS])?
-        .takes(SERVICE_NAME, "PutGoal", socket::MESSAGE_MAX)
-        .takes(SERVICE_NAME, "Remember", limits::REMEMBERED_MAX)
-        .takes(SERVICE_NAME, "Recall", limits::REMEMBERED_MAX);
+        .takes(&ACCESS, Method::PutGoal, "PutGoal", socket::MESSAGE_MAX)
+        .takes(
+            &ACCESS,
+            Method::Remember,
+            "Remember",
+            limits::REMEMBERED_MAX,
+        )
+        .takes(&ACCESS, Method::Recall, "Recall", limits::REMEMBERED_MAX);
     let service = MemoryServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);
     let services = door.server().add_service(service);
     serve::ready();

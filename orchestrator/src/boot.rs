@@ -29,6 +29,7 @@ use crate::sessions;
 use crate::standing::Standing;
 use crate::store::Store;
 use crate::update::Updates;
+use crate::witness::Witness;
 
 /// Between two tries to bring back agents that are away.
 pub(crate) const AGENTS_AGAIN: Duration = Duration::from_secs(10);
@@ -59,6 +60,8 @@ pub struct Running {
     pub agents: Arc<Agents>,
     /// Where the API listens; `None` while it does not.
     pub api: watch::Receiver<Option<SocketAddr>>,
+    /// What knows the ledger.
+    pub witness: Witness,
     /// Everything that runs; ends when this is dropped.
     pub tasks: tokio::task::JoinSet<()>,
 }
@@ -115,7 +118,7 @@ impl Orchestrator {
         notify(&[NotifyState::Ready]);
         terminate.recv().await;
         tracing::info!("stopping; unfinished goals go on at the next start");
-        tokio::time::sleep(GRACE).await;
+        tokio::join!(tokio::time::sleep(GRACE), running.witness.last_look());
         drop(running);
         Ok(())
     }
@@ -161,11 +164,18 @@ impl Orchestrator {
             emergency: emergency.clone(),
             limits,
         });
+        let witness = Witness::open(
+            self.config.state.join("ledger.toml"),
+            self.clients.tools.clone(),
+            recorder.clone(),
+        );
         let updates = Updates::new(&self.clients, recorder.clone());
         let health = good::Health::of(&self.clients);
         let safe = degraded::safe_mode(&self.config.run);
         let management = Management {
             safe: safe.clone(),
+            witness: witness.clone(),
+            revoked: api::revoked::Revoked::new(&self.config.state, &self.config.etc.join("pki")),
             elsewhere: api::listen::Elsewhere::default(),
             goals: goals.clone(),
             agents: self.agents.clone(),
@@ -185,6 +195,7 @@ impl Orchestrator {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(api::serve(endpoint, management, recorder, bound));
         tasks.spawn(ssh);
+        tasks.spawn(witness.clone().watch(limits.ledger));
         tasks.spawn(come_up(
             self.agents.clone(),
             goals.clone(),
@@ -199,6 +210,7 @@ impl Orchestrator {
             goals,
             agents: self.agents,
             api,
+            witness,
             tasks,
         }
     }

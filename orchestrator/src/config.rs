@@ -39,6 +39,9 @@ pub struct Limits {
     pub at_once: usize,
     /// Goals that may be unfinished; more are refused.
     pub unfinished: usize,
+    /// Between two looks at the size of the ledger: what is written in this time before an attacker
+    /// comes can be taken away unnoticed. A look costs one request.
+    pub ledger: Duration,
     /// How long everything must be healthy before the running slot is marked good.
     pub healthy: Duration,
 }
@@ -51,6 +54,7 @@ impl Default for Limits {
             agents: Duration::from_secs(90),
             at_once: 8,
             unfinished: 256,
+            ledger: Duration::from_secs(10),
             healthy: Duration::from_secs(Update::default().healthy_s.into()),
         }
     }

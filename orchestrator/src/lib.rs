@@ -42,6 +42,7 @@ pub mod standing;
 pub mod store;
 pub mod update;
 pub mod wire;
+pub mod witness;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Instant;
 
-use aios_contracts::v1::runtime_server::{RuntimeServer, SERVICE_NAME};
+use aios_contracts::v1::runtime_server::RuntimeServer;
 use aios_daemon::Callers;
 use aios_daemon::serve::{Door, ServeError, ready, terminated};
 use aios_daemon::socket::MESSAGE_MAX;
@@ -27,9 +27,9 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
 pub async fn serve(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     let began = Instant::now();
     let door = Door::open(&config.socket, &Callers::by_kernel(), &[&ACCESS])?
-        .takes(SERVICE_NAME, "Generate", MESSAGE_MAX)
-        .takes(SERVICE_NAME, "Embed", MESSAGE_MAX)
-        .takes(SERVICE_NAME, "Encode", MESSAGE_MAX);
+        .takes(&ACCESS, (), "Generate", MESSAGE_MAX)
+        .takes(&ACCESS, (), "Embed", MESSAGE_MAX)
+        .takes(&ACCESS, (), "Encode", MESSAGE_MAX);
     let registry = Registry::start(config);
     let service = RuntimeServer::new(Runtime::new(registry.clone()))
         .max_decoding_message_size(MESSAGE_MAX)

@@ -31,7 +31,7 @@ impl Runtime {
 }
 
 /// The daemons that models are for, root, and this daemon's own account.
-pub(crate) static ACCESS: Access<()> = Access::new(
+pub static ACCESS: Access<()> = Access::new(
     "Runtime",
     &[
         (Who::Root, &[()]),

@@ -118,6 +118,9 @@ impl Memory for MemoryDouble {
     }
 }
 
+/// Answers `GetAuditHead`.
+pub type Head = Box<dyn Fn(&AuditHeadRequest) -> AuditHead + Send>;
+
 /// Tools that have each effect once per call id, as the real ones do. A call whose arguments name
 /// something below `/full/` fails.
 #[derive(Clone, Default)]
@@ -132,6 +135,8 @@ pub struct ToolsDouble {
     pub outcomes: Arc<Mutex<HashMap<String, CallOutcome>>>,
     /// What was put on record.
     pub records: Arc<Mutex<Vec<RecordRequest>>>,
+    /// What its ledger says of itself; without it nothing.
+    pub head: Arc<Mutex<Option<Head>>>,
     /// While set, `test.wait` does not return.
     pub hold: Arc<AtomicBool>,
     /// `service.restart` makes it go away for a while.
@@ -243,6 +248,12 @@ impl Tools for ToolsDouble {
     }
     async fn verify_audit(&self, _: Request<VerifyAuditRequest>) -> Answer<VerifyAuditResponse> {
         absent()
+    }
+    async fn get_audit_head(&self, request: Request<AuditHeadRequest>) -> Answer<AuditHead> {
+        match &*self.head.lock().unwrap() {
+            Some(head) => Ok(Response::new(head(request.get_ref()))),
+            None => absent(),
+        }
     }
     async fn export_audit(
         &self,

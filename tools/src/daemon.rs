@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aios_contracts::v1::emergency_server::EmergencyServer;
-use aios_contracts::v1::tools_server::{SERVICE_NAME, ToolsServer};
+use aios_contracts::v1::tools_server::ToolsServer;
 use aios_daemon::serve::{self, Door};
 use aios_daemon::socket;
 use aios_daemon::{Callers, Places};
@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::capability::Grants;
 use crate::config::Config;
-use crate::grpc::{self, Service};
+use crate::grpc::{self, Right, Service};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::role::OwnServices;
@@ -63,9 +63,14 @@ async fn serve(
     let terminated = serve::terminated()?;
     let callers = Callers::by_kernel();
     let door = Door::open(socket, &callers, &[&grpc::ACCESS, &emergency::ACCESS])?
-        .takes(SERVICE_NAME, "Call", socket::MESSAGE_MAX)
-        .takes(SERVICE_NAME, "RegisterTask", socket::MESSAGE_MAX)
-        .takes(SERVICE_NAME, "Record", grpc::RECORD_MAX);
+        .takes(&grpc::ACCESS, Right::Call, "Call", socket::MESSAGE_MAX)
+        .takes(
+            &grpc::ACCESS,
+            Right::Task,
+            "RegisterTask",
+            socket::MESSAGE_MAX,
+        )
+        .takes(&grpc::ACCESS, Right::Record, "Record", grpc::RECORD_MAX);
     let service = Service::new(
         Arc::clone(&pipeline),
         callers.clone(),

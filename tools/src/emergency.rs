@@ -147,7 +147,7 @@ pub fn refusal(stop: &Stop) -> ToolError {
 }
 
 /// Who may stop the agents and let them go on: the orchestrator for operators, and root.
-pub(crate) static ACCESS: Access<()> = Access::new(
+pub static ACCESS: Access<()> = Access::new(
     "Emergency",
     &[(Who::Root, &[()]), (Who::Daemon("orchestrator"), &[()])],
 );

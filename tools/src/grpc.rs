@@ -8,6 +8,7 @@ use aios_contracts::v1::{self as wire};
 use aios_daemon::identity::Principal;
 use aios_daemon::{Access, Callers, Who};
 use aios_ledger::{Entry, Export};
+use aios_role::Role;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -15,7 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::export;
 use crate::pipeline::{self, Pipeline};
 use crate::pools::Pools;
-use crate::role::{OwnServices, Role};
+use crate::role::OwnServices;
 use crate::tasks::{self, Tasks};
 use crate::{unrecorded, verification};
 use aios_tool::error::ToolError;
@@ -44,23 +45,50 @@ pub struct Service {
 
 /// What a caller wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Right {
-    /// ListTools, DescribeTool.
+pub enum Right {
+    /// See the tools.
     Describe,
-    /// Call.
+    /// Call one.
     Call,
-    /// Undo, and everything about the audit log.
+    /// Undo, and read the ledger.
     Audit,
-    /// Record.
+    /// Put something on record.
     Record,
-    /// RegisterTask, SettleTask.
+    /// Say which calls an agent may make, and learn what became of them.
     Task,
 }
 
 use Right::{Audit, Call, Describe, Record, Task};
 
+impl Right {
+    /// All rights.
+    pub const ALL: [Self; 5] = [Describe, Call, Audit, Record, Task];
+
+    /// The right that a method needs; one that is not listed needs a right that only root and the
+    /// orchestrator have.
+    fn of(method: &str) -> Self {
+        let listed = METHODS.iter().find(|(name, _)| *name == method);
+        listed.map_or(Task, |(_, right)| *right)
+    }
+}
+
+/// The right that each method needs.
+pub const METHODS: [(&str, Right); 11] = [
+    ("ListTools", Describe),
+    ("DescribeTool", Describe),
+    ("Call", Call),
+    ("RegisterTask", Task),
+    ("SettleTask", Task),
+    ("Undo", Audit),
+    ("ListAudit", Audit),
+    ("VerifyAudit", Audit),
+    ("GetAuditHead", Audit),
+    ("ExportAudit", Audit),
+    ("Record", Record),
+];
+
 /// Who may do what here.
-pub(crate) static ACCESS: Access<Right> = Access::new(
+pub static ACCESS: Access<Right> = Access::new(
     "Tools",
     &[
         (Who::Root, &[Describe, Call, Audit, Record, Task]),
@@ -92,14 +120,9 @@ impl Service {
     }
 
     /// Who calls, when it may. A refusal is recorded.
-    async fn caller<T>(
-        &self,
-        request: &Request<T>,
-        right: Right,
-        method: &str,
-    ) -> Result<Principal, Status> {
+    async fn caller<T>(&self, request: &Request<T>, method: &str) -> Result<Principal, Status> {
         let caller = self.callers.identify(request.extensions())?;
-        let Err(refused) = ACCESS.check(&caller, right, method) else {
+        let Err(refused) = ACCESS.check(&caller, Right::of(method), method) else {
             return Ok(caller);
         };
         self.record_refusal(&caller, refused.message(), Entry::default())
@@ -191,7 +214,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::ListToolsRequest>,
     ) -> Result<Response<wire::ListToolsResponse>, Status> {
-        self.caller(&request, Right::Describe, "ListTools").await?;
+        self.caller(&request, "ListTools").await?;
         let tools = self.pipeline.registry().iter().map(described).collect();
         Ok(Response::new(wire::ListToolsResponse { tools }))
     }
@@ -200,8 +223,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::DescribeToolRequest>,
     ) -> Result<Response<wire::Tool>, Status> {
-        self.caller(&request, Right::Describe, "DescribeTool")
-            .await?;
+        self.caller(&request, "DescribeTool").await?;
         let tool = self.pipeline.registry().find(&request.get_ref().name)?;
         Ok(Response::new(described(tool.as_ref())))
     }
@@ -210,7 +232,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::CallRequest>,
     ) -> Result<Response<wire::CallResponse>, Status> {
-        let caller = self.caller(&request, Right::Call, "Call").await?;
+        let caller = self.caller(&request, "Call").await?;
         let calling = self.pools.call(&caller)?;
         let message = request.into_inner();
         let call = pipeline::Request {
@@ -223,6 +245,7 @@ impl Tools for Service {
             on_behalf_of: message.on_behalf_of,
         };
         let call = self.planned(&caller, call).await?;
+        let turn = self.pools.turn_of(&call.tool).await?;
         let tasks = Arc::clone(&self.tasks);
         let answer = self
             .blocking(move |pipeline| {
@@ -230,7 +253,7 @@ impl Tools for Service {
                 let outcome = pipeline.call(&caller, call);
                 // Here, where it happens also when the caller waits no more.
                 tasks.note(&caller, &id, &outcome);
-                drop(calling); // the thread is free, whoever still waits
+                drop((calling, turn)); // the thread is free, whoever still waits
                 outcome
             })
             .await?;
@@ -241,7 +264,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::RegisterTaskRequest>,
     ) -> Result<Response<wire::RegisterTaskResponse>, Status> {
-        self.caller(&request, Right::Task, "RegisterTask").await?;
+        self.caller(&request, "RegisterTask").await?;
         self.tasks.register(task(request.into_inner()));
         Ok(Response::new(wire::RegisterTaskResponse {}))
     }
@@ -250,7 +273,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::SettleTaskRequest>,
     ) -> Result<Response<wire::SettleTaskResponse>, Status> {
-        self.caller(&request, Right::Task, "SettleTask").await?;
+        self.caller(&request, "SettleTask").await?;
         let outcomes = self.tasks.settle(&request.into_inner().call_ids)?;
         let outcomes = outcomes.into_iter().map(outcome_to_wire).collect();
         Ok(Response::new(wire::SettleTaskResponse { outcomes }))
@@ -260,7 +283,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::UndoRequest>,
     ) -> Result<Response<wire::UndoResponse>, Status> {
-        let caller = self.caller(&request, Right::Audit, "Undo").await?;
+        let caller = self.caller(&request, "Undo").await?;
         let message = request.into_inner();
         let undo = pipeline::Undo {
             execution_id: message.execution_id,
@@ -280,7 +303,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::ListAuditRequest>,
     ) -> Result<Response<wire::ListAuditResponse>, Status> {
-        self.caller(&request, Right::Audit, "ListAudit").await?;
+        self.caller(&request, "ListAudit").await?;
         let filter = request.into_inner();
         let pipeline = Arc::clone(&self.pipeline);
         let entries = self
@@ -294,7 +317,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::VerifyAuditRequest>,
     ) -> Result<Response<wire::VerifyAuditResponse>, Status> {
-        self.caller(&request, Right::Audit, "VerifyAudit").await?;
+        self.caller(&request, "VerifyAudit").await?;
         let report = verification::report(self.pipeline.ledger()).await?;
         Ok(Response::new(wire::VerifyAuditResponse {
             intact: report.intact,
@@ -305,6 +328,20 @@ impl Tools for Service {
         }))
     }
 
+    async fn get_audit_head(
+        &self,
+        request: Request<wire::AuditHeadRequest>,
+    ) -> Result<Response<wire::AuditHead>, Status> {
+        self.caller(&request, "GetAuditHead").await?;
+        let request = request.into_inner();
+        let ledger = Arc::clone(self.pipeline.ledger());
+        let head = self
+            .pools
+            .read(move |is_asked| crate::head::head(&ledger, &request, is_asked))
+            .await?;
+        Ok(Response::new(head))
+    }
+
     type ExportAuditStream =
         Pin<Box<dyn Stream<Item = Result<wire::ExportAuditResponse, Status>> + Send>>;
 
@@ -312,7 +349,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::ExportAuditRequest>,
     ) -> Result<Response<Self::ExportAuditStream>, Status> {
-        self.caller(&request, Right::Audit, "ExportAudit").await?;
+        self.caller(&request, "ExportAudit").await?;
         let turn = self.pools.export().await?;
         let export: Export = self
             .blocking(|pipeline| {
@@ -332,7 +369,7 @@ impl Tools for Service {
         &self,
         request: Request<wire::RecordRequest>,
     ) -> Result<Response<wire::RecordResponse>, Status> {
-        let caller = self.caller(&request, Right::Record, "Record").await?;
+        let caller = self.caller(&request, "Record").await?;
         let message = request.into_inner();
         let record = Entry {
             goal_id: pipeline::cut(&message.goal_id, 256),

@@ -22,6 +22,7 @@ pub mod executor;
 pub mod export;
 pub mod fs;
 pub mod grpc;
+pub mod head;
 pub mod hw;
 pub mod locks;
 pub mod monitor;

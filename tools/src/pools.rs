@@ -6,21 +6,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aios_daemon::identity::Principal;
 use aios_tool::error::ToolError;
+
+use crate::sec::audit_query;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
 /// Calls of one caller that have a thread. Far fewer run at once (`[tools] calls_per_caller_max`);
 /// the others wait for a place or are being refused, which is put on record.
-const CALLS_OF_CALLER: usize = 24;
+pub const CALLS_OF_CALLER: usize = 24;
 
 /// Reads of the ledger at once, a verification besides.
-const READS: usize = 2;
+pub const READS: usize = 2;
 
 /// Exports of the ledger at once.
-const EXPORTS: usize = 2;
+pub const EXPORTS: usize = 2;
 
 /// The threads of a tokio runtime for work that blocks.
-const THREADS: usize = 512;
+pub const THREADS: usize = 512;
 
 /// The pools of the daemon; cloning is cheap.
 #[derive(Clone, Debug)]
@@ -104,6 +106,18 @@ impl Pools {
             .map_err(Status::from)
     }
 
+    /// The turn of a call of this tool, for those that go through the ledger: until the call has ended.
+    /// They wait before they take a thread.
+    ///
+    /// # Errors
+    /// Never: the pool is not closed.
+    pub async fn turn_of(&self, tool: &str) -> Result<Option<OwnedSemaphorePermit>, Status> {
+        match tool == audit_query::NAME {
+            true => turn(&self.reads).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// The turn of one export, for as long as the answer lives.
     ///
     /// # Errors
@@ -140,6 +154,27 @@ mod tests {
         assert!(pools.call(&agent("storage")).is_ok());
         drop(held);
         assert!(pools.call(&agent("dev")).is_ok());
+    }
+
+    #[tokio::test]
+    async fn calls_that_go_through_the_ledger_take_turns_with_its_readers_and_others_do_not() {
+        let pools = Pools::default();
+        let take = async |tool: &str| {
+            let turn = pools.turn_of(tool);
+            let turn = tokio::time::timeout(Duration::from_millis(50), turn);
+            turn.await.ok().map(Result::unwrap)
+        };
+        let mut held = Vec::new();
+        for _ in 0..READS {
+            held.push(take(audit_query::NAME).await.unwrap().unwrap());
+        }
+        assert!(take(audit_query::NAME).await.is_none(), "it waits");
+        assert!(take("fs.read").await.unwrap().is_none());
+        let read = pools.read(|_| Ok(()));
+        let read = tokio::time::timeout(Duration::from_millis(50), read).await;
+        assert!(read.is_err(), "ListAudit waits too");
+        held.clear();
+        assert!(take(audit_query::NAME).await.unwrap().is_some());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

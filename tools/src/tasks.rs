@@ -8,13 +8,13 @@
 //! 3. Nothing here is on the disk. Who finds a call unknown registers its task again, and the agent
 //!    repeats the calls: those that had an effect are answered from the store.
 
+use aios_role::Role;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aios_daemon::identity::Principal;
 
 use crate::pipeline::{Answer, Request};
-use crate::role::Role;
 use aios_tool::error::ToolError;
 
 /// Calls that may be registered at once; the oldest task goes when there are more. The orchestrator

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aios_contracts::v1::update_server::{SERVICE_NAME, UpdateServer};
+use aios_contracts::v1::update_server::UpdateServer;
 use aios_daemon::serve::{self, Door};
 use aios_daemon::socket::MESSAGE_MAX;
 use aios_daemon::{Callers, Places};
@@ -34,7 +34,7 @@ pub async fn run() -> anyhow::Result<()> {
     let socket = Places::of_this_process().socket("update");
     let door = Door::open(&socket, &callers, &[&ACCESS])?
         .for_daemons()?
-        .takes(SERVICE_NAME, "Install", MESSAGE_MAX)
+        .takes(&ACCESS, (), "Install", MESSAGE_MAX)
         .grace(Duration::ZERO);
     let server = UpdateServer::new(service).max_decoding_message_size(MESSAGE_MAX);
     serve::ready();

@@ -27,7 +27,7 @@ const REPORT_EVERY: u64 = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who may call: the orchestrator for operators, and root.
-pub(crate) static ACCESS: Access<()> = Access::new(
+pub static ACCESS: Access<()> = Access::new(
     "Update",
     &[(Who::Root, &[()]), (Who::Daemon("orchestrator"), &[()])],
 );

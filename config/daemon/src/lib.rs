@@ -34,11 +34,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aios_contracts::v1::config_server::{ConfigServer, SERVICE_NAME};
+use aios_contracts::v1::config_server::ConfigServer;
 use aios_daemon::configuration;
 use aios_daemon::serve::{self, Door};
 use aios_daemon::{Callers, Places, socket};
 
+pub use access::ACCESS;
 use applier::Applier;
 use services::InitServices;
 use store::Store;
@@ -73,10 +74,10 @@ async fn run() -> anyhow::Result<()> {
     applier.recover();
     let terminated = serve::terminated()?;
     let callers = Callers::by_kernel();
-    let door = Door::open(&places.socket("config"), &callers, &[&access::ACCESS])?
+    let door = Door::open(&places.socket("config"), &callers, &[&ACCESS])?
         .for_daemons()?
-        .takes(SERVICE_NAME, "ValidateConfig", socket::MESSAGE_MAX)
-        .takes(SERVICE_NAME, "ApplyConfig", socket::MESSAGE_MAX)
+        .takes(&ACCESS, (), "ValidateConfig", socket::MESSAGE_MAX)
+        .takes(&ACCESS, (), "ApplyConfig", socket::MESSAGE_MAX)
         .grace(ANSWERS);
     let service = service::Service::new(applier.clone(), callers);
     let service = ConfigServer::new(service).max_decoding_message_size(socket::MESSAGE_MAX);

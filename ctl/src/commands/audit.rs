@@ -5,7 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use aios_contracts::v1::{AuditEntry, ExportAuditRequest, ListAuditRequest, VerifyAuditRequest};
+use aios_contracts::v1::{
+    AcceptAuditRequest, AuditEntry, ExportAuditRequest, ListAuditRequest, VerifyAuditRequest,
+};
 use aios_ledger::Expected;
 use clap::Subcommand;
 use serde_json::json;
@@ -35,6 +37,8 @@ enum Command {
     List(ListArguments),
     /// Verify that nothing in the ledger was changed, removed or cut off
     Verify(VerifyArguments),
+    /// Take the ledger as it is now as the known one, after the appliance said that it was replaced (admin)
+    Accept,
     /// Copy the ledger into a new folder, to be verified anywhere
     Export {
         /// A folder that is empty or not there
@@ -82,6 +86,7 @@ pub(super) async fn run(
             Some(folder) => verify_copy(output, folder, &arguments),
             None => verify_appliance(global, output, &arguments).await,
         },
+        Command::Accept => accept(&connect(global).await?, output).await,
         Command::Export { folder } => {
             let bytes = export(&connect(global).await?, &folder).await?;
             let folder = folder.display().to_string();
@@ -94,6 +99,22 @@ pub(super) async fn run(
             Ok(Exit::Succeeded)
         }
     }
+}
+
+async fn accept(client: &Client, output: Output) -> Result<Exit, Failure> {
+    let mut api = client.management();
+    let head = client.call(api.accept_audit(AcceptAuditRequest {})).await?;
+    let document = json!({
+        "entries": head.size, "root_hash": head.root_hash, "public_key": head.public_key,
+    });
+    output.print(&document, || {
+        format!(
+            "the ledger of {} entries is the known one now; it is signed by {}\n\
+             this machine still remembers the former one: aiosctl audit verify --forget",
+            head.size, head.public_key
+        )
+    })?;
+    Ok(Exit::Succeeded)
 }
 
 async fn list(client: &Client, output: Output, arguments: ListArguments) -> Result<Exit, Failure> {

@@ -12,6 +12,7 @@ pub mod logs;
 pub mod models;
 pub mod node_config;
 pub mod pki;
+mod pki_revoke;
 pub mod power;
 pub mod sbom;
 pub mod services;
@@ -36,7 +37,7 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
     match command {
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Config(arguments) => config::run(&global, output, arguments).await,
-        Command::Pki(arguments) => pki::run(&global, output, arguments),
+        Command::Pki(arguments) => pki::run(&global, output, arguments).await,
         Command::Audit(arguments) => audit::run(&global, output, arguments).await,
         Command::Goal(arguments) => goal::run(&connect(&global).await?, output, arguments).await,
         Command::Tools(arguments) => tools::run(&connect(&global).await?, output, arguments).await,

@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use aios_role::Role;
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde_json::json;
 
+use super::pki_revoke;
 use crate::cli::Global;
 use crate::config::{self, Store};
 use crate::error::{Exit, Failure};
 use crate::files;
 use crate::output::{Output, format, table};
-use crate::pki::operator::Role;
-use crate::pki::{Authority, node, operator, show};
+use crate::pki::{Authority, issued, node, operator, show};
 
 /// Arguments of `pki`.
 #[derive(Debug, clap::Args)]
@@ -31,6 +33,10 @@ enum Command {
     Node(NodeArguments),
     /// Make an operator's certificate, and a context that uses it
     Operator(OperatorArguments),
+    /// List operators' certificates, and which are revoked
+    List,
+    /// Take certificates back: signs the authority's list of them, and gives it to the appliance
+    Revoke(pki_revoke::Revoke),
     /// Show what a certificate says
     Show {
         /// A certificate in PEM
@@ -61,7 +67,7 @@ struct OperatorArguments {
     /// Who it is for
     name: String,
     /// What the holder may do
-    #[arg(long)]
+    #[arg(long, value_parser = role_parser())]
     role: Role,
     /// Days until the certificate expires
     #[arg(long, default_value_t = operator::OPERATOR_DAYS)]
@@ -71,7 +77,16 @@ struct OperatorArguments {
     no_context: bool,
 }
 
-pub(super) fn run(global: &Global, output: Output, arguments: Arguments) -> Result<Exit, Failure> {
+fn role_parser() -> impl clap::builder::TypedValueParser<Value = Role> {
+    let names = PossibleValuesParser::new(Role::ALL.map(Role::name));
+    names.try_map(|name| Role::parse(&name).ok_or("there is no such role"))
+}
+
+pub(super) async fn run(
+    global: &Global,
+    output: Output,
+    arguments: Arguments,
+) -> Result<Exit, Failure> {
     let store = Store::open(global.config.as_deref())?;
     let folder = match arguments.dir {
         Some(folder) => {
@@ -83,6 +98,10 @@ pub(super) fn run(global: &Global, output: Output, arguments: Arguments) -> Resu
         Command::Init => init(&folder, output)?,
         Command::Node(arguments) => provision(&folder, output, arguments)?,
         Command::Operator(arguments) => enrol(global, store, &folder, output, &arguments)?,
+        Command::List => pki_revoke::list(&folder, output)?,
+        Command::Revoke(arguments) => {
+            pki_revoke::revoke(global, &store, &folder, output, &arguments).await?;
+        }
         Command::Show { file } => print_certificate(&file, output)?,
     }
     Ok(Exit::Succeeded)
@@ -163,6 +182,7 @@ fn enrol(
     let (certificate, key) = (file("crt"), file("key"));
     files::write_private(&key, credentials.key.as_bytes())?;
     files::write_private(&certificate, credentials.certificate.as_bytes())?;
+    issued::add(folder, &show::read(&credentials.certificate)?)?;
     let mut context_name = None;
     if !arguments.no_context {
         let context = config::Context {

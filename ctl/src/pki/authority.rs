@@ -90,6 +90,11 @@ impl Authority {
         &self.folder
     }
 
+    /// Its name and key, to sign with.
+    pub(super) fn issuer(&self) -> &Issuer<'static, KeyPair> {
+        &self.issuer
+    }
+
     /// Makes a key and signs its certificate.
     pub(super) fn issue(&self, parameters: &CertificateParams) -> Result<Credentials, Failure> {
         let key = KeyPair::generate().map_err(crypto)?;

@@ -5,12 +5,14 @@
 //! clock may be behind when it first boots. Folder layout, mode 0700, keys 0600:
 //!
 //! ```text
-//! ca.crt ca.key  nodes/NAME/node.toml  operators/NAME.crt operators/NAME.key
+//! ca.crt ca.key ca.crl issued.jsonl  nodes/NAME/node.toml  operators/NAME.crt operators/NAME.key
 //! ```
 
 pub mod authority;
+pub mod issued;
 pub mod node;
 pub mod operator;
+pub mod revoked;
 pub mod show;
 
 pub use authority::Authority;

@@ -1,9 +1,7 @@
 //! An operator's certificate: the common name is the person, the organizational
 //! unit is the role that the appliance grants.
 
-use std::fmt;
-
-use clap::ValueEnum;
+use aios_role::Role;
 use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose};
 
 use super::{Authority, Credentials, check_name, parameters};
@@ -11,27 +9,6 @@ use crate::error::Failure;
 
 /// How long an operator's certificate is valid by default, in days.
 pub const OPERATOR_DAYS: u32 = 365;
-
-/// What the holder may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Also gives goals and undoes.
-    Operator,
-    /// May do everything.
-    Admin,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        })
-    }
-}
 
 /// Issues an operator's certificate.
 ///

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use rcgen::{ExtendedKeyUsagePurpose, SanType};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{CertificateError, Error, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 
-use super::operator::Role;
+use super::revoked::{self, Revocations};
 use super::{Authority, NODE_SERVER_NAME, node, operator, show};
+use aios_role::Role;
 
 fn authority() -> (tempfile::TempDir, Authority) {
     let folder = tempfile::tempdir().unwrap();
@@ -48,6 +50,19 @@ fn verify_node(authority: &Authority, pem: &str, name: &str, at: UnixTime) -> Re
             &[],
             at,
         )
+        .map(drop)
+}
+
+/// As rustls sees it with the authority's list, whatever its `nextUpdate` is.
+fn verify_with_list(authority: &Authority, pem: &str) -> Result<(), Error> {
+    let list = std::fs::read(revoked::path(authority.folder())).unwrap();
+    let list = CertificateRevocationListDer::from_pem_slice(&list).unwrap();
+    WebPkiClientVerifier::builder_with_provider(roots(authority), provider())
+        .with_crls([list])
+        .only_check_end_entity_revocation()
+        .build()
+        .unwrap()
+        .verify_client_cert(&der(pem), &[], in_days(0))
         .map(drop)
 }
 
@@ -141,6 +156,59 @@ fn a_certificate_says_who_and_in_which_role() {
     assert!(!summary.authority);
     assert!(show::read(authority.certificate()).unwrap().authority);
     assert!(show::read(&operator.key).is_err(), "a key is not shown");
+}
+
+#[test]
+fn a_certificate_that_says_nothing_of_servers_is_no_nodes() {
+    let (_folder, authority) = authority();
+    let check = |usages: &[ExtendedKeyUsagePurpose], expected: bool| {
+        let mut parameters = super::parameters("node1", 30).unwrap();
+        let name = NODE_SERVER_NAME.try_into().unwrap();
+        parameters.subject_alt_names = vec![SanType::DnsName(name)];
+        parameters.extended_key_usages = usages.to_vec();
+        let pem = authority.issue(&parameters).unwrap().certificate;
+        let node = crate::tls::Node::of(der(authority.certificate())).unwrap();
+        let name = ServerName::try_from(NODE_SERVER_NAME).unwrap();
+        let verified = node.verify_server_cert(&der(&pem), &[], &name, &[], in_days(0));
+        assert_eq!(verified.is_ok(), expected, "{usages:?}: {verified:?}");
+    };
+    check(&[ExtendedKeyUsagePurpose::ServerAuth], true);
+    check(&[], false);
+    check(&[ExtendedKeyUsagePurpose::ClientAuth], false);
+    check(&[ExtendedKeyUsagePurpose::Any], false);
+}
+
+#[test]
+fn what_is_taken_back_is_in_a_list_that_others_can_read_too() {
+    let (_folder, authority) = authority();
+    let [ann, eve] = ["ann", "eve"].map(|name| {
+        operator::issue(&authority, name, Role::Operator, 30)
+            .unwrap()
+            .certificate
+    });
+    let serial = |pem: &str| show::read(pem).unwrap().serial;
+    let now = time::OffsetDateTime::now_utc();
+    let none = Revocations::open(authority.folder()).unwrap();
+    let first = none.with(&[serial(&eve)], None, now);
+    first.keep(&authority).unwrap();
+    assert_eq!(verify_with_list(&authority, &ann), Ok(()));
+    assert_eq!(
+        verify_with_list(&authority, &eve),
+        Err(Error::InvalidCertificate(CertificateError::Revoked))
+    );
+    let kept = Revocations::open(authority.folder()).unwrap();
+    assert!(kept.has(&serial(&eve)) && !kept.has(&serial(&ann)));
+    assert_eq!((none.number, kept.number), (0, 1));
+    assert_eq!(
+        kept.with(&[serial(&eve)], None, now),
+        kept,
+        "nothing is new"
+    );
+    assert_eq!(kept.with(&[serial(&ann)], None, now).number, 2);
+    // A list that was lost is taken up from a node.
+    let again = none.with(&[serial(&ann)], Some(&kept), now);
+    assert!(again.has(&serial(&eve)) && again.has(&serial(&ann)));
+    assert_eq!(again.number, 2);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Output;
+use std::sync::{Arc, Mutex};
 
 use aios_contracts::v1::management_server::{Management, ManagementServer};
 use aios_contracts::v1::*;
@@ -20,6 +21,8 @@ use tonic::{Request, Response, Status};
 pub struct Double {
     /// The folder that `ExportAudit` sends.
     pub ledger: Option<PathBuf>,
+    /// The list of revoked certificates that it was given last.
+    pub revoked: Arc<Mutex<String>>,
 }
 
 type Stream<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
@@ -178,7 +181,23 @@ impl Management for Double {
         }))
     }
 
+    async fn revoke_certificates(
+        &self,
+        request: Request<RevokeCertificatesRequest>,
+    ) -> Result<Response<RevokedCertificates>, Status> {
+        *self.revoked.lock().unwrap() = request.into_inner().pem;
+        Ok(Response::new(RevokedCertificates::default()))
+    }
+
+    async fn get_revoked(
+        &self,
+        _: Request<GetRevokedRequest>,
+    ) -> Result<Response<RevokedCertificates>, Status> {
+        Ok(Response::new(RevokedCertificates::default()))
+    }
+
     not_here! {
+        accept_audit(AcceptAuditRequest) -> AuditHead;
         get_boot(GetBootRequest) -> BootTimeline;
         list_degraded(ListDegradedRequest) -> ListDegradedResponse;
         get_sbom(GetSbomRequest) -> Sbom;

@@ -22,6 +22,8 @@ use std::process::ExitCode;
 
 use aios_service::exit;
 
+pub use control::{ACCESS as INIT_ACCESS, Deed};
+
 /// Runs the role whose program has this name: `aios-control`, `aios-console`, `aios-keeper`,
 /// `aios-logger`, `aios-provision`.
 pub fn role(program: &str) -> ExitCode {

@@ -10,12 +10,11 @@
 
 pub mod engine;
 mod goal;
-mod role;
 mod task;
 
+pub use aios_role::Role;
 pub use engine::{End, Interruption, Step};
 pub use goal::{Call, Goal, Level, State};
-pub use role::Role;
 pub use task::{Arguments, Execution, Made, Task, TaskState, ToolCall, call_id};
 
 /// Milliseconds since the Unix epoch.

@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 use tower::{Layer, Service};
 
 use super::peer::Peer;
+use super::revoked::Revoked;
 use super::roles;
 use super::turns::Turns;
 use crate::record::{Kind, Recorder};
@@ -19,14 +20,16 @@ use aios_port::Visit;
 #[derive(Clone, Debug)]
 pub struct GateLayer {
     recorder: Recorder,
+    revoked: Revoked,
     turns: Turns,
 }
 
 impl GateLayer {
-    /// A gate that records refusals here.
-    pub fn new(recorder: Recorder) -> Self {
+    /// A gate that records refusals here, and refuses those whose certificate was taken back.
+    pub fn new(recorder: Recorder, revoked: Revoked) -> Self {
         Self {
             recorder,
+            revoked,
             turns: Turns::default(),
         }
     }
@@ -39,6 +42,7 @@ impl<S> Layer<S> for GateLayer {
         Gate {
             inner,
             recorder: self.recorder.clone(),
+            revoked: self.revoked.clone(),
             turns: self.turns.clone(),
         }
     }
@@ -49,6 +53,7 @@ impl<S> Layer<S> for GateLayer {
 pub struct Gate<S> {
     inner: S,
     recorder: Recorder,
+    revoked: Revoked,
     turns: Turns,
 }
 
@@ -72,7 +77,11 @@ where
         let visit = request.extensions().get::<Visit<Peer>>().cloned();
         let (peer, busy) = visit.map(|visit| (visit.peer, visit.busy)).unzip();
         let who = peer.as_ref().map_or_else(|| "nobody".into(), Peer::name);
-        if let Err(status) = admit(peer.as_ref(), &path) {
+        let admitted = admit(peer.as_ref(), &path).and_then(|()| {
+            peer.as_ref()
+                .map_or(Ok(()), |peer| self.revoked.check(peer))
+        });
+        if let Err(status) = admitted {
             recorder.refusal(Kind::ClientDenied, &who, status.message());
             return Box::pin(async move { Ok(status.into_http()) });
         }
@@ -158,6 +167,7 @@ mod tests {
             let peer = Peer {
                 subject: "CN=x".into(),
                 serial: "1".into(),
+                issuer: Vec::new(),
                 role,
                 address: ([127, 0, 0, 1], 1).into(),
                 not_after: i64::MAX,

@@ -10,6 +10,7 @@ use aios_port::{Doorkeeper, Limits, Rank, Standing};
 use rustls_pki_types::CertificateDer;
 
 use super::peer::Peer;
+use super::revoked::Revoked;
 use super::roles::Role;
 use crate::record::{Kind, Recorder};
 
@@ -29,12 +30,26 @@ pub const LIMITS: Limits = Limits {
 #[derive(Clone, Debug)]
 pub struct Operators {
     recorder: Recorder,
+    revoked: Revoked,
 }
 
 impl Operators {
     /// Records refusals here.
-    pub fn new(recorder: Recorder) -> Self {
-        Self { recorder }
+    pub fn new(recorder: Recorder, revoked: Revoked) -> Self {
+        Self { recorder, revoked }
+    }
+}
+
+impl Operators {
+    /// Ready when the peer's certificate is over, or was taken back.
+    async fn ends(self, peer: Peer, left: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(left) => {}
+            () = self.revoked.ends(&peer) => {
+                let text = "closed: its certificate is revoked";
+                self.recorder.refusal(Kind::ClientRefused, &peer.name(), text);
+            }
+        }
     }
 }
 
@@ -52,7 +67,7 @@ impl Doorkeeper for Operators {
         peer.check_validity(now)
             .map_err(|over| over.message().to_owned())?;
         // Its last second is its own.
-        let left = u64::try_from(peer.not_after + 1 - now).unwrap_or(0);
+        let left = Duration::from_secs(u64::try_from(peer.not_after + 1 - now).unwrap_or(0));
         Ok(Known {
             standing: Standing {
                 holder: peer.serial.clone(),
@@ -62,7 +77,7 @@ impl Doorkeeper for Operators {
                     Some(Role::Viewer) | None => Rank::Viewer,
                 },
             },
-            until: Some(Duration::from_secs(left)),
+            ends: Some(Box::pin(self.clone().ends(peer.clone(), left))),
             peer,
         })
     }

@@ -5,11 +5,12 @@ pub mod incoming;
 pub mod listen;
 pub mod peer;
 mod reset;
+pub mod revoked;
 pub mod roles;
 pub mod service;
 pub mod status;
 pub mod tls;
-mod turns;
+pub mod turns;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -124,7 +125,9 @@ async fn serve_once(
     recorder: Recorder,
     bound: &tokio::sync::watch::Sender<Option<SocketAddr>>,
 ) -> anyhow::Result<()> {
-    let acceptor = tls::acceptor(&endpoint.pki)?;
+    let revoked = management.revoked.clone();
+    revoked.load()?;
+    let acceptor = tls::acceptor(&endpoint.pki, revoked.clone())?;
     let last = management.state.join("listen");
     let (listener, why) = listen::open(endpoint.listen, &last)?;
     let address = listener.local_addr()?;
@@ -135,7 +138,7 @@ async fn serve_once(
     let is_elsewhere = why.is_some();
     management.elsewhere.set(why);
     bound.send_replace(Some(address));
-    let operators = incoming::Operators::new(recorder.clone());
+    let operators = incoming::Operators::new(recorder.clone(), revoked.clone());
     let incoming = aios_port::accept(listener, acceptor, incoming::LIMITS, operators);
     let service = ManagementServer::new(management)
         .max_decoding_message_size(REQUEST_MAX)
@@ -150,7 +153,7 @@ async fn serve_once(
         .max_connection_age_grace(LAST_ANSWERS)
         .http2_keepalive_interval(Some(SILENT))
         .http2_keepalive_timeout(Some(ALIVE))
-        .layer(gate::GateLayer::new(recorder))
+        .layer(gate::GateLayer::new(recorder, revoked))
         .add_service(service)
         .serve_with_incoming(incoming);
     tokio::select! {

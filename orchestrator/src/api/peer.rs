@@ -14,6 +14,8 @@ pub struct Peer {
     pub subject: String,
     /// Its serial number in hexadecimal.
     pub serial: String,
+    /// The name of the authority that signed it, DER.
+    pub issuer: Vec<u8>,
     /// From its one organizational unit; `None` when that is not a role.
     pub role: Option<Role>,
     /// From where.
@@ -44,6 +46,7 @@ impl Peer {
         Ok(Self {
             subject: subject.to_string(),
             serial: certificate.raw_serial_as_string().replace(':', ""),
+            issuer: certificate.issuer().as_raw().to_owned(),
             role,
             address,
             not_after: certificate.validity().not_after.timestamp(),

@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::peer::Peer;
+use super::revoked::{List, Revoked};
 use super::roles::Role;
 use super::status;
 use crate::agents::Agents;
@@ -22,6 +23,7 @@ use crate::goals::{Goals, Wish};
 use crate::record::{Kind, Recorder};
 use crate::standing::Standing;
 use crate::update::Updates;
+use crate::witness::Witness;
 use crate::{degraded, wire};
 
 /// Goals listed when the client does not say how many, and at most.
@@ -59,6 +61,10 @@ pub struct Management {
     pub etc: std::path::PathBuf,
     /// Why this boot is in safe mode, if it is.
     pub safe: Option<String>,
+    /// What knows the ledger.
+    pub witness: Witness,
+    /// The certificates that were taken back.
+    pub revoked: Revoked,
     /// Where this API listens, if not where it is configured to.
     pub elsewhere: super::listen::Elsewhere,
 }
@@ -121,7 +127,8 @@ impl ManagementService for Management {
 
     async fn watch_goal(&self, request: Request<GetGoalRequest>) -> Answer<Self::WatchGoalStream> {
         let (goal, changes) = self.goals.watch(&request.into_inner().id).await?;
-        let (sender, stream) = mpsc::channel(4);
+        // One: what waits for a client that takes nothing is in memory, and a goal may be large.
+        let (sender, stream) = mpsc::channel(1);
         tokio::spawn(watch(self.goals.clone(), goal, changes, sender));
         Ok(Response::new(ReceiverStream::new(stream)))
     }
@@ -139,11 +146,11 @@ impl ManagementService for Management {
         };
         let states: Vec<GoalState> = request.states().collect();
         let goals = self.goals.list(limit, &states).await?;
-        let mut goals: Vec<Goal> = goals.iter().map(wire::goal_to_wire).collect();
-        let tasks = goals.iter_mut().flat_map(|goal| &mut goal.tasks);
-        for execution in tasks.flat_map(|task| &mut task.executions) {
-            execution.output_json.clear(); // a list of large outputs would not fit; GetGoal has them
-        }
+        let goals = goals
+            .iter()
+            .map(wire::goal_to_wire)
+            .map(without_outputs)
+            .collect();
         Ok(Response::new(ListGoalsResponse { goals }))
     }
 
@@ -151,7 +158,7 @@ impl ManagementService for Management {
         let by = Peer::of(&request)?.name();
         let id = request.into_inner().id;
         let goal = self.goals.cancel(&id, &by).await?;
-        Ok(Response::new(wire::goal_to_wire(&goal)))
+        Ok(Response::new(without_outputs(wire::goal_to_wire(&goal))))
     }
 
     async fn list_decisions(
@@ -197,6 +204,11 @@ impl ManagementService for Management {
     ) -> Answer<Self::ExportAuditStream> {
         let answer = pass_on!(self.tools.export_audit(request.into_inner()));
         self.explained(answer).await
+    }
+
+    async fn accept_audit(&self, request: Request<AcceptAuditRequest>) -> Answer<AuditHead> {
+        let by = Peer::of(&request)?.name();
+        self.witness.accept(&by).await.map(Response::new)
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
@@ -336,6 +348,24 @@ impl ManagementService for Management {
         .await
     }
 
+    async fn revoke_certificates(
+        &self,
+        request: Request<RevokeCertificatesRequest>,
+    ) -> Answer<RevokedCertificates> {
+        let by = Peer::of(&request)?.name();
+        let recorder = self.recorder.clone();
+        let record =
+            |order: String| async move { recorder.order(Kind::PkiRevoke, &by, &order).await };
+        self.revoked
+            .apply(&request.into_inner().pem, record)
+            .await?;
+        Ok(Response::new(revoked_to_wire(self.revoked.lists())))
+    }
+
+    async fn get_revoked(&self, _: Request<GetRevokedRequest>) -> Answer<RevokedCertificates> {
+        Ok(Response::new(revoked_to_wire(self.revoked.lists())))
+    }
+
     async fn emergency_stop(&self, request: Request<EmergencyRequest>) -> Answer<EmergencyState> {
         let by = Peer::of(&request)?.name();
         let mut state = self.emergency.stop(&by, &request.into_inner().reason).await;
@@ -419,6 +449,24 @@ impl Management {
             self.recorder.order(kind, &by, &request.name).await?;
         }
         Ok(request)
+    }
+}
+
+/// The goal without what its calls returned, which may be large; GetGoal has it.
+fn without_outputs(mut goal: Goal) -> Goal {
+    let executions = goal.tasks.iter_mut().flat_map(|task| &mut task.executions);
+    executions.for_each(|execution| execution.output_json.clear());
+    goal
+}
+
+fn revoked_to_wire(lists: Vec<List>) -> RevokedCertificates {
+    let lists = lists.into_iter().map(|list| RevocationList {
+        authority: list.authority,
+        number: list.number,
+        serials: list.serials.into_iter().collect(),
+    });
+    RevokedCertificates {
+        lists: lists.collect(),
     }
 }
 

@@ -19,6 +19,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// The row of the table for an API that is not where it is configured to be.
 const MANAGEMENT_LISTEN: &str = "management-listen";
 
+/// The row for a list of revoked certificates that cannot be read.
+const REVOKED: &str = "revoked-certificates";
+
+/// The row for a ledger that is not the known one.
+const LEDGER_REPLACED: &str = "ledger-replaced";
+
 /// The row for a data disk without room for changes.
 const DATA_DISK_FULL: &str = "data-disk-full";
 
@@ -126,6 +132,8 @@ impl Answers {
             emergency: management.emergency.stopped().is_some(),
             configuration: self.configuration.warning(),
             elsewhere: management.elsewhere.get(),
+            revoked: management.revoked.trouble(),
+            ledger: management.witness.replaced(),
             disk: Space::of(&management.state).ok(),
         })
     }
@@ -143,6 +151,10 @@ struct Seen<'a> {
     configuration: Option<String>,
     /// Where the API listens, if not where it is configured to.
     elsewhere: Option<String>,
+    /// Why a list of revoked certificates is not in force.
+    revoked: Option<String>,
+    /// How the ledger differs from the one that was known.
+    ledger: Option<String>,
     /// The room on the data disk.
     disk: Option<Space>,
 }
@@ -164,6 +176,12 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
     }
     if let Some(elsewhere) = &seen.elsewhere {
         found.push(condition(MANAGEMENT_LISTEN, elsewhere.clone()));
+    }
+    if let Some(why) = &seen.ledger {
+        found.push(condition(LEDGER_REPLACED, why.clone()));
+    }
+    if let Some(trouble) = &seen.revoked {
+        found.push(condition(REVOKED, trouble.clone()));
     }
     found.extend(
         seen.disk
@@ -333,6 +351,8 @@ mod tests {
                 emergency: false,
                 configuration: wrong.map(str::to_owned),
                 elsewhere: None,
+                revoked: None,
+                ledger: None,
                 disk: None,
             });
             found.into_iter().map(|condition| condition.id).collect()

@@ -10,19 +10,24 @@ use tonic::Status;
 use super::roles::{self, Role};
 
 /// Reads of the ledger of one certificate at once: each may go through all of it.
-const OF_LEDGER: usize = 2;
+pub const OF_LEDGER: usize = 2;
 
 /// Requests for logs of one certificate at once. Those that follow last, so more are refused.
-const OF_LOGS: usize = 4;
+pub const OF_LOGS: usize = 4;
+
+/// Reads of one certificate at once whose answers may be as large as answers can be: 4 MiB each wait in
+/// memory for a client that does not take them.
+pub const OF_LARGE: usize = 4;
 
 /// Other reads of one certificate at once.
-const OTHERS: usize = 16;
+pub const OTHERS: usize = 16;
 
 /// What a method takes its turn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Pool {
     Ledger,
     Logs,
+    Large,
     Others,
 }
 
@@ -32,6 +37,9 @@ impl Pool {
         match path.rsplit('/').next() {
             Some("VerifyAudit" | "ListAudit" | "ExportAudit") => Some(Self::Ledger),
             Some("Logs") => Some(Self::Logs),
+            Some("GetGoal" | "ListGoals" | "ListDecisions" | "ListTools" | "GetSbom") => {
+                Some(Self::Large)
+            }
             _ => (roles::least(path) == Role::Viewer).then_some(Self::Others),
         }
     }
@@ -40,6 +48,7 @@ impl Pool {
         match self {
             Self::Ledger => OF_LEDGER,
             Self::Logs => OF_LOGS,
+            Self::Large => OF_LARGE,
             Self::Others => OTHERS,
         }
     }
@@ -106,6 +115,7 @@ mod tests {
         };
         check("VerifyAudit", Some(Pool::Ledger));
         check("Logs", Some(Pool::Logs));
+        check("GetGoal", Some(Pool::Large));
         check("GetStatus", Some(Pool::Others));
         for acts in [
             "EmergencyStop",

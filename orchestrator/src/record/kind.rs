@@ -47,6 +47,9 @@ kinds! {
     ServiceRestart = "service.restart": "an admin's order to restart a service";
     ConfigApply = "config.apply": "an admin's order to apply or try a configuration";
     ConfigConfirm = "config.confirm": "an admin's order to keep a configuration that is tried";
+    PkiRevoke = "pki.revoke": "an admin's list of the certificates that the authority has taken back";
+    LedgerReplaced = "ledger.replaced": "the ledger is not the one that was known, and how it differs";
+    LedgerAccepted = "ledger.accepted": "an admin's order to take the ledger as it is as the known one";
     EmergencyStop = "emergency.stop": "an emergency stop that aios-tools does not know of yet";
     Power = "power": "an admin's order to power off or reboot";
     FactoryReset = "factory_reset": "an admin's order to erase this node";

@@ -8,6 +8,9 @@ use aios_contracts::v1::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tonic::body::Body;
+use tonic::codegen::http;
+use tower::{Service as _, ServiceExt as _};
 
 use crate::node::{Node, Process};
 
@@ -84,4 +87,68 @@ async fn a_viewer_with_idle_connections_keeps_nobody_out_and_loses_none_at_work(
     while let Ok(change) = tokio::time::timeout(moment, changes.message()).await {
         assert!(change.unwrap().is_some(), "the goal is not finished");
     }
+}
+
+/// A `GetGoalRequest` for the goal `large`, as it is on the wire.
+const ASKS_FOR_LARGE: &str = "\0\0\0\0\u{7}\n\u{5}large";
+
+/// Resident memory of this process, in bytes, by proc(5).
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_a_viewer_does_not_take_fill_no_memory() {
+    let node = Node::new().await;
+    let process = node.start();
+    let output = "x".repeat(3 * 1024 * 1024);
+    let execution = Execution {
+        output_json: serde_json::Value::from(output).to_string(),
+        ..Execution::default()
+    };
+    node.memory.goals.lock().unwrap().push(Goal {
+        id: "large".into(),
+        state: GoalState::Succeeded.into(),
+        tasks: vec![Task {
+            executions: vec![execution],
+            ..Task::default()
+        }],
+        ..Goal::default()
+    });
+    let eve = node.authority.client(&["viewer"]);
+    let mut first = process.client(&node.authority, Some(eve.clone())).await;
+    let id = GetGoalRequest { id: "large".into() };
+    let goal = first.get_goal(id).await.unwrap().into_inner();
+    assert!(goal.tasks[0].executions[0].output_json.len() > 3_000_000);
+
+    let before = resident();
+    let mut held = JoinSet::new();
+    for _ in 0..8 {
+        let channel = process.channel(&node.authority, Some(eve.clone())).await;
+        for _ in 0..64 {
+            let mut channel = channel.clone();
+            held.spawn(async move {
+                let request = http::Request::post("http://aios/aios.v1.Management/GetGoal")
+                    .header("content-type", "application/grpc")
+                    .header("te", "trailers")
+                    .body(Body::new(ASKS_FOR_LARGE.to_owned()))
+                    .unwrap();
+                channel.ready().await.unwrap();
+                // The answer begins, and nobody reads what it says.
+                let _unread = channel.call(request).await;
+                std::future::pending::<()>().await;
+            });
+        }
+    }
+    let mut most = 0;
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        most = most.max(resident().saturating_sub(before));
+    }
+    let slowest = slowest_stop(&node, &process).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    println!("{} MiB more at most", most / (1024 * 1024));
+    assert!(most < 96 * 1024 * 1024, "{} MiB more", most / (1024 * 1024));
 }

@@ -11,3 +11,5 @@ mod model;
 mod mtls;
 mod node;
 mod pki;
+mod revoked;
+mod witness;

@@ -196,6 +196,11 @@ impl Process {
         authority: &Authority,
         identity: Option<Identity>,
     ) -> ManagementClient<Channel> {
+        ManagementClient::new(self.channel(authority, identity).await)
+    }
+
+    /// The connection of such a client alone.
+    pub async fn channel(&self, authority: &Authority, identity: Option<Identity>) -> Channel {
         let mut tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(&authority.certificate))
             .domain_name("localhost");
@@ -203,7 +208,7 @@ impl Process {
             tls = tls.identity(identity);
         }
         let endpoint = Endpoint::from_shared(format!("https://{}", self.address().await)).unwrap();
-        ManagementClient::new(endpoint.tls_config(tls).unwrap().connect_lazy())
+        endpoint.tls_config(tls).unwrap().connect_lazy()
     }
 
     pub async fn submit(&self, text: &str) -> Goal {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams,
 };
 use tonic::transport::Identity;
 
@@ -70,6 +71,30 @@ impl Authority {
         self.client_with(&["admin"], |params| {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         })
+    }
+
+    /// A client's certificate with this serial number.
+    pub fn client_with_serial(&self, units: &[&str], serial: u64) -> Identity {
+        self.client_with(units, |params| params.serial_number = Some(serial.into()))
+    }
+
+    /// The list of the certificates that are taken back, PEM. Its `nextUpdate` is long over.
+    pub fn revocations(&self, number: u64, serials: &[u64]) -> String {
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: (*serial).into(),
+            revocation_time: rcgen::date_time_ymd(2024, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2024, 1, 1),
+            next_update: rcgen::date_time_ymd(2024, 1, 2),
+            crl_number: number.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
     fn client_with(&self, units: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Identity {

@@ -68,6 +68,17 @@ pub enum Who {
     Own,
 }
 
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Root => "root",
+            Self::Daemon(name) => name,
+            Self::Agents => "every agent",
+            Self::Own => "the daemon's own account",
+        })
+    }
+}
+
 impl Who {
     fn is(self, caller: &Principal) -> bool {
         match self {
@@ -83,6 +94,12 @@ impl Who {
 pub trait Known: fmt::Debug + Sync {
     /// Has this caller any right here? Who has none is turned away when it connects.
     fn knows(&self, caller: &Principal) -> bool;
+
+    /// The service, as in its contract.
+    fn service(&self) -> &'static str;
+
+    /// Who, and their rights by name, for the documentation.
+    fn rows(&self) -> Vec<(String, Vec<String>)>;
 }
 
 /// The access table of a service: who may use which rights. A right is a method, or what several
@@ -141,6 +158,17 @@ impl<R: fmt::Debug + Sync> Known for Access<R> {
         self.rows
             .iter()
             .any(|(who, rights)| who.is(caller) && !rights.is_empty())
+    }
+
+    fn service(&self) -> &'static str {
+        self.service
+    }
+
+    fn rows(&self) -> Vec<(String, Vec<String>)> {
+        let names = |rights: &[R]| rights.iter().map(|right| format!("{right:?}")).collect();
+        let rows = self.rows.iter();
+        rows.map(|(who, rights)| (who.to_string(), names(rights)))
+            .collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! In front of every method: how large its messages may be, and how many bytes of large ones its
 //! caller may have under way. Both are known from a message's first five bytes, before more of it is
-//! kept, and before the service asks whether the caller may call at all.
+//! kept. Who may not call a method sends it no large message at all.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,6 +19,7 @@ use tower::{Layer, Service};
 
 use crate::frames::{Frames, TooLong};
 use crate::guests::Guests;
+use crate::identity::Principal;
 use crate::limits::{self, SMALL};
 
 /// What the callers of one socket may send. Cloning is cheap.
@@ -29,13 +30,27 @@ pub struct Budget(Arc<Inner>);
 struct Inner {
     guests: Guests,
     /// The methods that take more than [`SMALL`]: `/aios.v1.Tools/Call`.
-    larger: HashMap<String, usize>,
+    larger: HashMap<String, Larger>,
     /// Bytes that are left to each account.
     left: Mutex<HashMap<Option<u32>, Arc<Semaphore>>>,
 }
 
+/// What a method takes that takes more than [`SMALL`].
+#[derive(Clone)]
+pub(crate) struct Larger {
+    pub bytes: usize,
+    /// From whom: whoever may call it.
+    pub may: Arc<dyn Fn(&Principal) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Larger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes)
+    }
+}
+
 impl Budget {
-    pub(crate) fn new(guests: Guests, larger: HashMap<String, usize>) -> Self {
+    pub(crate) fn new(guests: Guests, larger: HashMap<String, Larger>) -> Self {
         Self(Arc::new(Inner {
             guests,
             larger,
@@ -43,8 +58,14 @@ impl Budget {
         }))
     }
 
-    fn most(&self, path: &str) -> usize {
-        self.0.larger.get(path).copied().unwrap_or(SMALL)
+    /// The largest message of this account to the method at this path.
+    fn most(&self, path: &str, uid: Option<u32>) -> usize {
+        let larger = self
+            .0
+            .larger
+            .get(path)
+            .filter(|larger| uid.is_some_and(|uid| (larger.may)(&self.0.guests.caller(uid))));
+        larger.map_or(SMALL, |larger| larger.bytes)
     }
 
     /// What is left to the account, and all that it has.
@@ -93,9 +114,9 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let most = self.budget.most(request.uri().path());
         let info = request.extensions().get::<UdsConnectInfo>();
         let uid = info.and_then(|info| Some(info.peer_cred?.uid()));
+        let most = self.budget.most(request.uri().path(), uid);
         let (left, all) = self.budget.of(uid);
         let held = Arc::new(Held::default());
         let until_answered = Arc::clone(&held);

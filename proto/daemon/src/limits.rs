@@ -62,24 +62,6 @@ mod tests {
     const FILES_MAX: usize = 4096;
 
     #[test]
-    fn the_page_on_security_says_the_same_numbers() {
-        let page = include_str!("../../../docs/security.md");
-        let mib = |bytes: usize| bytes / (1024 * 1024);
-        let kib = |bytes: usize| bytes / 1024;
-        for (who, connections, bytes) in [
-            ("an agent", AGENT_CONNECTIONS, AGENT_BYTES),
-            ("any other account of its tables", CONNECTIONS, BYTES),
-        ] {
-            let line = format!(
-                "| {who} | {connections} | {STREAMS} | {} KiB | {} MiB |\n",
-                kib(SMALL),
-                mib(bytes)
-            );
-            assert!(page.contains(&line), "docs/security.md must hold:\n{line}");
-        }
-    }
-
-    #[test]
     fn all_accounts_together_leave_a_daemon_most_of_its_descriptors() {
         let accounts = identities().iter().map(|one| Principal::from_uid(one.uid));
         let sum: usize = accounts.map(|one| connections(&one)).sum();

@@ -1,9 +1,11 @@
 //! A daemon at its socket: it listens, admits the callers that its tables name, says READY, serves, and ends.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -12,16 +14,19 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 use tower::layer::util::{Identity, Stack};
 
-use crate::access::{Callers, Known};
-use crate::budget::Budget;
+use crate::access::{Access, Callers, Known};
+use crate::budget::{Budget, Larger};
 use crate::guests::Guests;
-use crate::identity::AIOS_GID;
+use crate::identity::{AIOS_GID, Principal};
 use crate::incoming::Incoming;
 use crate::{limits, socket};
 
 /// How long calls under way may take to end after SIGTERM. PID 1 kills a daemon after its
 /// `stop_timeout_ms`, which is 2 s or more.
 pub const GRACE: Duration = Duration::from_millis(1500);
+
+/// The package of the contracts.
+const PACKAGE: &str = "aios.v1";
 
 /// Why a daemon cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +58,7 @@ pub type Services = Router<Stack<Budget, Identity>>;
 pub struct Door {
     incoming: Incoming,
     guests: Guests,
-    larger: HashMap<String, usize>,
+    larger: HashMap<String, Larger>,
     path: PathBuf,
     grace: Duration,
 }
@@ -85,10 +90,22 @@ impl Door {
         })
     }
 
-    /// Lets this method of a service (`aios.v1.Tools`) take messages of up to so many bytes, instead
-    /// of [`limits::SMALL`].
-    pub fn takes(mut self, service: &str, method: &str, bytes: usize) -> Self {
-        self.larger.insert(format!("/{service}/{method}"), bytes);
+    /// Lets this method of the table's service take messages of up to so many bytes, instead of
+    /// [`limits::SMALL`], from those who have the right. What others send is refused by its first five
+    /// bytes, before the service refuses them.
+    pub fn takes<R>(
+        mut self,
+        access: &'static Access<R>,
+        right: R,
+        method: &str,
+        bytes: usize,
+    ) -> Self
+    where
+        R: Copy + PartialEq + fmt::Debug + Send + Sync,
+    {
+        let path = format!("/{PACKAGE}.{}/{method}", access.service());
+        let may = Arc::new(move |caller: &Principal| access.may(caller, right));
+        self.larger.insert(path, Larger { bytes, may });
         self
     }
 

@@ -158,7 +158,7 @@ async fn large_messages_of_an_agent_fill_its_budget_and_no_more_memory() {
     let (callers, orchestrator) = switched();
     let running = start(callers, Duration::ZERO).await;
     let streams = limits::AGENT_CONNECTIONS - 1;
-    let taken = flood(&running, "Stop", support::STOP_MAX, streams).await;
+    let taken = flood(&running, "GetState", support::STOP_MAX, streams).await;
     // On their way besides: a window of each stream, and what the clients have encoded beforehand.
     let on_the_way = streams * 256 * 1024;
     assert!(
@@ -168,6 +168,27 @@ async fn large_messages_of_an_agent_fill_its_budget_and_no_more_memory() {
     assert!(is_served(&running).await, "small requests need no room");
     orchestrator.store(true, Ordering::SeqCst);
     assert!(is_served(&running).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_call_a_method_sends_it_no_large_message() {
+    let (callers, orchestrator) = switched();
+    let running = start(callers, Duration::ZERO).await;
+    let streams = limits::AGENT_CONNECTIONS - 1;
+    let taken = flood(&running, "Stop", support::STOP_MAX, streams).await;
+    assert!(taken <= streams * 256 * 1024, "{taken} bytes were taken");
+    let of = |bytes: usize| EmergencyRequest {
+        reason: "x".repeat(bytes),
+        ..EmergencyRequest::default()
+    };
+    let mut client = client(&running.path);
+    let refused = client.stop(of(limits::SMALL)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange, "{}", refused.message());
+    // A small one is read, so that the service can put on record who tried what.
+    let refused = client.stop(of(16)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    orchestrator.store(true, Ordering::SeqCst);
+    assert!(client.stop(of(limits::SMALL)).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

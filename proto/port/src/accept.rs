@@ -12,7 +12,6 @@ use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
@@ -23,10 +22,10 @@ use crate::admission::{Admission, Id, Limits, Standing};
 use crate::busy::Busy;
 
 /// How long a peer may take for the first message of a handshake. Clients send it at once.
-const SILENCE: Duration = Duration::from_secs(5);
+pub const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long a handshake may take; an emulated machine needs a second.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// After a failed accept (too many open files): let some close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -51,15 +50,17 @@ pub trait Doorkeeper: Clone + Send + Sync + 'static {
 }
 
 /// A peer that is let in if there is a place.
-#[derive(Clone, Debug)]
 pub struct Known<P> {
     /// What the server is told.
     pub peer: P,
     /// Whose places it takes.
     pub standing: Standing,
-    /// The connection has no longer life than this, whatever is under way.
-    pub until: Option<Duration>,
+    /// The connection ends when this is ready, whatever is under way.
+    pub ends: Option<Ending>,
 }
+
+/// What a connection ends with.
+pub type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the server is told of a connection.
 #[derive(Clone, Debug)]
@@ -203,11 +204,10 @@ async fn welcome<D: Doorkeeper>(
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let known = doorkeeper.known(certificates.first(), address)?;
     place.enter(known.standing)?;
-    let until = known.until.map(|left| Box::pin(tokio::time::sleep(left)));
     Ok(Connection {
         stream,
         closed,
-        until,
+        ends: known.ends,
         visit: Visit {
             peer: known.peer,
             busy: place.busy.clone(),
@@ -261,7 +261,7 @@ pub struct Connection<P> {
     stream: TlsStream<TcpStream>,
     /// Ready when somebody else has got the place.
     closed: oneshot::Receiver<()>,
-    until: Option<Pin<Box<Sleep>>>,
+    ends: Option<Ending>,
     visit: Visit<P>,
     _place: Place,
 }
@@ -285,8 +285,8 @@ impl<P: Unpin> AsyncRead for Connection<P> {
         if Pin::new(&mut self.closed).poll(context).is_ready() {
             return ends("closed for another");
         }
-        let until = self.until.as_mut();
-        if until.is_some_and(|until| until.as_mut().poll(context).is_ready()) {
+        let ending = self.ends.as_mut();
+        if ending.is_some_and(|ending| ending.as_mut().poll(context).is_ready()) {
             return ends("its time is over");
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)

@@ -11,6 +11,9 @@ use aios_tool::prelude::*;
 /// The tool `sec.audit_query`.
 pub struct AuditQuery;
 
+/// Its name: calls of it take turns with the other reads of the ledger ([`crate::pools`]).
+pub const NAME: &str = "sec.audit_query";
+
 /// So many entries are given back at most.
 const LISTED: usize = 50;
 /// So many are looked through at most: what fits the deadline on a slow machine.
@@ -68,7 +71,7 @@ impl Tool for AuditQuery {
 
     fn declaration() -> Declaration {
         Declaration::of(
-            "sec.audit_query",
+            NAME,
             "Shows who did what and how it ended, from the audit log.",
         )
         .needing("sec", "read", "audit")

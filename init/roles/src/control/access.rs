@@ -20,6 +20,21 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// All deeds.
+    pub const ALL: [Self; 6] = [Look, Services, Provision, Configure, Power, KillAgents];
+
+    /// The methods that it is, for the documentation.
+    pub fn says(self) -> &'static str {
+        match self {
+            Look => "ListServices, GetBoot",
+            Services => "GetService, StartService, StopService, RestartService, Logs",
+            Provision => "RestartService of `provision`, which installs an offered node.toml",
+            Configure => "StartService of `config`",
+            Power => "Power",
+            KillAgents => "KillAgents",
+        }
+    }
+
     /// Of restarting this service.
     pub fn restart(service: &str) -> Self {
         match service {

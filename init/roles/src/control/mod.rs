@@ -23,6 +23,7 @@ use aios_daemon::Callers;
 use aios_daemon::error::chain;
 use aios_daemon::serve::{self, Door};
 
+pub use access::{ACCESS, Deed};
 pub use link::Link;
 pub use service::InitService;
 
@@ -47,12 +48,8 @@ pub fn run() -> io::Result<()> {
 async fn serve() -> io::Result<()> {
     let link = Arc::new(Link::from_stdin()?);
     let callers = Callers::by_kernel();
-    let door = Door::open(
-        &aios_daemon::socket::of("init"),
-        &callers,
-        &[&access::ACCESS],
-    )
-    .map_err(|error| io::Error::other(chain(&error)))?;
+    let door = Door::open(&aios_daemon::socket::of("init"), &callers, &[&ACCESS])
+        .map_err(|error| io::Error::other(chain(&error)))?;
     let door = door.grace(GRACE); // open streams (`logs -f`) are cut off then
     let service = InitService::new(link.clone(), callers);
     let server = InitServer::new(service)

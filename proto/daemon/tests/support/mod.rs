@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aios_contracts::v1::emergency_client::EmergencyClient;
-use aios_contracts::v1::emergency_server::{Emergency, EmergencyServer, SERVICE_NAME};
+use aios_contracts::v1::emergency_server::{Emergency, EmergencyServer};
 use aios_contracts::v1::{EmergencyRequest, EmergencyState, GetEmergencyRequest};
 use aios_daemon::idle::Activity;
 use aios_daemon::serve::{self, Door};
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
-/// The largest message to `Stop`, in bytes.
+/// The largest message to `Stop` and `GetState`, in bytes.
 pub const STOP_MAX: usize = 3 * 1024 * 1024;
 
 /// A client with a connection of its own.
@@ -76,7 +76,8 @@ impl Emergency for Service {
 async fn run(path: &Path, service: Service, end: impl Future<Output = ()>) {
     let door = Door::open(path, &service.callers, &[&ACCESS])
         .unwrap()
-        .takes(SERVICE_NAME, "Stop", STOP_MAX)
+        .takes(&ACCESS, Right::Stop, "Stop", STOP_MAX)
+        .takes(&ACCESS, Right::Look, "GetState", STOP_MAX)
         .grace(Duration::from_millis(300));
     serve::ready();
     let services = door.server().add_service(EmergencyServer::new(service));
