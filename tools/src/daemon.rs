@@ -98,13 +98,20 @@ fn abort() {
     std::process::exit(1)
 }
 
-/// Makes entries of calls that only looked durable, when there are new ones.
+/// Makes entries of calls that only looked durable, when there are new ones, and has refusals on record
+/// that were only counted.
 async fn sync_ledger(pipeline: Arc<Pipeline>) {
     let mut tick = tokio::time::interval(SYNC_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut synced = 0;
     loop {
         tick.tick().await;
+        let counting = Arc::clone(&pipeline);
+        match tokio::task::spawn_blocking(move || counting.record_held_back()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("refusals are not on record: {error}"),
+            Err(error) => tracing::error!("counting refusals crashed: {error}"),
+        }
         let len = pipeline.ledger().len();
         if len == synced {
             continue;

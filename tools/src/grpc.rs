@@ -102,29 +102,21 @@ impl Service {
         let Err(refused) = ACCESS.check(&caller, right, method) else {
             return Ok(caller);
         };
-        self.record_refusal(&caller, refused.message(), Entry::default())
-            .await?;
-        Err(refused)
+        let error = ToolError::Denied(refused.message().to_owned());
+        Err(self.refuse(caller, Entry::default(), error).await)
     }
 
-    /// Puts on record that something was refused, with what is known of it.
-    async fn record_refusal(
-        &self,
-        caller: &Principal,
-        text: &str,
-        known: Entry,
-    ) -> Result<(), Status> {
+    /// Refuses something, and puts that on record with what is known of it.
+    async fn refuse(&self, caller: Principal, known: Entry, error: ToolError) -> Status {
         let refusal = Entry {
             time_ms: pipeline::now_ms(),
             kind: "refusal".to_owned(),
             actor: caller.to_string(),
-            decision: format!("refused: {text}"),
-            outcome: format!("failed: {text}"),
             ..known
         };
-        self.blocking(move |pipeline| pipeline.append(&refusal))
+        self.blocking(move |pipeline| Ok(pipeline.refused(&caller, refusal, error)))
             .await
-            .map(drop)
+            .map_or_else(|crashed| crashed, Status::from)
     }
 
     /// The call as its task has it. A call of an agent that no task has is refused, on record.
@@ -142,11 +134,7 @@ impl Service {
         let admitted = self.tasks.admit(caller, call);
         match admitted.and_then(|call| self.for_its_role(caller, call)) {
             Ok(call) => Ok(call),
-            Err(refused) => {
-                self.record_refusal(caller, &refused.to_string(), known)
-                    .await?;
-                Err(refused.into())
-            }
+            Err(refused) => Err(self.refuse(caller.clone(), known, refused).await),
         }
     }
 

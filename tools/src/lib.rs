@@ -13,6 +13,7 @@
 //!
 //! What must not live here: planning, and knowledge about goals.
 
+pub mod allowance;
 pub mod capability;
 pub mod config;
 pub mod confine;

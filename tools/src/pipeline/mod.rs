@@ -19,6 +19,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use crate::allowance::{Allowances, Excess, Limits, Moment};
 use crate::capability::Grants;
 use crate::config::Config;
 use crate::emergency::{self, Emergency};
@@ -87,6 +88,7 @@ pub struct Pipeline {
     store: Store,
     locks: Arc<Locks>,
     slots: Arc<Slots>,
+    allowances: Allowances,
     surroundings: Arc<Surroundings>,
     emergency: Arc<Emergency>,
     ledger: Arc<Ledger>,
@@ -158,6 +160,10 @@ impl Pipeline {
             slots: Arc::new(Slots::new(
                 usize::try_from(config.tools.calls_per_caller_max).unwrap_or(usize::MAX),
             )),
+            allowances: Allowances::new(Limits {
+                calls_per_second: config.tools.calls_per_second_max,
+                bytes_per_day: u64::from(config.tools.ledger_mib_per_day_max) << 20,
+            }),
             emergency: Arc::new(Emergency::open(own.join("emergency.toml"))),
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
@@ -221,16 +227,27 @@ impl Pipeline {
         authority: Authority<'_>,
     ) -> Result<Answer, ToolError> {
         let mut call = audit::call_of(caller, &request);
-        let allowed = self.slots.take(caller).and_then(|slot| {
-            // After the slot was taken: a stop waits for those that hold one, so that
-            // nothing is begun behind its back.
-            self.emergency.check(caller)?;
-            Ok((self.allow(caller, &request, authority, &mut call)?, slot))
-        });
+        let admitted = self.allowances.admit(caller, Moment::now());
+        let admitted = admitted.map_err(|excess| too_much(caller, excess));
+        let allowed = admitted
+            .and_then(|()| self.slots.take(caller))
+            .and_then(|slot| {
+                // After the slot was taken: a stop waits for those that hold one, so that
+                // nothing is begun behind its back.
+                self.emergency.check(caller)?;
+                Ok((self.allow(caller, &request, authority, &mut call)?, slot))
+            });
         let answer = match allowed {
-            Ok((allowed, slot)) if allowed.tool.spec().changes() => self.change(allowed, slot),
-            Ok((allowed, slot)) => self.look(allowed, slot),
-            Err(error) => Err(self.refuse(&call, error)),
+            Ok((allowed, slot)) => {
+                let changes = allowed.tool.spec().changes();
+                let answer = match changes {
+                    true => self.change(allowed, slot),
+                    false => self.look(allowed, slot),
+                };
+                self.spend(caller, &call, changes, &answer);
+                answer
+            }
+            Err(error) => Err(self.refuse(caller, &call, error)),
         };
         match (answer, self.emergency.stopped()) {
             // Not "try again": nobody would be served.
@@ -318,6 +335,19 @@ impl Pipeline {
             replayed: false,
         })
     }
+}
+
+/// What a caller is told that had its share.
+fn too_much(caller: &Principal, excess: Excess) -> ToolError {
+    ToolError::Exhausted(match excess {
+        Excess::Calls => format!(
+            "{caller} makes more calls than it may; wait a second ([tools] calls_per_second_max)"
+        ),
+        Excess::Day => format!(
+            "{caller} has filled its part of the audit log for today; its calls are refused until \
+             0:00 UTC ([tools] ledger_mib_per_day_max)"
+        ),
+    })
 }
 
 fn late(tool: &Declaration) -> ToolError {
