@@ -9,7 +9,7 @@
 //!    (`emergency.toml`). That file is read, and still written when there is room, so that neither an
 //!    update nor the way back from one ends a stop.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use aios_files::durable;
+
+/// The file's name, in the folder of whoever keeps a stop.
+pub const FILE: &str = "emergency.toml";
 
 /// Bytes of the block: room for the longest stop, escaped.
 const BLOCK: usize = 16 * 1024;
@@ -99,6 +102,11 @@ pub fn remove(path: &Path) -> io::Result<()> {
     overwrite(path, None)
 }
 
+/// Is there a block, so that the next stop outlives a full disk?
+pub fn is_kept(path: &Path) -> bool {
+    block_of(path).exists()
+}
+
 /// The block that belongs to the file of this name.
 fn block_of(path: &Path) -> PathBuf {
     path.with_extension("block")
@@ -168,9 +176,9 @@ fn read_file(path: &Path) -> Option<Stop> {
     match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(unknown(path, &error.to_string())),
-        Ok(text) => Some(
-            toml::from_str(&text).unwrap_or_else(|error| unknown(path, error.message())),
-        ),
+        Ok(text) => {
+            Some(toml::from_str(&text).unwrap_or_else(|error| unknown(path, error.message())))
+        }
     }
 }
 
@@ -191,6 +199,8 @@ fn cut(text: &str, most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aios_testkit::disk::Disk;
+
     use super::*;
 
     fn stop() -> Stop {
@@ -266,32 +276,28 @@ mod tests {
         assert!(decode(&encode(Some(&long)).unwrap()).unwrap().is_some());
     }
 
-    /// The disk is filled to the last byte after the block was made, or before.
     #[test]
-    fn a_full_disk_takes_no_stop_away_and_without_a_block_it_is_one() {
-        if !aios_testkit::needs::root() {
+    fn a_full_disk_takes_no_stop_away_and_without_a_block_everything_is_stopped() {
+        let Some(disk) = Disk::in_memory(256) else {
             return;
-        }
-        let disk = aios_testkit::disk::Small::mount(1 << 20);
+        };
         let path = disk.path().join("emergency.toml");
         assert_eq!(open(&path), None);
-        disk.fill();
-        assert!(std::fs::write(&path, "no room").is_err());
-        std::fs::remove_file(&path).ok();
-        disk.fill();
+        disk.fill_wholly();
         write(&path, &stop()).unwrap();
         assert_eq!(open(&path), Some(stop()));
-        assert!(!path.exists() || std::fs::read(&path).unwrap().is_empty());
         remove(&path).unwrap();
         assert_eq!(open(&path), None);
 
         std::fs::remove_file(block_of(&path)).unwrap();
-        disk.fill();
+        disk.fill_wholly();
         let forced = open(&path).unwrap();
         assert!(forced.reason.contains("make room"), "{forced}");
-        assert!(remove(&path).is_err(), "nothing could keep the next stop");
+        remove(&path).unwrap_err(); // the next stop could not be kept
+        assert!(!is_kept(&path));
         disk.empty();
         remove(&path).unwrap();
+        assert!(is_kept(&path));
         assert_eq!(open(&path), None);
     }
 }

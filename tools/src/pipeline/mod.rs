@@ -164,7 +164,7 @@ impl Pipeline {
                 calls_per_second: config.tools.calls_per_second_max,
                 bytes_per_day: u64::from(config.tools.ledger_mib_per_day_max) << 20,
             }),
-            emergency: Arc::new(Emergency::open(own.join("emergency.toml"))),
+            emergency: Arc::new(Emergency::open(own.join(aios_daemon::emergency::FILE))),
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
