@@ -99,6 +99,11 @@ impl Allowances {
         }
     }
 
+    /// Has this caller limits? People have none.
+    pub fn are_for(caller: &Principal) -> bool {
+        !matches!(caller, Principal::Root) && !caller.is_daemon("orchestrator")
+    }
+
     /// Takes a place for a call.
     ///
     /// # Errors
@@ -156,7 +161,7 @@ impl Allowances {
         at: Moment,
         change: impl FnOnce(&mut Account) -> T,
     ) -> Option<T> {
-        if matches!(caller, Principal::Root) || caller.is_daemon("orchestrator") {
+        if !Self::are_for(caller) {
             return None;
         }
         let mut accounts = self.lock();

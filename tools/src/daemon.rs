@@ -9,6 +9,7 @@ use aios_contracts::v1::tools_server::{SERVICE_NAME, ToolsServer};
 use aios_daemon::serve::{self, Door};
 use aios_daemon::socket;
 use aios_daemon::{Callers, Places};
+use aios_ledger::Ledger;
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 
@@ -22,6 +23,10 @@ use crate::{confine, emergency};
 
 /// How often the ledger makes durable what changes nothing.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the ledger asks a disk for its reserve that was full.
+const RESERVE_EVERY: Duration = Duration::from_secs(10);
+
 /// Serves until SIGTERM.
 ///
 /// # Errors
@@ -81,12 +86,14 @@ async fn serve(
         .add_service(service)
         .add_service(EmergencyServer::new(emergency));
     let syncing = tokio::spawn(sync_ledger(Arc::clone(&pipeline)));
+    let renewing = tokio::spawn(renew_reserve(Arc::clone(pipeline.ledger())));
     let settling = Arc::clone(&pipeline);
     tokio::task::spawn_blocking(move || settling.settle_all());
     serve::ready();
     tracing::info!("ready: {} tools", pipeline.registry().iter().count());
     door.serve(services, terminated).await?; // what is not finished is settled at the next start
     syncing.abort();
+    renewing.abort();
     pipeline.empty_journal();
     pipeline.ledger().sync().context("the ledger's last sync")?;
     tracing::info!("stopped");
@@ -121,6 +128,20 @@ async fn sync_ledger(pipeline: Arc<Pipeline>) {
             Ok(Ok(())) => synced = len,
             Ok(Err(error)) => tracing::error!("the ledger cannot be synced: {error}"),
             Err(error) => tracing::error!("syncing the ledger crashed: {error}"),
+        }
+    }
+}
+
+/// Keeps room ready for the ledger's next entries, as soon as a full disk has room again.
+async fn renew_reserve(ledger: Arc<Ledger>) {
+    let mut tick = tokio::time::interval(RESERVE_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let ledger = Arc::clone(&ledger);
+        let renewed = tokio::task::spawn_blocking(move || ledger.renew_reserve());
+        if let Err(error) = renewed.await {
+            tracing::error!("renewing the ledger's reserve crashed: {error}");
         }
     }
 }

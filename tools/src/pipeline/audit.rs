@@ -139,6 +139,9 @@ impl Pipeline {
     /// The same with what is known of the call; a caller that is refused all the time is counted
     /// instead, and learns that.
     pub fn refused(&self, caller: &Principal, known: Entry, error: ToolError) -> ToolError {
+        if self.is_reserved_from(caller) {
+            return error; // what the log has room for is kept for operators' records
+        }
         let before = match self.allowances.refusal(caller, Moment::now()) {
             Verdict::Record(0) => String::new(),
             Verdict::Record(before) => format!(" ({before} more before it)"),

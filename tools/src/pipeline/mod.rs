@@ -46,6 +46,9 @@ const TEXT_MAX: usize = 4096;
 /// The longest of each identifier, in bytes.
 const NAME_MAX: usize = 256;
 
+/// Of what the ledger keeps ready, bytes that agents leave to operators: some 1,200 entries.
+const OPERATORS_RESERVE: u64 = aios_ledger::RESERVE / 2;
+
 /// What came in.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -227,8 +230,7 @@ impl Pipeline {
         authority: Authority<'_>,
     ) -> Result<Answer, ToolError> {
         let mut call = audit::call_of(caller, &request);
-        let admitted = self.allowances.admit(caller, Moment::now());
-        let admitted = admitted.map_err(|excess| too_much(caller, excess));
+        let admitted = self.admit(caller);
         let allowed = admitted
             .and_then(|()| self.slots.take(caller))
             .and_then(|slot| {
@@ -258,6 +260,25 @@ impl Pipeline {
             }
             (answer, _) => answer,
         }
+    }
+
+    /// Is there room on record for another call of this caller?
+    fn admit(&self, caller: &Principal) -> Result<(), ToolError> {
+        if self.is_reserved_from(caller) {
+            return Err(ToolError::Exhausted(
+                "the data disk is full, and what room the audit log has left is for operators; \
+                 aiosctl storage reclaim makes room"
+                    .into(),
+            ));
+        }
+        let admitted = self.allowances.admit(caller, Moment::now());
+        admitted.map_err(|excess| too_much(caller, excess))
+    }
+
+    /// Is what room the ledger has left on a full disk kept from this caller?
+    fn is_reserved_from(&self, caller: &Principal) -> bool {
+        let left = self.ledger.reserve_left();
+        Allowances::are_for(caller) && left.is_some_and(|left| left < OPERATORS_RESERVE)
     }
 
     /// Everything before something is done.
