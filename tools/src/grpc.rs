@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aios_contracts::v1::tools_server::Tools;
 use aios_contracts::v1::{self as wire};
@@ -264,6 +265,27 @@ impl Tools for Service {
         }))
     }
 
+    async fn reclaim_storage(
+        &self,
+        request: Request<wire::ReclaimStorageRequest>,
+    ) -> Result<Response<wire::ReclaimStorageResponse>, Status> {
+        let caller = self
+            .caller(&request, Right::Audit, "ReclaimStorage")
+            .await?;
+        let message = request.into_inner();
+        let reclaim = pipeline::Reclaim {
+            actor: caller.to_string(),
+            on_behalf_of: message.on_behalf_of,
+            reason: message.reason,
+            older_than: Duration::from_secs(message.older_than_s),
+            dry_run: message.dry_run,
+        };
+        let dropped = self
+            .blocking(move |pipeline| pipeline.reclaim(&reclaim))
+            .await?;
+        Ok(Response::new(dropped_to_wire(dropped)))
+    }
+
     async fn list_audit(
         &self,
         request: Request<wire::ListAuditRequest>,
@@ -386,6 +408,27 @@ fn task(request: wire::RegisterTaskRequest) -> tasks::Task {
         on_behalf_of: request.on_behalf_of,
         role,
         steps: request.steps.into_iter().map(step).collect(),
+    }
+}
+
+fn dropped_to_wire(dropped: pipeline::Dropped) -> wire::ReclaimStorageResponse {
+    let one = |one: pipeline::DroppedExecution| wire::ReclaimedExecution {
+        execution_id: one.id,
+        tool: one.tool,
+        goal_id: one.goal_id,
+        ended_ms: one.ended_ms,
+        bytes: one.bytes,
+    };
+    wire::ReclaimStorageResponse {
+        executions: dropped.executions.len() as u64,
+        bytes: dropped.bytes(),
+        remarks: dropped.remarks.into_iter().take(LIST_MAX).collect(),
+        dropped: dropped
+            .executions
+            .into_iter()
+            .take(LIST_MAX)
+            .map(one)
+            .collect(),
     }
 }
 

@@ -33,6 +33,7 @@ pub mod policy;
 pub mod pools;
 pub mod process;
 pub mod procfs;
+pub mod reclaim;
 pub mod registry;
 pub mod role;
 pub mod sec;

@@ -16,6 +16,7 @@ pub mod power;
 pub mod sbom;
 pub mod services;
 pub mod status;
+pub mod storage;
 pub mod tools;
 pub mod undo;
 pub mod update;
@@ -47,6 +48,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Emergency(arguments) => {
             emergency::run(&connect(&global).await?, output, arguments).await
+        }
+        Command::Storage(arguments) => {
+            storage::run(&connect(&global).await?, output, arguments).await
         }
         Command::Status => status::run(&connect(&global).await?, output).await,
         Command::Boot => boot::run(&connect(&global).await?, output).await,

@@ -22,6 +22,7 @@ const TABLE: &[(&str, Role)] = &[
     ("VerifyAudit", Role::Viewer),
     ("ExportAudit", Role::Viewer),
     ("Undo", Role::Operator),
+    ("ReclaimStorage", Role::Admin),
     ("Logs", Role::Viewer),
     ("ListServices", Role::Viewer),
     ("StartService", Role::Admin),

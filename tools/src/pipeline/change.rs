@@ -221,6 +221,7 @@ impl Pipeline {
             steps,
             undo_begun: None,
             undone_ms: None,
+            reclaimed: None,
         };
         self.store.finish(&outcome, completion(&outcome, note))?;
         Ok(outcome)

@@ -5,11 +5,12 @@
 
 mod audit;
 mod change;
+mod reclaim;
 mod settle;
 mod undo;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aios_config::Approval;
@@ -37,6 +38,7 @@ use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
+pub use reclaim::{Dropped, DroppedExecution, Reclaim};
 pub use undo::Undo;
 
 /// The largest arguments, in bytes of JSON.
@@ -96,6 +98,7 @@ pub struct Pipeline {
     emergency: Arc<Emergency>,
     ledger: Arc<Ledger>,
     fullness: Fullness,
+    reclaiming: Mutex<()>,
 }
 
 /// How full the data disk is, in percent; `None` when that cannot be known.
@@ -177,6 +180,7 @@ impl Pipeline {
             }),
             ledger,
             fullness: Arc::clone(&config.fullness),
+            reclaiming: Mutex::default(),
         })
     }
 
