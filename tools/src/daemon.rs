@@ -19,7 +19,7 @@ use crate::grpc::{self, Service};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::role::OwnServices;
-use crate::{confine, emergency};
+use crate::{confine, emergency, retention};
 
 /// How often the ledger makes durable what changes nothing.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -35,7 +35,10 @@ pub async fn run() -> anyhow::Result<()> {
     let places = Places::of_this_process();
     let socket = places.socket("tools");
     let own_services = OwnServices::read(&places.etc);
-    let pipeline = build(&Config::load(places))?;
+    let config = Config::load(places);
+    let pipeline = build(&config)?;
+    let keep_days = config.tools.undo_keep_days;
+    tokio::spawn(retention::watch(Arc::clone(&pipeline), keep_days));
     serve(pipeline, &socket, Arc::new(own_services)).await
 }
 

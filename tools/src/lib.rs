@@ -35,6 +35,7 @@ pub mod process;
 pub mod procfs;
 pub mod reclaim;
 pub mod registry;
+pub mod retention;
 pub mod role;
 pub mod sec;
 pub mod service;

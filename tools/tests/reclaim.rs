@@ -3,13 +3,14 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aios_contracts::v1::ReclaimStorageRequest;
 use aios_daemon::identity::Principal;
 use aios_testkit::disk::Disk;
 use aios_tools::pipeline::Reclaim;
 use aios_tools::registry::Registry;
+use aios_tools::retention;
 use common::{Machine, agent};
 use serde_json::json;
 use tempfile::TempDir;
@@ -109,6 +110,40 @@ async fn reclaiming_frees_a_full_disk_and_says_honestly_what_cannot_be_undone() 
     let refused = machine.undo(&deleted).unwrap_err().to_string();
     assert!(refused.contains("reclaimed on"), "{refused}");
     machine.undo(&made).unwrap(); // kept nothing, and can be undone as before
+}
+
+/// What is older than the policy allows goes by itself; what is younger stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_drops_what_is_too_old_and_says_so() {
+    let machine = Machine::new(Registry::complete());
+    let deleted = ["old", "young"].map(|name| {
+        let path = machine.path(name);
+        std::fs::write(&path, name).unwrap();
+        machine.act("fs.delete", json!({"path": path})).unwrap()
+    });
+    machine.pipeline.empty_journal();
+    let outcome = format!("state/tools/outcomes/{}.json", deleted[0].execution_id);
+    let outcome = std::fs::File::open(machine.folder.path().join(outcome)).unwrap();
+    let days = |days: u64| SystemTime::now() - Duration::from_secs(days * 86_400);
+    outcome.set_modified(days(31)).unwrap();
+    let before = machine.pipeline.ledger().len();
+    let pipeline = std::sync::Arc::clone(&machine.pipeline);
+    let applied = std::thread::spawn(move || retention::apply(&pipeline, 30));
+    applied.join().unwrap();
+    let refused = machine.undo(&deleted[0]).unwrap_err().to_string();
+    assert!(refused.contains("undo_keep_days"), "{refused}");
+    machine.undo(&deleted[1]).unwrap();
+    let entries = machine
+        .pipeline
+        .ledger()
+        .entries(before..before + 1)
+        .unwrap();
+    assert_eq!(entries[0].tool, "storage.reclaim");
+    assert!(
+        entries[0].outcome.contains("1 execution"),
+        "{}",
+        entries[0].outcome
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,9 @@ table! {
     /// MiB of the audit log that one agent may fill in a day (UTC). Then its calls are refused until the
     /// next day, or until `aios-tools` restarts.
     ledger_mib_per_day_max: u32 = 128, number(1..=1_000_000);
+    /// Days for which executions keep what undoes them: deleted files and replaced contents. Then it is
+    /// dropped, which is on record.
+    undo_keep_days: u32 = 30, number(1..=36_500);
 }
 
 table! {
