@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, completions, config, emergency, goal, logs, pki, power, services, tools, undo, update,
+    audit, completions, config, emergency, goal, logs, pki, power, services, storage, tools, undo,
+    update,
 };
 
 const AFTER_HELP: &str = "\
@@ -88,6 +89,8 @@ pub enum Command {
     Audit(audit::Arguments),
     /// Undo an execution, or all of a goal
     Undo(undo::Arguments),
+    /// Give back room on the disk that is kept for undo
+    Storage(storage::Arguments),
     /// Stop all agents at once (manual mode), or let them go on
     Emergency(emergency::Arguments),
     /// What services and the kernel logged
@@ -199,6 +202,8 @@ mod tests {
             "aiosctl audit verify --dir /x",
             "aiosctl undo --goal 0190ab",
             "aiosctl undo e1 --reason mistake",
+            "aiosctl storage reclaim --older-than 7d --dry-run",
+            "aiosctl storage reclaim --all",
             "aiosctl logs memory -f -n 5 --level error",
             "aiosctl services",
             "aiosctl services restart memory",
@@ -226,6 +231,7 @@ mod tests {
         check("aiosctl config apply c.toml --try 5s", false);
         check("aiosctl config apply c.toml --dry-run --try 60s", false);
         check("aiosctl undo", false);
+        check("aiosctl storage reclaim --all --older-than 7d", false);
         check("aiosctl undo x --goal y", false);
         check("aiosctl goal run", false);
         check("aiosctl update x.bundle", false);

@@ -1,6 +1,7 @@
 //! The ledger as its users see it, and how many callers share one commit.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aios_files::group::Groups;
@@ -20,6 +21,8 @@ pub struct Ledger {
     groups: Groups<Item, Result<u64, Error>>,
     /// What readers see: the state after the last finished group.
     committed: Mutex<Position>,
+    /// Bytes that the disk keeps ready; the largest number when nobody knows.
+    reserve: AtomicU64,
     public_key: Hash,
     log: std::fs::File,
 }
@@ -44,6 +47,7 @@ impl Ledger {
             .map_err(Error::io("open", &writer.log_path))?;
         Ok(Self {
             committed: Mutex::new(writer.position.clone()),
+            reserve: AtomicU64::new(reserve_of(&writer)),
             public_key: writer.key.verifying_key().to_bytes(),
             writer: Mutex::new(writer),
             groups: Groups::default(),
@@ -85,6 +89,19 @@ impl Ledger {
     /// When the disk refuses.
     pub fn sync(&self) -> Result<(), Error> {
         lock(&self.writer).sync()
+    }
+
+    /// Asks the disk for [`RESERVE`](crate::RESERVE) bytes ahead, when it gave less before.
+    pub fn renew_reserve(&self) {
+        let mut writer = lock(&self.writer);
+        writer.renew_reserve();
+        self.reserve.store(reserve_of(&writer), Ordering::Relaxed);
+    }
+
+    /// Bytes that the log can grow by on a full disk; `None` when nobody knows.
+    pub fn reserve_left(&self) -> Option<u64> {
+        let left = self.reserve.load(Ordering::Relaxed);
+        (left != u64::MAX).then_some(left)
     }
 
     /// Number of entries.
@@ -176,6 +193,7 @@ impl Ledger {
         let mut writer = lock(&self.writer);
         let first = writer.commit(&leaves, durable);
         *lock(&self.committed) = writer.position.clone();
+        self.reserve.store(reserve_of(&writer), Ordering::Relaxed);
         drop(writer);
         let mut before = 0;
         let mut answer = |size| {
@@ -198,6 +216,10 @@ impl Drop for Ledger {
         drop(writer.sync());
         drop(writer.mark.sync_data());
     }
+}
+
+fn reserve_of(writer: &Writer) -> u64 {
+    writer.room.left(writer.position.end).unwrap_or(u64::MAX)
 }
 
 /// A thread that panicked elsewhere does not make the state wrong: it is only

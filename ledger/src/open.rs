@@ -19,6 +19,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::frame::{self, Frame, FrameError, Frames, Kind};
 use crate::layout::{self, HEADER};
+use crate::reserve::Room;
 use crate::tree::Frontier;
 use crate::writer::{self, Position, Writer};
 
@@ -52,9 +53,11 @@ pub(crate) fn open(folder: &Path, key_path: &Path) -> Result<Writer, Error> {
         mark_path,
         position,
         durable,
+        room: Room::Last(0),
         closed: None,
     };
     settle(&mut writer, torn)?;
+    writer.renew_reserve();
     Ok(writer)
 }
 

@@ -10,6 +10,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::error::Error;
 use crate::frame::{self, Kind};
 use crate::layout;
+use crate::reserve::Room;
 use crate::tree::{Frontier, Hash};
 
 /// Where the log stands after a group.
@@ -35,6 +36,8 @@ pub(crate) struct Writer {
     pub position: Position,
     /// Entries that are certainly on the disk.
     pub durable: u64,
+    /// What the disk keeps ready for the log.
+    pub room: Room,
     /// Why nothing more is written.
     pub closed: Option<String>,
 }
@@ -89,6 +92,7 @@ impl Writer {
             return Err(Error::io("write", &self.log_path)(error));
         }
         self.position = next;
+        self.room = self.room.after_write(&self.log, self.position.end);
         if durable {
             self.sync()?;
         }
@@ -125,8 +129,15 @@ impl Writer {
         })
     }
 
-    /// Takes a half written group back (a full disk); failing that, closes.
+    /// Asks the disk for the log's reserve again.
+    pub fn renew_reserve(&mut self) {
+        self.room = self.room.renewed(&self.log, self.position.end);
+    }
+
+    /// Takes a half written group back (a full disk); failing that, closes. What was kept ready is cut
+    /// off with it.
     fn withdraw(&mut self) {
+        self.room = Room::Last(self.position.end);
         if let Err(error) = self.log.set_len(self.position.end) {
             self.closed = Some(format!("cutting a half written group: {error}"));
         }

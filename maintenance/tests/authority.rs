@@ -48,7 +48,7 @@ fn only_who_has_a_key_that_the_nodes_authority_signed_takes_a_node_over() {
     both.pki.ca.push_str(&other.pki.ca);
     refused(&both, "not this node's");
     // Any operator has a certificate of the authority's, and its key.
-    let viewer = operator::issue(&ours, "eve", operator::Role::Viewer, 10).unwrap();
+    let viewer = operator::issue(&ours, "eve", aios_role::Role::Viewer, 10).unwrap();
     let mut viewers = given(&ours, 10);
     viewers.pki.certificate = viewer.certificate;
     viewers.pki.key = viewer.key;

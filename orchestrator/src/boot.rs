@@ -136,7 +136,7 @@ impl Orchestrator {
             limits.patience,
         );
         let emergency = Emergency::open(emergency::Parts {
-            file: self.config.state.join("emergency.toml"),
+            file: self.config.state.join(aios_daemon::emergency::FILE),
             shown: self.config.run.join("orchestrator/manual-mode"),
             tools: self.clients.emergency.clone(),
             agents: self.agents.clone(),

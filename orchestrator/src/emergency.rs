@@ -57,7 +57,7 @@ struct Inner {
 impl Emergency {
     /// As the file says.
     pub fn open(parts: Parts) -> Self {
-        let state = watch::Sender::new(emergency::read(&parts.file));
+        let state = watch::Sender::new(emergency::open(&parts.file));
         let this = Self(Arc::new(Inner {
             parts,
             state,

@@ -240,6 +240,15 @@ impl Tools for ToolsDouble {
             summary: format!("undone for {}", request.on_behalf_of),
         }))
     }
+    async fn reclaim_storage(
+        &self,
+        request: Request<ReclaimStorageRequest>,
+    ) -> Answer<ReclaimStorageResponse> {
+        Ok(Response::new(ReclaimStorageResponse {
+            remarks: vec![format!("asked by {}", request.into_inner().on_behalf_of)],
+            ..ReclaimStorageResponse::default()
+        }))
+    }
     async fn describe_tool(&self, _: Request<DescribeToolRequest>) -> Answer<Tool> {
         absent()
     }

@@ -9,6 +9,7 @@ use aios_contracts::v1::tools_server::ToolsServer;
 use aios_daemon::serve::{self, Door};
 use aios_daemon::socket;
 use aios_daemon::{Callers, Places};
+use aios_ledger::Ledger;
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 
@@ -18,10 +19,14 @@ use crate::grpc::{self, Right, Service};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
 use crate::role::OwnServices;
-use crate::{confine, emergency};
+use crate::{confine, emergency, retention};
 
 /// How often the ledger makes durable what changes nothing.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the ledger asks a disk for its reserve that was full.
+const RESERVE_EVERY: Duration = Duration::from_secs(10);
+
 /// Serves until SIGTERM.
 ///
 /// # Errors
@@ -30,7 +35,10 @@ pub async fn run() -> anyhow::Result<()> {
     let places = Places::of_this_process();
     let socket = places.socket("tools");
     let own_services = OwnServices::read(&places.etc);
-    let pipeline = build(&Config::load(places))?;
+    let config = Config::load(places);
+    let pipeline = build(&config)?;
+    let keep_days = config.tools.undo_keep_days;
+    tokio::spawn(retention::watch(Arc::clone(&pipeline), keep_days));
     serve(pipeline, &socket, Arc::new(own_services)).await
 }
 
@@ -86,12 +94,14 @@ async fn serve(
         .add_service(service)
         .add_service(EmergencyServer::new(emergency));
     let syncing = tokio::spawn(sync_ledger(Arc::clone(&pipeline)));
+    let renewing = tokio::spawn(renew_reserve(Arc::clone(pipeline.ledger())));
     let settling = Arc::clone(&pipeline);
     tokio::task::spawn_blocking(move || settling.settle_all());
     serve::ready();
     tracing::info!("ready: {} tools", pipeline.registry().iter().count());
     door.serve(services, terminated).await?; // what is not finished is settled at the next start
     syncing.abort();
+    renewing.abort();
     pipeline.empty_journal();
     pipeline.ledger().sync().context("the ledger's last sync")?;
     tracing::info!("stopped");
@@ -103,13 +113,20 @@ fn abort() {
     std::process::exit(1)
 }
 
-/// Makes entries of calls that only looked durable, when there are new ones.
+/// Makes entries of calls that only looked durable, when there are new ones, and has refusals on record
+/// that were only counted.
 async fn sync_ledger(pipeline: Arc<Pipeline>) {
     let mut tick = tokio::time::interval(SYNC_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut synced = 0;
     loop {
         tick.tick().await;
+        let counting = Arc::clone(&pipeline);
+        match tokio::task::spawn_blocking(move || counting.record_held_back()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("refusals are not on record: {error}"),
+            Err(error) => tracing::error!("counting refusals crashed: {error}"),
+        }
         let len = pipeline.ledger().len();
         if len == synced {
             continue;
@@ -119,6 +136,20 @@ async fn sync_ledger(pipeline: Arc<Pipeline>) {
             Ok(Ok(())) => synced = len,
             Ok(Err(error)) => tracing::error!("the ledger cannot be synced: {error}"),
             Err(error) => tracing::error!("syncing the ledger crashed: {error}"),
+        }
+    }
+}
+
+/// Keeps room ready for the ledger's next entries, as soon as a full disk has room again.
+async fn renew_reserve(ledger: Arc<Ledger>) {
+    let mut tick = tokio::time::interval(RESERVE_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let ledger = Arc::clone(&ledger);
+        let renewed = tokio::task::spawn_blocking(move || ledger.renew_reserve());
+        if let Err(error) = renewed.await {
+            tracing::error!("renewing the ledger's reserve crashed: {error}");
         }
     }
 }

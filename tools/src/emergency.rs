@@ -50,7 +50,7 @@ pub struct Emergency {
 impl Emergency {
     /// As the file says.
     pub fn open(path: PathBuf) -> Self {
-        let state = watch::Sender::new(emergency::read(&path));
+        let state = watch::Sender::new(emergency::open(&path));
         Self {
             path,
             state,

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aios_contracts::v1::tools_server::Tools;
 use aios_contracts::v1::{self as wire};
@@ -73,7 +74,7 @@ impl Right {
 }
 
 /// The right that each method needs.
-pub const METHODS: [(&str, Right); 11] = [
+pub const METHODS: [(&str, Right); 12] = [
     ("ListTools", Describe),
     ("DescribeTool", Describe),
     ("Call", Call),
@@ -84,6 +85,7 @@ pub const METHODS: [(&str, Right); 11] = [
     ("VerifyAudit", Audit),
     ("GetAuditHead", Audit),
     ("ExportAudit", Audit),
+    ("ReclaimStorage", Audit),
     ("Record", Record),
 ];
 
@@ -125,29 +127,21 @@ impl Service {
         let Err(refused) = ACCESS.check(&caller, Right::of(method), method) else {
             return Ok(caller);
         };
-        self.record_refusal(&caller, refused.message(), Entry::default())
-            .await?;
-        Err(refused)
+        let error = ToolError::Denied(refused.message().to_owned());
+        Err(self.refuse(caller, Entry::default(), error).await)
     }
 
-    /// Puts on record that something was refused, with what is known of it.
-    async fn record_refusal(
-        &self,
-        caller: &Principal,
-        text: &str,
-        known: Entry,
-    ) -> Result<(), Status> {
+    /// Refuses something, and puts that on record with what is known of it.
+    async fn refuse(&self, caller: Principal, known: Entry, error: ToolError) -> Status {
         let refusal = Entry {
             time_ms: pipeline::now_ms(),
             kind: "refusal".to_owned(),
             actor: caller.to_string(),
-            decision: format!("refused: {text}"),
-            outcome: format!("failed: {text}"),
             ..known
         };
-        self.blocking(move |pipeline| pipeline.append(&refusal))
+        self.blocking(move |pipeline| Ok(pipeline.refused(&caller, refusal, error)))
             .await
-            .map(drop)
+            .map_or_else(|crashed| crashed, Status::from)
     }
 
     /// The call as its task has it. A call of an agent that no task has is refused, on record.
@@ -165,11 +159,7 @@ impl Service {
         let admitted = self.tasks.admit(caller, call);
         match admitted.and_then(|call| self.for_its_role(caller, call)) {
             Ok(call) => Ok(call),
-            Err(refused) => {
-                self.record_refusal(caller, &refused.to_string(), known)
-                    .await?;
-                Err(refused.into())
-            }
+            Err(refused) => Err(self.refuse(caller.clone(), known, refused).await),
         }
     }
 
@@ -297,6 +287,25 @@ impl Tools for Service {
             execution_id,
             summary,
         }))
+    }
+
+    async fn reclaim_storage(
+        &self,
+        request: Request<wire::ReclaimStorageRequest>,
+    ) -> Result<Response<wire::ReclaimStorageResponse>, Status> {
+        let caller = self.caller(&request, "ReclaimStorage").await?;
+        let message = request.into_inner();
+        let reclaim = pipeline::Reclaim {
+            actor: caller.to_string(),
+            on_behalf_of: message.on_behalf_of,
+            reason: message.reason,
+            older_than: Duration::from_secs(message.older_than_s),
+            dry_run: message.dry_run,
+        };
+        let dropped = self
+            .blocking(move |pipeline| pipeline.reclaim(&reclaim))
+            .await?;
+        Ok(Response::new(dropped_to_wire(dropped)))
     }
 
     async fn list_audit(
@@ -435,6 +444,27 @@ fn task(request: wire::RegisterTaskRequest) -> tasks::Task {
         on_behalf_of: request.on_behalf_of,
         role,
         steps: request.steps.into_iter().map(step).collect(),
+    }
+}
+
+fn dropped_to_wire(dropped: pipeline::Dropped) -> wire::ReclaimStorageResponse {
+    let one = |one: pipeline::DroppedExecution| wire::ReclaimedExecution {
+        execution_id: one.id,
+        tool: one.tool,
+        goal_id: one.goal_id,
+        ended_ms: one.ended_ms,
+        bytes: one.bytes,
+    };
+    wire::ReclaimStorageResponse {
+        executions: dropped.executions.len() as u64,
+        bytes: dropped.bytes(),
+        remarks: dropped.remarks.into_iter().take(LIST_MAX).collect(),
+        dropped: dropped
+            .executions
+            .into_iter()
+            .take(LIST_MAX)
+            .map(one)
+            .collect(),
     }
 }
 

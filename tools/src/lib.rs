@@ -13,6 +13,7 @@
 //!
 //! What must not live here: planning, and knowledge about goals.
 
+pub mod allowance;
 pub mod capability;
 pub mod config;
 pub mod confine;
@@ -33,7 +34,9 @@ pub mod policy;
 pub mod pools;
 pub mod process;
 pub mod procfs;
+pub mod reclaim;
 pub mod registry;
+pub mod retention;
 pub mod role;
 pub mod sec;
 pub mod service;

@@ -38,7 +38,7 @@ pub fn room(tool: &Spec, caller: &Principal, for_goal: bool, percent: u8) -> Res
     }
     Err(ToolError::Precondition(format!(
         "the data disk is {percent} % full, and {whose} change nothing from {most} % on; \
-         delete what is not needed"
+         delete what is not needed, then free what is kept for undo: aiosctl storage reclaim"
     )))
 }
 

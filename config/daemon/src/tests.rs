@@ -9,6 +9,7 @@ use aios_contracts::v1::config_server::Config as _;
 use aios_contracts::v1::{ApplyConfigRequest, ConfirmConfigRequest};
 use aios_daemon::Callers;
 use aios_daemon::identity::Principal;
+use aios_testkit::disk::Disk;
 use tonic::Request;
 
 use crate::applier::Applier;
@@ -87,6 +88,25 @@ fn operator(name: &str) -> By {
 
 fn anything(_: &str) -> bool {
     true
+}
+
+/// aios-config is root, which may use what the data disk keeps for root.
+#[tokio::test]
+async fn a_data_disk_without_room_for_anybody_else_takes_a_configuration() {
+    let Some(disk) = Disk::as_data_partition(32) else {
+        return;
+    };
+    let (applier, _) = daemon(disk.path());
+    applier.apply(OLD, 0, &operator("ann"), anything).unwrap();
+    disk.fill();
+    for text in [NEW, OLD, NEW] {
+        applier.apply(text, 0, &operator("ann"), anything).unwrap();
+        assert_eq!(applier.current().unwrap(), text);
+    }
+    let (_, trial) = applier.apply(OLD, 60, &operator("ann"), anything).unwrap();
+    applier
+        .confirm(&trial.unwrap().id, &operator("ann"))
+        .unwrap();
 }
 
 #[tokio::test]

@@ -68,11 +68,19 @@ table! {
 }
 
 table! {
-    /// `[tools]`: how much at once.
+    /// `[tools]`: what agents may have done and put on record.
     Tools = "tools", in tools, read by [Tools];
 
     /// Calls of one agent that may be under way at the same time, hung ones counted.
     calls_per_caller_max: u32 = 16, number(1..=4096);
+    /// Calls of one agent in a second, over a while; four times as many at once. More are refused.
+    calls_per_second_max: u32 = 500, number(1..=100_000);
+    /// MiB of the audit log that one agent may fill in a day (UTC). Then its calls are refused until the
+    /// next day, or until `aios-tools` restarts.
+    ledger_mib_per_day_max: u32 = 128, number(1..=1_000_000);
+    /// Days for which executions keep what undoes them: deleted files and replaced contents. Then it is
+    /// dropped, which is on record.
+    undo_keep_days: u32 = 30, number(1..=36_500);
 }
 
 table! {

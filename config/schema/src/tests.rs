@@ -500,6 +500,9 @@ fn a_change_touches_only_who_reads_it() {
         ("[console]\nstatus_page = false", &[Restart("console")]),
         ("[update]\nhealthy_s = 30", &[Restart("orchestrator")]),
         ("[tools]\ncalls_per_caller_max = 1", &[Restart("tools")]),
+        ("[tools]\ncalls_per_second_max = 1", &[Restart("tools")]),
+        ("[tools]\nledger_mib_per_day_max = 1", &[Restart("tools")]),
+        ("[tools]\nundo_keep_days = 1", &[Restart("tools")]),
         (
             "[time]\nservers = [\"192.0.2.1\"]",
             &[Reload("network"), Restart("time")],

@@ -17,6 +17,7 @@ pub mod power;
 pub mod sbom;
 pub mod services;
 pub mod status;
+pub mod storage;
 pub mod tools;
 pub mod undo;
 pub mod update;
@@ -48,6 +49,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Emergency(arguments) => {
             emergency::run(&connect(&global).await?, output, arguments).await
+        }
+        Command::Storage(arguments) => {
+            storage::run(&connect(&global).await?, output, arguments).await
         }
         Command::Status => status::run(&connect(&global).await?, output).await,
         Command::Boot => boot::run(&connect(&global).await?, output).await,

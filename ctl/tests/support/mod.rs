@@ -209,6 +209,7 @@ impl Management for Double {
         list_models(ListModelsRequest) -> ListModelsResponse;
         list_audit(ListAuditRequest) -> ListAuditResponse;
         undo(UndoRequest) -> UndoResponse;
+        reclaim_storage(ReclaimStorageRequest) -> ReclaimStorageResponse;
         list_services(ListServicesRequest) -> ListServicesResponse;
         start_service(ServiceRequest) -> Service;
         stop_service(ServiceRequest) -> Service;

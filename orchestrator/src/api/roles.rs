@@ -23,6 +23,7 @@ pub const TABLE: &[(&str, Role)] = &[
     ("ExportAudit", Role::Viewer),
     ("AcceptAudit", Role::Admin),
     ("Undo", Role::Operator),
+    ("ReclaimStorage", Role::Admin),
     ("Logs", Role::Viewer),
     ("ListServices", Role::Viewer),
     ("StartService", Role::Admin),

@@ -220,6 +220,18 @@ impl ManagementService for Management {
         pass_on!(self.tools.undo(request))
     }
 
+    async fn reclaim_storage(
+        &self,
+        request: Request<ReclaimStorageRequest>,
+    ) -> Answer<ReclaimStorageResponse> {
+        let on_behalf_of = Peer::of(&request)?.name();
+        let request = ReclaimStorageRequest {
+            on_behalf_of,
+            ..request.into_inner()
+        };
+        pass_on!(self.tools.reclaim_storage(request))
+    }
+
     async fn logs(&self, request: Request<LogsRequest>) -> Answer<Self::LogsStream> {
         pass_on!(self.init.logs(request.into_inner()))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aios_config::reader;
 use aios_contracts::v1::*;
 use aios_daemon::InForce;
+use aios_daemon::emergency;
 use aios_daemon::serve::DEGRADED;
 use aios_daemon::services::is_core;
 use aios_files::space::{AGENTS_PERCENT, Space};
@@ -27,6 +28,9 @@ const LEDGER_REPLACED: &str = "ledger-replaced";
 
 /// The row for a data disk without room for changes.
 const DATA_DISK_FULL: &str = "data-disk-full";
+
+/// The row for a disk that had no room for what keeps an emergency stop.
+const EMERGENCY_STOP: &str = "emergency-stop";
 
 /// Ends the row for a service that serves although something is wrong; it begins with its name.
 const DAMAGE: &str = "-damage";
@@ -135,6 +139,7 @@ impl Answers {
             revoked: management.revoked.trouble(),
             ledger: management.witness.replaced(),
             disk: Space::of(&management.state).ok(),
+            stop_is_kept: emergency::is_kept(&management.state.join(emergency::FILE)),
         })
     }
 }
@@ -157,6 +162,8 @@ struct Seen<'a> {
     ledger: Option<String>,
     /// The room on the data disk.
     disk: Option<Space>,
+    /// An emergency stop outlives a restart even when the disk is full.
+    stop_is_kept: bool,
 }
 
 /// What is missing, by the identifiers of the table.
@@ -188,6 +195,10 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
             .and_then(almost_full)
             .map(|detail| condition(DATA_DISK_FULL, detail)),
     );
+    if !seen.stop_is_kept {
+        let detail = "there was no room for it when the orchestrator started".to_owned();
+        found.push(condition(EMERGENCY_STOP, detail));
+    }
     if seen.boot.degraded && found.is_empty() {
         found.push(condition("boot", "see aiosctl boot".to_owned()));
     }
@@ -341,7 +352,7 @@ mod tests {
             conditions: vec![safe],
             ..BootTimeline::default()
         };
-        let ids = |boot: &BootTimeline, wrong: Option<&str>| -> Vec<String> {
+        let ids = |boot: &BootTimeline, wrong: Option<&str>, stop_is_kept| -> Vec<String> {
             let found = found(&Seen {
                 boot,
                 services: Some(&[]),
@@ -354,14 +365,19 @@ mod tests {
                 revoked: None,
                 ledger: None,
                 disk: None,
+                stop_is_kept,
             });
             found.into_iter().map(|condition| condition.id).collect()
         };
-        assert_eq!(ids(&boot, None), [degraded::SAFE_MODE]);
+        assert_eq!(ids(&boot, None, true), [degraded::SAFE_MODE]);
         boot.conditions.clear();
-        assert_eq!(ids(&boot, None), ["boot", "runtime", "agents"]);
+        assert_eq!(ids(&boot, None, true), ["boot", "runtime", "agents"]);
         let wrong = Some("the defaults hold: line 1, column 1: not TOML");
-        assert_eq!(ids(&boot, wrong), ["configuration", "runtime", "agents"]);
+        assert_eq!(
+            ids(&boot, wrong, true),
+            ["configuration", "runtime", "agents"]
+        );
+        assert_eq!(ids(&boot, None, false)[0], EMERGENCY_STOP);
     }
 
     #[test]

@@ -36,6 +36,30 @@ impl Rate {
     /// How many were held back since the last one that might happen, or `None` when this one is
     /// held back too.
     pub fn take(&mut self, now: Instant) -> Option<u64> {
+        self.fill(now);
+        if self.left == 0 {
+            self.hold_back();
+            return None;
+        }
+        self.left -= 1;
+        Some(std::mem::take(&mut self.held_back))
+    }
+
+    /// Counts one that is held back for another reason than the rate.
+    pub fn hold_back(&mut self) {
+        self.held_back += 1;
+    }
+
+    /// How many were held back, once one may happen again that says so; takes its place.
+    pub fn settle(&mut self, now: Instant) -> Option<u64> {
+        self.fill(now);
+        if self.left == 0 || self.held_back == 0 {
+            return None;
+        }
+        self.take(now)
+    }
+
+    fn fill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.filled).as_nanos();
         let periods = passed / self.period.as_nanos().max(1);
         let new = u32::try_from(periods).unwrap_or(self.burst).min(self.burst);
@@ -43,12 +67,6 @@ impl Rate {
             self.left = (self.left + new).min(self.burst);
             self.filled = now;
         }
-        if self.left == 0 {
-            self.held_back += 1;
-            return None;
-        }
-        self.left -= 1;
-        Some(std::mem::take(&mut self.held_back))
     }
 }
 
@@ -107,7 +125,10 @@ mod tests {
         let mut rate = Rate::full(20, PERIOD, start);
         let written = (0..100_000).filter(|_| rate.take(start).is_some());
         assert_eq!(written.count(), 20);
+        assert_eq!(rate.settle(start), None, "there is no room to say so");
         assert_eq!(rate.take(start + PERIOD), Some(99_980));
         assert_eq!(rate.take(start + PERIOD), None);
+        assert_eq!(rate.settle(start + PERIOD * 2), Some(1));
+        assert_eq!(rate.settle(start + PERIOD * 3), None, "it was said");
     }
 }

@@ -7,11 +7,18 @@ use aios_ledger::{Entry, Ledger};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Pipeline, Request, TEXT_MAX};
+use super::{Answer, Pipeline, Request, TEXT_MAX};
+use crate::allowance::{Moment, Verdict};
 use crate::store::{Call, Outcome};
 use aios_tool::error::ToolError;
 pub use aios_tool::format::cut;
 use aios_tool::tool::Done;
+
+/// The longest text of a refusal on record, in bytes.
+const REFUSAL_MAX: usize = 512;
+
+/// Bytes of a checkpoint, signature and tree included: each entry may have one of its own.
+const CHECKPOINT: u64 = 1024;
 
 /// SHA-256 of a JSON value, hex. Keys are ordered, so equal values have equal digests.
 pub fn digest(value: &Value) -> String {
@@ -82,6 +89,20 @@ pub fn entry(kind: &str, execution: &str, call: &Call) -> Entry {
     }
 }
 
+/// What an entry takes in the log, in bytes, at most: itself and its part of a checkpoint.
+fn bytes_of(entry: &Entry) -> u64 {
+    let json = serde_json::to_vec(entry).map_or(0, |json| json.len() as u64);
+    json + CHECKPOINT
+}
+
+/// What a caller is told whose refusal is not on record by itself.
+fn too_often(error: &ToolError) -> ToolError {
+    ToolError::Exhausted(format!(
+        "{error} (refused so often that it is only counted; make fewer calls, one in a second goes on \
+         record again)"
+    ))
+}
+
 /// How a failure reads in the ledger.
 pub fn failed(error: &ToolError) -> String {
     cut(&format!("failed: {error}"), TEXT_MAX)
@@ -111,16 +132,75 @@ impl Pipeline {
 
     /// Records a refusal. The answer is what the caller gets: that the ledger cannot be written
     /// matters more than why the call was refused.
-    pub(super) fn refuse(&self, call: &Call, error: ToolError) -> ToolError {
-        let refusal = Entry {
-            decision: cut(&format!("refused: {error}"), TEXT_MAX),
-            outcome: failed(&error),
-            ..entry("refusal", "", call)
+    pub(super) fn refuse(&self, caller: &Principal, call: &Call, error: ToolError) -> ToolError {
+        self.refused(caller, entry("refusal", "", call), error)
+    }
+
+    /// The same with what is known of the call; a caller that is refused all the time is counted
+    /// instead, and learns that.
+    pub fn refused(&self, caller: &Principal, known: Entry, error: ToolError) -> ToolError {
+        if self.is_reserved_from(caller) {
+            return error; // what the log has room for is kept for operators' records
+        }
+        let before = match self.allowances.refusal(caller, Moment::now()) {
+            Verdict::Record(0) => String::new(),
+            Verdict::Record(before) => format!(" ({before} more before it)"),
+            Verdict::Suppressed => return too_often(&error),
         };
+        let text = |text: String| cut(&text, REFUSAL_MAX);
+        let refusal = Entry {
+            reason: text(known.reason),
+            on_behalf_of: text(known.on_behalf_of),
+            decision: text(format!("refused{before}: {error}")),
+            outcome: text(format!("failed: {error}")),
+            ..known
+        };
+        self.allowances
+            .spend(caller, bytes_of(&refusal), Moment::now());
         match self.append(&refusal) {
             Ok(_) => error,
             Err(unwritable) => unwritable,
         }
+    }
+
+    /// Puts on record how many refusals of each caller are not, where that was not said yet.
+    ///
+    /// # Errors
+    /// `Unavailable` when the ledger cannot be written.
+    pub fn record_held_back(&self) -> Result<(), ToolError> {
+        for (caller, held_back) in self.allowances.due(Moment::now()) {
+            let refusals = Entry {
+                time_ms: now_ms(),
+                kind: "refusal".to_owned(),
+                actor: caller.to_string(),
+                decision: format!("refused: {held_back} more; there were too many of them"),
+                outcome: "failed: refused".to_owned(),
+                ..Entry::default()
+            };
+            self.append(&refusals)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what a call put on record: one entry when it only looked, else intent and completion.
+    pub(super) fn spend(
+        &self,
+        caller: &Principal,
+        call: &Call,
+        changes: bool,
+        answer: &Result<Answer, ToolError>,
+    ) {
+        let entries = match answer {
+            Ok(answer) if answer.replayed => return,
+            _ => 1 + u64::from(changes),
+        };
+        let outcome = answer.as_ref().err().map(failed).unwrap_or_default();
+        let completion = Entry {
+            outcome,
+            ..entry("completion", "", call)
+        };
+        self.allowances
+            .spend(caller, entries * bytes_of(&completion), Moment::now());
     }
 
     /// Records a call that only looked. It outlives this process at once, and a power cut when the

@@ -8,7 +8,7 @@ use super::audit::{completion, entry, fitting, now_ms};
 use super::{Allowed, Answer, Pipeline, late};
 use crate::executor::{self, Waited};
 use crate::slots::Slot;
-use crate::store::{Call, Outcome, Pending, Success};
+use crate::store::{Outcome, Pending, Success};
 use aios_daemon::identity::Principal;
 use aios_tool::error::ToolError;
 use aios_tool::tool::{Done, Prepared};
@@ -22,7 +22,7 @@ impl Pipeline {
         slot: Slot,
     ) -> Result<Answer, ToolError> {
         let id = allowed.context.execution().to_owned();
-        if let Some(outcome) = self.recorded(&id, &allowed.call)? {
+        if let Some(outcome) = self.recorded(&id, &allowed)? {
             return answer(outcome, true);
         }
         let limit = Duration::from_millis(allowed.tool.spec().timeout_ms.into());
@@ -33,20 +33,24 @@ impl Pipeline {
             .take_unless(keys, limit, || self.given_up(&allowed.caller))
         else {
             let busy = "another call changes the same thing and does not end";
-            return Err(self.refuse(&allowed.call, ToolError::Deadline(busy.into())));
+            return Err(self.refuse(
+                &allowed.caller,
+                &allowed.call,
+                ToolError::Deadline(busy.into()),
+            ));
         };
         let guards = Arc::new((held, slot));
         let resumed = self
             .resume(&id, &allowed.call)
-            .map_err(|error| self.refuse(&allowed.call, error))?;
-        if let Some(outcome) = self.recorded(&id, &allowed.call)? {
+            .map_err(|error| self.refuse(&allowed.caller, &allowed.call, error))?;
+        if let Some(outcome) = self.recorded(&id, &allowed)? {
             return answer(outcome, true); // it was under way a moment ago, or is settled now
         }
         if self.given_up(&allowed.caller) {
             let stopped = ToolError::Unavailable("not begun: emergency stop".into());
-            return Err(self.refuse(&allowed.call, stopped));
+            return Err(self.refuse(&allowed.caller, &allowed.call, stopped));
         }
-        let refuse = |error| self.refuse(&allowed.call, error);
+        let refuse = |error| self.refuse(&allowed.caller, &allowed.call, error);
         let (pending, prepared) = match resumed {
             // Its original capture stands, and so do the arguments that it was made for.
             Some(pending) => {
@@ -64,16 +68,17 @@ impl Pipeline {
     }
 
     /// The outcome of a former call with this id.
-    fn recorded(&self, id: &str, call: &Call) -> Result<Option<Outcome>, ToolError> {
+    fn recorded(&self, id: &str, allowed: &Allowed) -> Result<Option<Outcome>, ToolError> {
         let Some(outcome) = self.store.outcome(id)? else {
             return Ok(None);
         };
+        let call = &allowed.call;
         if (&outcome.call.tool, &outcome.call.input_sha256) != (&call.tool, &call.input_sha256) {
             let error = ToolError::Invalid(format!(
                 "call_id: {:?} was used before, for another call of {}",
                 call.call_id, outcome.call.tool
             ));
-            return Err(self.refuse(call, error));
+            return Err(self.refuse(&allowed.caller, call, error));
         }
         Ok(Some(outcome))
     }
@@ -216,6 +221,7 @@ impl Pipeline {
             steps,
             undo_begun: None,
             undone_ms: None,
+            reclaimed: None,
         };
         self.store.finish(&outcome, completion(&outcome, note))?;
         Ok(outcome)

@@ -5,11 +5,12 @@
 
 mod audit;
 mod change;
+mod reclaim;
 mod settle;
 mod undo;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aios_config::Approval;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use crate::allowance::{Allowances, Excess, Limits, Moment};
 use crate::capability::Grants;
 use crate::config::Config;
 use crate::emergency::{self, Emergency};
@@ -36,6 +38,7 @@ use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
+pub use reclaim::{Dropped, DroppedExecution, Reclaim};
 pub use undo::Undo;
 
 /// The largest arguments, in bytes of JSON.
@@ -44,6 +47,9 @@ pub const ARGUMENTS_MAX: usize = 2 * 1024 * 1024;
 const TEXT_MAX: usize = 4096;
 /// The longest of each identifier, in bytes.
 const NAME_MAX: usize = 256;
+
+/// Of what the ledger keeps ready, bytes that agents leave to operators: some 1,200 entries.
+const OPERATORS_RESERVE: u64 = aios_ledger::RESERVE / 2;
 
 /// What came in.
 #[derive(Clone, Debug, Default)]
@@ -87,10 +93,12 @@ pub struct Pipeline {
     store: Store,
     locks: Arc<Locks>,
     slots: Arc<Slots>,
+    allowances: Allowances,
     surroundings: Arc<Surroundings>,
     emergency: Arc<Emergency>,
     ledger: Arc<Ledger>,
     fullness: Fullness,
+    reclaiming: Mutex<()>,
 }
 
 /// How full the data disk is, in percent; `None` when that cannot be known.
@@ -158,7 +166,11 @@ impl Pipeline {
             slots: Arc::new(Slots::new(
                 usize::try_from(config.tools.calls_per_caller_max).unwrap_or(usize::MAX),
             )),
-            emergency: Arc::new(Emergency::open(own.join("emergency.toml"))),
+            allowances: Allowances::new(Limits {
+                calls_per_second: config.tools.calls_per_second_max,
+                bytes_per_day: u64::from(config.tools.ledger_mib_per_day_max) << 20,
+            }),
+            emergency: Arc::new(Emergency::open(own.join(aios_daemon::emergency::FILE))),
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
@@ -168,6 +180,7 @@ impl Pipeline {
             }),
             ledger,
             fullness: Arc::clone(&config.fullness),
+            reclaiming: Mutex::default(),
         })
     }
 
@@ -221,16 +234,26 @@ impl Pipeline {
         authority: Authority<'_>,
     ) -> Result<Answer, ToolError> {
         let mut call = audit::call_of(caller, &request);
-        let allowed = self.slots.take(caller).and_then(|slot| {
-            // After the slot was taken: a stop waits for those that hold one, so that
-            // nothing is begun behind its back.
-            self.emergency.check(caller)?;
-            Ok((self.allow(caller, &request, authority, &mut call)?, slot))
-        });
+        let admitted = self.admit(caller);
+        let allowed = admitted
+            .and_then(|()| self.slots.take(caller))
+            .and_then(|slot| {
+                // After the slot was taken: a stop waits for those that hold one, so that
+                // nothing is begun behind its back.
+                self.emergency.check(caller)?;
+                Ok((self.allow(caller, &request, authority, &mut call)?, slot))
+            });
         let answer = match allowed {
-            Ok((allowed, slot)) if allowed.tool.spec().changes() => self.change(allowed, slot),
-            Ok((allowed, slot)) => self.look(allowed, slot),
-            Err(error) => Err(self.refuse(&call, error)),
+            Ok((allowed, slot)) => {
+                let changes = allowed.tool.spec().changes();
+                let answer = match changes {
+                    true => self.change(allowed, slot),
+                    false => self.look(allowed, slot),
+                };
+                self.spend(caller, &call, changes, &answer);
+                answer
+            }
+            Err(error) => Err(self.refuse(caller, &call, error)),
         };
         match (answer, self.emergency.stopped()) {
             // Not "try again": nobody would be served.
@@ -241,6 +264,25 @@ impl Pipeline {
             }
             (answer, _) => answer,
         }
+    }
+
+    /// Is there room on record for another call of this caller?
+    fn admit(&self, caller: &Principal) -> Result<(), ToolError> {
+        if self.is_reserved_from(caller) {
+            return Err(ToolError::Exhausted(
+                "the data disk is full, and what room the audit log has left is for operators; \
+                 aiosctl storage reclaim makes room"
+                    .into(),
+            ));
+        }
+        let admitted = self.allowances.admit(caller, Moment::now());
+        admitted.map_err(|excess| too_much(caller, excess))
+    }
+
+    /// Is what room the ledger has left on a full disk kept from this caller?
+    fn is_reserved_from(&self, caller: &Principal) -> bool {
+        let left = self.ledger.reserve_left();
+        Allowances::are_for(caller) && left.is_some_and(|left| left < OPERATORS_RESERVE)
     }
 
     /// Everything before something is done.
@@ -318,6 +360,19 @@ impl Pipeline {
             replayed: false,
         })
     }
+}
+
+/// What a caller is told that had its share.
+fn too_much(caller: &Principal, excess: Excess) -> ToolError {
+    ToolError::Exhausted(match excess {
+        Excess::Calls => format!(
+            "{caller} makes more calls than it may; wait a second ([tools] calls_per_second_max)"
+        ),
+        Excess::Day => format!(
+            "{caller} has filled its part of the audit log for today; its calls are refused until \
+             0:00 UTC ([tools] ledger_mib_per_day_max)"
+        ),
+    })
 }
 
 fn late(tool: &Declaration) -> ToolError {

@@ -113,6 +113,13 @@ impl Pipeline {
             let when = aios_tool::format::time(when);
             return refuse(format!("it was already undone, {when}"));
         }
+        if let Some(reclaimed) = &outcome.reclaimed {
+            return refuse(format!(
+                "it can no longer be undone: what it kept was reclaimed on {} by {}",
+                aios_tool::format::time(reclaimed.at_ms),
+                reclaimed.by
+            ));
+        }
         if outcome.steps.is_empty() {
             return match &outcome.result {
                 Ok(_) => refuse(format!("{tool} cannot be undone")),

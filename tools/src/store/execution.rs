@@ -77,6 +77,18 @@ pub struct Outcome {
     pub undo_begun: Option<String>,
     /// When it was taken back, Unix milliseconds.
     pub undone_ms: Option<i64>,
+    /// What it kept for undo was dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclaimed: Option<Reclaimed>,
+}
+
+/// Who dropped what an execution kept for undo, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reclaimed {
+    /// The operator, or the policy.
+    pub by: String,
+    /// Unix milliseconds.
+    pub at_ms: i64,
 }
 
 /// What a successful call answers.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -114,6 +115,12 @@ impl Folders {
         read(&file(&self.outcomes, execution))
     }
 
+    /// When an outcome was written last, Unix milliseconds.
+    pub fn ended_ms(&self, execution: &str) -> Option<i64> {
+        let written = fs::metadata(file(&self.outcomes, execution)).ok()?;
+        Some(written.mtime() * 1000 + written.mtime_nsec() / 1_000_000)
+    }
+
     /// All that are under way by the files.
     pub fn all_pending(&self) -> Result<Vec<Pending>, ToolError> {
         let fault = |error| ToolError::io(self.pending.display(), error);
@@ -182,6 +189,7 @@ mod tests {
             steps: Vec::new(),
             undo_begun: None,
             undone_ms: None,
+            reclaimed: None,
         };
         assert_eq!(folders.outcome(&outcome.execution_id).unwrap(), None);
         folders.write_outcome(&outcome, When::Now).unwrap();

@@ -27,7 +27,7 @@ use aios_ledger::{Entry, Ledger};
 use aios_tool::error::ToolError;
 use aios_tool::undo::Kept;
 
-pub use execution::{Call, Outcome, Pending, Success, execution_id};
+pub use execution::{Call, Outcome, Pending, Reclaimed, Success, execution_id};
 use flush::Flush;
 use folders::{Folders, When};
 use record::Step;
@@ -240,6 +240,36 @@ impl Store {
         }
     }
 
+    /// An execution that is not under way: when it ended or was undone, in Unix milliseconds, and its
+    /// outcome.
+    pub fn ended(&self, execution: &str) -> Option<(i64, Outcome)> {
+        let outcome = self.outcome(execution).ok()??;
+        Some((self.0.folders.ended_ms(execution)?, outcome))
+    }
+
+    /// Writes an outcome again that is in the files; durable with [`Store::sync`].
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn replace(&self, outcome: &Outcome) -> Result<(), ToolError> {
+        let inner = &self.0;
+        let mut live = lock(&inner.live);
+        let written = inner.folders.write_outcome(outcome, When::Soon);
+        written.map_err(|error| unwritable(&error))?;
+        if let Some(known) = live.get_mut(&outcome.execution_id) {
+            *known = Live::Ended(outcome.clone());
+        }
+        Ok(())
+    }
+
+    /// Makes durable what [`Store::replace`] wrote.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&self) -> io::Result<()> {
+        self.0.folders.sync()
+    }
+
     /// All executions that have no completion, the oldest first.
     ///
     /// # Errors
@@ -350,6 +380,7 @@ mod tests {
             steps: Vec::new(),
             undo_begun: None,
             undone_ms: None,
+            reclaimed: None,
         };
         let entry = Entry::default();
         let step = Step::Ended(outcome.clone());

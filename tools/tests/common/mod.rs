@@ -91,13 +91,25 @@ impl Machine {
         Self::at(folder, registry)
     }
 
+    /// A new machine with another configuration.
+    pub fn with(registry: Registry, change: impl FnOnce(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        Self::configured(folder, registry, change)
+    }
+
     /// A machine whose disk is this folder.
     pub fn at(folder: TempDir, registry: Registry) -> Self {
+        Self::configured(folder, registry, |_| {})
+    }
+
+    fn configured(folder: TempDir, registry: Registry, change: impl FnOnce(&mut Config)) -> Self {
         let root = folder.path().canonicalize().unwrap();
         let mut config = Config::load(Places::below(&root));
         let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
         config.owner = (uid.as_raw(), gid.as_raw());
         config.fullness = Arc::new(|| None); // however full this machine's disk is
+        change(&mut config);
         let data = root.join("data");
         let pipeline = Pipeline::open(&config, registry, grants(&data), Handle::current()).unwrap();
         Self {

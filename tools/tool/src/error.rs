@@ -28,6 +28,9 @@ pub enum ToolError {
     /// A part that is needed does not answer (init, the ledger): try again later.
     #[error("{0}")]
     Unavailable(String),
+    /// The caller had more than its share: the text says when there is more.
+    #[error("{0}")]
+    Exhausted(String),
     /// The kernel or a peer refused in a way that was not foreseen.
     #[error("{0}")]
     Failed(String),
@@ -83,6 +86,7 @@ impl From<ToolError> for tonic::Status {
             ToolError::Unverified(_) => Self::aborted(text),
             ToolError::Deadline(_) => Self::deadline_exceeded(text),
             ToolError::Unavailable(_) => Self::unavailable(text),
+            ToolError::Exhausted(_) => Self::resource_exhausted(text),
             ToolError::Failed(_) => Self::internal(text),
         }
     }
