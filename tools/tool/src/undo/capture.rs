@@ -8,11 +8,13 @@ use rustix::fs::FileType;
 use sha2::{Digest as _, Sha256};
 
 use super::kept;
-use super::{ChangeSet, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
+use super::{ChangeSet, Entry, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
 use crate::argument::{FilePath, Purpose};
+use crate::changes::Planned;
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::place::Place;
+use crate::file::state::State;
 use crate::file::tree::Survey;
 use crate::file::{fingerprint, name, path, sparse};
 
@@ -102,21 +104,38 @@ impl Capture {
         Ok(())
     }
 
-    /// Keeps all that is captured in `fill` as one change set.
+    /// Keeps how all that is planned to be changed is now, as one change set. What is as planned
+    /// already is left out. `aside` is where undo puts what services write until then.
     ///
     /// # Errors
-    /// When a part cannot be captured, or the whole cannot be kept.
-    pub fn change_set(
-        &mut self,
-        fill: impl FnOnce(&mut Self) -> Result<(), ToolError>,
-    ) -> Result<(), ToolError> {
+    /// When a part cannot be captured or changed, or the whole cannot be kept.
+    pub fn changes(&mut self, planned: &[Planned], aside: PathBuf) -> Result<(), ToolError> {
         let number = self.steps.len();
-        let mut parts = Self::new(&self.folder.join(format!("{number}.contents")));
-        fill(&mut parts)?;
-        let name = format!("{number}.changes");
-        let (steps, small) = parts.into_parts();
-        self.small.extend(small);
-        let set = ChangeSet::keep(&steps, &self.folder, &name)?;
+        let contents = self.folder.join(format!("{number}.contents"));
+        std::fs::create_dir_all(&contents)
+            .map_err(|error| ToolError::io(contents.display(), error))?;
+        let mut entries = Vec::new();
+        for one in planned {
+            let before = State::at(&one.path)?;
+            if before.is_as(&one.after) {
+                continue;
+            }
+            let content = match before {
+                State::File { .. } => Some(contents.join(entries.len().to_string())),
+                _ => None,
+            };
+            if let Some(kept) = &content {
+                keep_file(&one.path, kept)?;
+            }
+            entries.push(Entry {
+                path: one.path.clone(),
+                before,
+                content,
+                after: one.after.clone(),
+            });
+        }
+        let kept = self.folder.join(format!("{number}.changes"));
+        let set = ChangeSet::keep(&entries, kept, aside)?;
         self.steps.push(Step::ChangeSet(set));
         Ok(())
     }
@@ -193,4 +212,12 @@ impl Capture {
         }));
         Ok((kept, digest))
     }
+}
+
+/// Copies the content of a file; the change set makes all of them durable together.
+fn keep_file(path: &str, kept: &Path) -> Result<(), ToolError> {
+    let mut source = Place::open(path)?.open_content()?;
+    let copied = File::create(kept).and_then(|mut copy| sparse::copy(&mut source, &mut copy));
+    copied.map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
+    Ok(())
 }
