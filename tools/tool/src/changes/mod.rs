@@ -97,7 +97,7 @@ pub fn may_be_changed(path: &str) -> Result<(), ToolError> {
 }
 
 /// Is it the folder or below it?
-pub(crate) fn is_within(path: &str, folder: &str) -> bool {
+pub fn is_within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

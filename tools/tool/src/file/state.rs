@@ -45,7 +45,7 @@ impl State {
     ///
     /// # Errors
     /// `Precondition` for a device, a pipe or a socket; otherwise when it cannot be read.
-    pub(crate) fn at(path: &str) -> Result<Self, ToolError> {
+    pub fn at(path: &str) -> Result<Self, ToolError> {
         match Place::open_if_any(path)? {
             None => Ok(Self::Absent),
             Some(place) => Self::of(&place),
@@ -102,9 +102,13 @@ impl State {
                     meta: b, sha256, ..
                 },
             ) => content == sha256 && same(a, b),
-            (Self::Link { meta: a, target }, Self::Link { meta: b, target: to }) => {
-                target == to && (a.uid, a.gid) == (b.uid, b.gid)
-            }
+            (
+                Self::Link { meta: a, target },
+                Self::Link {
+                    meta: b,
+                    target: to,
+                },
+            ) => target == to && (a.uid, a.gid) == (b.uid, b.gid),
             _ => false,
         }
     }

@@ -178,11 +178,17 @@ impl ChangeSet {
         if !changes::is_written_by_services(&place.shown()) {
             return Err(changed(&place.shown()));
         }
-        let target = self.aside.join(place.path.strip_prefix("/").unwrap_or(&place.path));
+        let target = self
+            .aside
+            .join(place.path.strip_prefix("/").unwrap_or(&place.path));
         let folder = target.parent().unwrap_or(&self.aside);
-        std::fs::create_dir_all(folder)
-            .map_err(|error| ToolError::io(folder.display(), error))?;
-        relocate(place, &Place::open(&name::encode(&target))?, execution, false)
+        std::fs::create_dir_all(folder).map_err(|error| ToolError::io(folder.display(), error))?;
+        relocate(
+            place,
+            &Place::open(&name::encode(&target))?,
+            execution,
+            false,
+        )
     }
 }
 
@@ -206,16 +212,17 @@ fn now(entry: &Entry) -> Result<Now, ToolError> {
 }
 
 fn changed(path: &str) -> ToolError {
-    ToolError::Precondition(format!(
-        "{path} was changed since; undoing would lose that"
-    ))
+    ToolError::Precondition(format!("{path} was changed since; undoing would lose that"))
 }
 
 impl Inverse for ChangeSet {
     fn locks(&self) -> Vec<String> {
         // What cannot be read is taken back by nobody: the check fails first.
         let entries = self.entries().unwrap_or_default();
-        entries.iter().map(|entry| lock(FILES, &entry.path)).collect()
+        entries
+            .iter()
+            .map(|entry| lock(FILES, &entry.path))
+            .collect()
     }
 
     /// Each thing is compared by [`Self::check`], not all of them in one digest.
