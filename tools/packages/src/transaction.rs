@@ -212,7 +212,7 @@ fn keep(file: &Path, planned: &[Planned]) -> std::io::Result<()> {
 }
 
 /// What of the packages differs, by name.
-fn compare(before: &[Package], after: &[Package]) -> Vec<PackageChange> {
+pub fn compare(before: &[Package], after: &[Package]) -> Vec<PackageChange> {
     let version = |packages: &[Package], name: &str| {
         let found = packages.iter().find(|package| package.name == name);
         found

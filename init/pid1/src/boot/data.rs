@@ -142,7 +142,9 @@ fn try_overlay() -> Result<(), (&'static str, Errno)> {
     for folder in ["/data/overlay/upper", "/data/overlay/work"] {
         std::fs::create_dir_all(folder).map_err(|error| ("make the layers", errno(&error)))?;
     }
-    let options = "lowerdir=/,upperdir=/data/overlay/upper,workdir=/data/overlay/work";
+    // Folders of the lower layer can be renamed, as dpkg does.
+    let options =
+        "redirect_dir=on,lowerdir=/,upperdir=/data/overlay/upper,workdir=/data/overlay/work";
     mount(
         Some("overlay"),
         NEW_ROOT,

@@ -10,7 +10,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// What apt, dpkg and scripts of packages need: files of every owner, other accounts, and a root of
 /// their own. Not to mount, not to load, not to trace, nothing of the network.
-const KEPT: [Capability; 11] = [
+const KEPT: [Capability; 10] = [
     Capability::CAP_AUDIT_WRITE, // su
     Capability::CAP_CHOWN,
     Capability::CAP_DAC_OVERRIDE,
@@ -21,7 +21,6 @@ const KEPT: [Capability; 11] = [
     Capability::CAP_SETFCAP,
     Capability::CAP_SETGID,
     Capability::CAP_SETUID,
-    Capability::CAP_SYS_CHROOT,
 ];
 
 /// Arguments: the shadow's root, and the program with its arguments. Returns only when it cannot

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 use sha2::{Digest as _, Sha256};
 
-use super::kept;
 use super::{ChangeSet, Entry, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
+use super::{change_set, kept};
 use crate::argument::{FilePath, Purpose};
 use crate::changes::Planned;
+use crate::context::Context;
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::place::Place;
@@ -105,11 +106,23 @@ impl Capture {
     }
 
     /// Keeps how all that is planned to be changed is now, as one change set. What is as planned
-    /// already is left out. `aside` is where undo puts what services write until then.
+    /// already is left out.
     ///
     /// # Errors
     /// When a part cannot be captured or changed, or the whole cannot be kept.
-    pub fn changes(&mut self, planned: &[Planned], aside: PathBuf) -> Result<(), ToolError> {
+    pub fn changes(&mut self, planned: &[Planned], context: &Context) -> Result<(), ToolError> {
+        self.changes_aside(planned, change_set::aside(context))
+    }
+
+    /// The same; `aside` is where undo puts what services write until then.
+    ///
+    /// # Errors
+    /// As [`Self::changes`].
+    pub(super) fn changes_aside(
+        &mut self,
+        planned: &[Planned],
+        aside: PathBuf,
+    ) -> Result<(), ToolError> {
         let number = self.steps.len();
         let contents = self.folder.join(format!("{number}.contents"));
         std::fs::create_dir_all(&contents)
@@ -134,7 +147,7 @@ impl Capture {
                 after: one.after.clone(),
             });
         }
-        let kept = self.folder.join(format!("{number}.changes"));
+        let kept = self.folder.join(change_set::file_name(number));
         let set = ChangeSet::keep(&entries, kept, aside)?;
         self.steps.push(Step::ChangeSet(set));
         Ok(())

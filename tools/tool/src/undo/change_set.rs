@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Inverse, Sealed, Undoing, kept};
 use crate::argument::FILES;
 use crate::changes::{self, Planned};
+use crate::context::Context;
 use crate::demand::lock;
 use crate::error::ToolError;
 use crate::file::name;
@@ -48,6 +49,17 @@ pub struct Entry {
     pub content: Option<PathBuf>,
     /// What is there afterwards.
     pub after: State,
+}
+
+/// The name of the file that holds the change set of the step of this number.
+pub(super) fn file_name(step: usize) -> String {
+    format!("{step}.changes")
+}
+
+/// Where undo puts what services wrote since the execution.
+pub(super) fn aside(context: &Context) -> PathBuf {
+    let quarantine = context.state_dir().join("quarantine");
+    quarantine.join(format!("{}.written", context.execution()))
 }
 
 /// What the thing of an entry is now.
@@ -93,6 +105,26 @@ impl ChangeSet {
             sha256,
             aside,
         })
+    }
+
+    /// The first change set that this execution captured: for the act itself, when it cannot go on.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of(context: &Context) -> Result<Self, ToolError> {
+        let folder = context.state_dir().join("undo").join(context.execution());
+        let kept = folder.join(file_name(0));
+        let digest = File::open(&kept).and_then(|mut file| kept::digest(&mut file));
+        let sha256 =
+            digest.map_err(|error| ToolError::io(format!("reading {}", kept.display()), error))?;
+        let set = Self {
+            aside: aside(context),
+            changes: 0,
+            kept,
+            sha256,
+        };
+        let changes = set.entries()?.len() as u64;
+        Ok(Self { changes, ..set })
     }
 
     /// All entries, parents before what is in them.
@@ -386,7 +418,7 @@ mod tests {
         fn made(&self) -> Vec<Sealed> {
             let mut capture = Capture::new(&self.folder.path().join("undo/e"));
             let aside = self.folder.path().join("aside");
-            capture.changes(&self.planned, aside).unwrap();
+            capture.changes_aside(&self.planned, aside).unwrap();
             let steps = capture.into_parts().0;
             changes::make(&self.planned, "e").unwrap();
             changes::make(&self.planned, "e").unwrap(); // again, as after a crash
