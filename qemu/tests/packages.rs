@@ -79,10 +79,7 @@ fn a_package_is_installed_started_and_taken_back_to_the_same_files() {
     let open = succeeds(&appliance, "net.check_port", &port);
     assert!(answer(&open).contains("open"), "{}", answer(&open));
 
-    let execution = executions(&installed)[0]["execution_id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let execution = executions(&installed)[0]["id"].as_str().unwrap().to_owned();
     let undone = appliance.machine.ctl().run(&["undo", &execution]);
     let undone = undone.unwrap_or_else(|error| panic!("undo: {error:#}"));
     eprintln!("{undone:#}");

@@ -12,6 +12,9 @@ use crate::shadow::Site;
 /// So long without a call, and it ends; whoever wants it again has it started.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// A shadow that is older is of a call that died and was not tried again.
+const ABANDONED: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Serves until SIGTERM.
 ///
 /// # Errors
@@ -19,7 +22,11 @@ const IDLE: Duration = Duration::from_secs(60);
 pub async fn run() -> anyhow::Result<()> {
     let terminated = serve::terminated()?;
     let callers = Callers::by_kernel();
-    let service = Service::new(Site::of_this_machine(), callers.clone());
+    let site = Site::of_this_machine();
+    if let Err(error) = site.make_folders().and_then(|()| site.tidy(ABANDONED)) {
+        tracing::warn!("old shadows cannot be thrown away: {error}");
+    }
+    let service = Service::new(site, callers.clone());
     let activity = service.activity();
     let socket = Places::of_this_process().socket("packages");
     let door = Door::open(&socket, &callers, &[&ACCESS])?

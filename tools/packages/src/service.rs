@@ -57,7 +57,7 @@ impl Service {
     }
 
     fn lists_ms(&self) -> i64 {
-        let fetched = transaction::lists_fetched(&self.site.lists());
+        let fetched = transaction::lists_fetched(&self.site);
         let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).ok();
         let ms = fetched.and_then(since).map(|time| time.as_millis());
         ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0)
@@ -122,7 +122,7 @@ impl Packages for Service {
             .site
             .shadow(LISTS_SHADOW)
             .map_err(|error| Status::internal(format!("no shadow: {error}")))?;
-        let updated = transaction::update(&shadow).await;
+        let updated = transaction::update(&self.site, &shadow).await;
         if let Err(error) = self.site.discard(LISTS_SHADOW) {
             tracing::warn!("a shadow is still there: {error}");
         }

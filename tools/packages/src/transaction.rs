@@ -106,10 +106,10 @@ async fn fetch(
     order: PackageOrder,
     packages: &[String],
 ) -> Result<(), ToolError> {
-    let age = lists_fetched(&site.lists()).and_then(|fetched| fetched.elapsed().ok());
+    let age = lists_fetched(site).and_then(|fetched| fetched.elapsed().ok());
     let mut fresh = false;
     if age.is_none_or(|age| age > LISTS_MAX_AGE) {
-        let fetched = update(shadow).await;
+        let fetched = update(site, shadow).await;
         match (fetched, age) {
             (Ok(()), _) => fresh = true,
             (Err(error), None) => return Err(error),
@@ -120,7 +120,7 @@ async fn fetch(
     let fetched = run(shadow, Network::Machine, FETCH_LIMIT, &words).await;
     match fetched {
         Err(ToolError::NotFound(_) | ToolError::Unavailable(_)) if !fresh => {
-            update(shadow).await?;
+            update(site, shadow).await?;
             run(shadow, Network::Machine, FETCH_LIMIT, &words).await
         }
         fetched => fetched,
@@ -131,24 +131,15 @@ async fn fetch(
 ///
 /// # Errors
 /// When they cannot be had.
-pub async fn update(shadow: &Shadow) -> Result<(), ToolError> {
-    run(shadow, Network::Machine, FETCH_LIMIT, &apt::update()).await
+pub async fn update(site: &Site, shadow: &Shadow) -> Result<(), ToolError> {
+    run(shadow, Network::Machine, FETCH_LIMIT, &apt::update()).await?;
+    std::fs::write(site.fetched(), "")
+        .map_err(|error| ToolError::io("noting that the lists are fresh", error))
 }
 
 /// When the lists were fetched; `None`: never.
-pub fn lists_fetched(lists: &Path) -> Option<SystemTime> {
-    let entries = std::fs::read_dir(lists).ok()?.flatten();
-    entries
-        .filter(|entry| entry.file_name().to_string_lossy().contains("Release"))
-        .filter_map(|entry| lists_changed(&entry.path()))
-        .max()
-}
-
-/// When apt last wrote the file: its time of modification is the server's.
-fn lists_changed(path: &Path) -> Option<SystemTime> {
-    use std::os::unix::fs::MetadataExt as _;
-    let seconds = u64::try_from(path.metadata().ok()?.ctime()).ok()?;
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+pub fn lists_fetched(site: &Site) -> Option<SystemTime> {
+    site.fetched().metadata().ok()?.modified().ok()
 }
 
 async fn run(

@@ -55,7 +55,8 @@ fn entered(arguments: &[OsString]) -> Result<ExitCode, String> {
     furnish(state, &shadow, connected)?;
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| format!("no end with the daemon: {error}"))?;
-    let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+    // By the name it was called by: the executable is many programs.
+    let own = std::env::args_os().next().ok_or("it has no name")?;
     let status = Command::new(own)
         .arg(INSIDE)
         .arg(&shadow)

@@ -94,6 +94,11 @@ impl Site {
         self.state.join("lists")
     }
 
+    /// Written when the lists were fetched.
+    pub(crate) fn fetched(&self) -> PathBuf {
+        self.state.join("fetched")
+    }
+
     fn shadows(&self) -> PathBuf {
         self.state.join("shadow")
     }
@@ -115,6 +120,21 @@ impl Site {
             std::fs::create_dir_all(&partial)?;
             std::fs::set_permissions(&partial, Permissions::from_mode(0o700))?;
             std::os::unix::fs::chown(&partial, Some(APT_UID), None)?;
+        }
+        Ok(())
+    }
+
+    /// Throws away shadows that nobody came back for in so long: their calls died.
+    ///
+    /// # Errors
+    /// When the folder of shadows cannot be read.
+    pub fn tidy(&self, age: Duration) -> io::Result<()> {
+        for entry in std::fs::read_dir(self.shadows())? {
+            let entry = entry?;
+            let since = entry.metadata()?.modified()?.elapsed();
+            if since.is_ok_and(|since| since > age) {
+                std::fs::remove_dir_all(entry.path())?;
+            }
         }
         Ok(())
     }
