@@ -14,7 +14,7 @@ use std::process::ExitCode;
 type Program = (&'static str, fn() -> ExitCode);
 
 /// Every program: where its link is, and its entry.
-const PROGRAMS: [Program; 14] = [
+const PROGRAMS: [Program; 15] = [
     ("/usr/bin/aiosctl", aiosctl::main),
     ("/usr/lib/aios/aios-agent", aios_agents::main),
     ("/usr/lib/aios/aios-config", aios_configd::main),
@@ -34,6 +34,7 @@ const PROGRAMS: [Program; 14] = [
     ("/usr/lib/aios/aios-memory", aios_memory::main),
     ("/usr/lib/aios/aios-network", aios_network::main),
     ("/usr/lib/aios/aios-orchestrator", aios_orchestrator::main),
+    ("/usr/lib/aios/aios-packages", aios_packages::main),
     ("/usr/lib/aios/aios-provision", || {
         aios_roles::role("aios-provision")
     }),

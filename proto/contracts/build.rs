@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "maintenance",
         "management",
         "memory",
+        "packages",
         "runtime",
         "tools",
         "update",

@@ -21,10 +21,10 @@ const RECIPE: u32 = 1;
 const LAYER_RECIPE: &str = "7";
 
 /// The Debian release that the appliance is made of.
-pub const SUITE: &str = "bookworm";
+pub const SUITE: &str = "trixie";
 
 /// Packages beyond the essential ones and apt.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 11] = [
     "busybox",
     "ca-certificates",
     "chrony",
@@ -34,6 +34,9 @@ const PACKAGES: [&str; 9] = [
     "e2fsprogs",
     "iproute2",
     "nftables",
+    // Packages that want systemd's are content with these (systemd itself would be 50 MB).
+    "systemd-standalone-sysusers",
+    "systemd-standalone-tmpfiles",
 ];
 
 /// Sets /bin, /lib and /sbin up as links from the start; else a package does it
@@ -288,12 +291,22 @@ fn squash(tree: &Path, image: &Path) -> Result<()> {
 }
 
 /// A plain Debian root for a test, of root's: the essential packages, apt and `packages`
-/// (comma-separated), without documentation.
+/// (comma-separated), without documentation. `keep`: the fetched packages stay in apt's cache.
 ///
 /// # Errors
 /// When the packages cannot be had.
-pub fn plain_debian(what: &str, suite: &str, packages: &str, root: &Path) -> Result<()> {
+pub fn plain_debian(
+    what: &str,
+    suite: &str,
+    packages: &str,
+    root: &Path,
+    keep: bool,
+) -> Result<()> {
     let mut command = host::as_root("mmdebstrap");
+    if keep {
+        command.arg("--aptopt=APT::Keep-Downloaded-Packages \"true\"");
+        command.arg("--skip=cleanup/apt/cache");
+    }
     command.args(["--mode=root", "--variant=apt", "--architectures=amd64"]);
     command.arg(format!("--include={packages}"));
     command.arg(format!("--hook-dir={MERGED_USR}"));

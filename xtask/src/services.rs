@@ -1,4 +1,5 @@
-//! A Debian root with the services that init's test starts from their own unit files.
+//! A Debian root with the services that init's test starts from their own unit files; and in its apt
+//! cache the packages themselves, which a machine test installs.
 
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use anyhow::Result;
 use crate::{cache, host, rootfs};
 
 /// Raise when this module's steps change what they make.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// What the test starts.
 const PACKAGES: &str = "nginx,openssh-server,postgresql,redis-server";
@@ -23,7 +24,7 @@ pub fn build() -> Result<PathBuf> {
         .text("packages", PACKAGES);
     let entry = cache::entry("services", &key, |folder| {
         let what = "services: a root with Debian's services";
-        rootfs::plain_debian(what, rootfs::SUITE, PACKAGES, &folder.join("root"))
+        rootfs::plain_debian(what, rootfs::SUITE, PACKAGES, &folder.join("root"), true)
     })?;
     Ok(entry.join("root"))
 }

@@ -89,6 +89,7 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     image::installers()?;
     promises::check(arguments.long)?;
     let mut machines = machine_tests();
+    machines.env(SERVICES, &services);
     arguments.tell(&mut machines);
     if arguments.long {
         machines.args(["--run-ignored", "all"]);

@@ -1,6 +1,6 @@
 //! Debian's own services under aios-init, from their own unit files: nginx (forking),
 //! redis-server (notify, an account of its own), ssh (notify, environment file) and
-//! postgresql@15-main (a template; forking by a script).
+//! postgresql@17-main (a template; forking by a script).
 //!
 //! `AIOS_TEST_SERVICES` is a Debian root with these packages (`cargo xtask test`
 //! makes it). Needs root and util-linux's `unshare`.
@@ -26,7 +26,7 @@ const SERVICES: [(&str, u16, &str, &str); 4] = [
     ("ssh", 22, "", "SSH-2.0-OpenSSH"),
     // A request for TLS (8 bytes: length, code), to which it says yes or no.
     (
-        "postgresql@15-main",
+        "postgresql@17-main",
         5432,
         "\0\0\0\u{8}\u{4}\u{d2}\u{16}\u{2f}",
         "S",

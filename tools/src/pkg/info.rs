@@ -1,6 +1,6 @@
 //! `pkg.info`: is a package installed, and which version?
 
-use super::database::{Package, installed};
+use aios_packages::database::{Package, installed};
 use aios_tool::argument::{PackageName, Read};
 use aios_tool::format::bytes;
 use aios_tool::prelude::*;
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn an_installed_package_and_one_that_is_not_are_told_apart() {
-        if !std::path::Path::new(super::super::database::STATUS).exists() {
+        if !std::path::Path::new(aios_packages::database::STATUS).exists() {
             return; // not a Debian
         }
         let done = call::<Info>(json!({"package": "dpkg"})).unwrap();

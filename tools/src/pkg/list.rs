@@ -1,6 +1,6 @@
 //! `pkg.list`: the installed packages.
 
-use super::database::installed;
+use aios_packages::database::installed;
 use aios_tool::argument::Nothing;
 use aios_tool::prelude::*;
 
@@ -57,7 +57,7 @@ impl Tool for List {
 
 impl Look for List {
     fn look(_input: &Nothing, _context: &Context) -> Result<Output, ToolError> {
-        let row = |package: super::database::Package| Row {
+        let row = |package: aios_packages::database::Package| Row {
             name: package.name,
             version: package.version,
         };

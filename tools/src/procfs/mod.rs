@@ -46,12 +46,7 @@ pub fn line(path: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Text of foreign origin on one line, without control characters.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
+pub use aios_tool::format::printable;
 
 /// Lets time pass between two samples of a counter.
 ///

@@ -147,11 +147,19 @@ impl Context {
     /// # Errors
     /// When the socket's path cannot be an address.
     pub fn init(&self) -> Result<InitClient<Channel>, ToolError> {
-        let socket = self.shared.run_dir.join("init.sock");
+        self.daemon("init").map(InitClient::new)
+    }
+
+    /// A channel to the daemon that listens at the socket of this name. Use it inside
+    /// [`Self::block_on`].
+    ///
+    /// # Errors
+    /// When the socket's path cannot be an address.
+    pub fn daemon(&self, name: &str) -> Result<Channel, ToolError> {
+        let socket = self.shared.run_dir.join(format!("{name}.sock"));
         let _entered = self.shared.runtime.enter(); // the channel spawns its worker
-        let channel = aios_daemon::socket::channel(&socket)
-            .map_err(|error| ToolError::Failed(format!("{}: {error}", socket.display())))?;
-        Ok(InitClient::new(channel))
+        aios_daemon::socket::channel(&socket)
+            .map_err(|error| ToolError::Failed(format!("{}: {error}", socket.display())))
     }
 }
 

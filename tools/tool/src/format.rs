@@ -24,6 +24,13 @@ pub fn bytes(count: u64) -> String {
     }
 }
 
+/// Text of foreign origin on one line, without control characters.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
 /// So many bytes of JSON the texts of one answer may take: an answer is one message of at most
 /// 4 MiB, and its summary and the message around it need room too.
 pub const ANSWER_MAX: usize = 1_500_000;

@@ -17,6 +17,7 @@
 //! (all in the daemon, `aios-tools`), and any single tool.
 
 pub mod argument;
+pub mod changes;
 pub mod context;
 pub mod demand;
 pub mod error;

@@ -46,6 +46,8 @@ pub struct Declaration {
     pub needs: Vec<Need>,
     /// What an act may read beside what its arguments name, with everything below.
     pub reads: Vec<String>,
+    /// Does an act change whatever its captured change set names, anywhere?
+    pub changes_system: bool,
     /// Is it what a person does who needs room on a full disk?
     pub makes_room: bool,
 }
@@ -64,6 +66,7 @@ impl Declaration {
             kernel: Vec::new(),
             needs: Vec::new(),
             reads: Vec::new(),
+            changes_system: false,
             makes_room: false,
         }
     }
@@ -87,6 +90,15 @@ impl Declaration {
     pub fn reading_the_machine(mut self) -> Self {
         self.reads.push("/".to_owned());
         self
+    }
+
+    /// The same tool that changes files anywhere, as its captured change set says. It has no argument
+    /// by which a caller could choose what is written.
+    pub fn changing_the_system(self) -> Self {
+        Self {
+            changes_system: true,
+            ..self
+        }
     }
 
     /// The same with another risk.

@@ -291,6 +291,9 @@ impl<T: Tool, W: Work<T>> BuiltIn<T, W> {
         reach
             .read
             .extend(self.spec.reads.iter().map(std::path::PathBuf::from));
+        if self.spec.changes_system {
+            reach.write.push("/".into());
+        }
         if self.spec.is_undone_by_files() {
             reach.write.push(context.state_dir().join("quarantine"));
             reach.read.push(context.state_dir().join("undo"));

@@ -69,7 +69,7 @@ const NOT_NEEDED: [&str; 2] = ["protobuf-compiler", "build-essential"];
 /// When it does not build there, or its list is not right.
 pub fn check() -> Result<()> {
     host::ensure(&[host::ROOTFS])?;
-    let root = root(rootfs::SUITE, PACKAGES)?;
+    let root = root(whole::Suite::Bookworm.name(), PACKAGES)?; // the oldest that aiOS is built on
     let work = paths::repository().join("target/bare");
     for folder in [
         "build",
@@ -110,7 +110,7 @@ fn root(suite: &str, packages: &str) -> Result<PathBuf> {
         .text("packages", packages);
     let entry = cache::entry("bare", &key, |folder| {
         let what = format!("bare: a root of {suite} with {packages} alone");
-        rootfs::plain_debian(&what, suite, packages, &folder.join("root"))
+        rootfs::plain_debian(&what, suite, packages, &folder.join("root"), false)
     })?;
     Ok(entry.join("root"))
 }

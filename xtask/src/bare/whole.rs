@@ -26,7 +26,8 @@ pub enum Suite {
 }
 
 impl Suite {
-    fn name(self) -> &'static str {
+    /// Its name in archives.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bookworm => "bookworm",
             Self::Trixie => "trixie",

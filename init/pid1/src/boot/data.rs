@@ -155,7 +155,8 @@ fn try_overlay() -> Result<(), (&'static str, io::Error)> {
     for folder in [UPPER, WORK] {
         std::fs::create_dir_all(folder).map_err(|error| ("make the layers", error))?;
     }
-    let options = format!("lowerdir=/,upperdir={UPPER},workdir={WORK}");
+    // Folders of the lower layer can be renamed, as dpkg does.
+    let options = format!("redirect_dir=on,lowerdir=/,upperdir={UPPER},workdir={WORK}");
     mount(
         Some("overlay"),
         NEW_ROOT,

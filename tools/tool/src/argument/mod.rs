@@ -54,8 +54,8 @@ use crate::error::ToolError;
 pub use kind::{ACCESS, Access, KEY, Kind, VERBS};
 pub use number::{Bytes, Pid, Port, Seconds, Whole};
 pub use object::{
-    Action, Connect, HostName, LOG_OF_ALL, LogSource, Logs, Named, Object, PackageName, Read,
-    Restart, ServiceName, Signal, Start, Stop,
+    Action, Connect, HostName, Install, LOG_OF_ALL, LogSource, Logs, Named, Object, PackageName,
+    Read, Remove, Restart, ServiceName, Signal, Start, Stop,
 };
 pub(crate) use path::FILES;
 pub use path::{

@@ -48,6 +48,10 @@ actions! {
     Restart = "restart", Change;
     /// Sends it a signal.
     Signal = "signal", Change;
+    /// Installs it.
+    Install = "install", Change;
+    /// Takes it away.
+    Remove = "remove", Change;
 }
 
 /// A sort of objects that have names.

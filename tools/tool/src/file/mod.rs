@@ -14,6 +14,7 @@ pub mod place;
 pub mod quarantine;
 pub mod secrets;
 pub mod sparse;
+pub mod state;
 pub mod tree;
 
 use caps::Capability;

@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 use sha2::{Digest as _, Sha256};
 
-use super::kept;
-use super::{ChangeSet, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
+use super::{ChangeSet, Entry, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
+use super::{change_set, kept};
 use crate::argument::{FilePath, Purpose};
+use crate::changes::Planned;
+use crate::context::Context;
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::place::Place;
+use crate::file::state::State;
 use crate::file::tree::Survey;
 use crate::file::{fingerprint, name, path, sparse};
 
@@ -102,21 +105,50 @@ impl Capture {
         Ok(())
     }
 
-    /// Keeps all that is captured in `fill` as one change set.
+    /// Keeps how all that is planned to be changed is now, as one change set. What is as planned
+    /// already is left out.
     ///
     /// # Errors
-    /// When a part cannot be captured, or the whole cannot be kept.
-    pub fn change_set(
+    /// When a part cannot be captured or changed, or the whole cannot be kept.
+    pub fn changes(&mut self, planned: &[Planned], context: &Context) -> Result<(), ToolError> {
+        self.changes_aside(planned, change_set::aside(context))
+    }
+
+    /// The same; `aside` is where undo puts what services write until then.
+    ///
+    /// # Errors
+    /// As [`Self::changes`].
+    pub(super) fn changes_aside(
         &mut self,
-        fill: impl FnOnce(&mut Self) -> Result<(), ToolError>,
+        planned: &[Planned],
+        aside: PathBuf,
     ) -> Result<(), ToolError> {
         let number = self.steps.len();
-        let mut parts = Self::new(&self.folder.join(format!("{number}.contents")));
-        fill(&mut parts)?;
-        let name = format!("{number}.changes");
-        let (steps, small) = parts.into_parts();
-        self.small.extend(small);
-        let set = ChangeSet::keep(&steps, &self.folder, &name)?;
+        let contents = self.folder.join(format!("{number}.contents"));
+        std::fs::create_dir_all(&contents)
+            .map_err(|error| ToolError::io(contents.display(), error))?;
+        let mut entries = Vec::new();
+        for one in planned {
+            let before = State::at(&one.path)?;
+            if before.is_as(&one.after) {
+                continue;
+            }
+            let content = match before {
+                State::File { .. } => Some(contents.join(entries.len().to_string())),
+                _ => None,
+            };
+            if let Some(kept) = &content {
+                keep_file(&one.path, kept)?;
+            }
+            entries.push(Entry {
+                path: one.path.clone(),
+                before,
+                content,
+                after: one.after.clone(),
+            });
+        }
+        let kept = self.folder.join(change_set::file_name(number));
+        let set = ChangeSet::keep(&entries, kept, aside)?;
         self.steps.push(Step::ChangeSet(set));
         Ok(())
     }
@@ -193,4 +225,12 @@ impl Capture {
         }));
         Ok((kept, digest))
     }
+}
+
+/// Copies the content of a file; the change set makes all of them durable together.
+fn keep_file(path: &str, kept: &Path) -> Result<(), ToolError> {
+    let mut source = Place::open(path)?.open_content()?;
+    let copied = File::create(kept).and_then(|mut copy| sparse::copy(&mut source, &mut copy));
+    copied.map_err(|error| ToolError::io(format!("keeping {}", kept.display()), error))?;
+    Ok(())
 }

@@ -24,7 +24,7 @@ use crate::error::ToolError;
 
 pub use call::InverseCall;
 pub use capture::{Capture, Kept};
-pub use change_set::ChangeSet;
+pub use change_set::{ChangeSet, Entry};
 pub use folder::RemoveFolder;
 pub use moved::MoveBack;
 pub use restore::{Prior, Restore};
@@ -62,6 +62,12 @@ pub trait Inverse {
 
     /// Is it for itself to find out what a try that was interrupted has already done?
     fn resumes_itself(&self) -> bool {
+        false
+    }
+
+    /// Does [`Self::check`] alone find out what was changed since, and [`Self::take_back`] what is
+    /// still to be done? Then [`Self::state`] says nothing.
+    fn judges_itself(&self) -> bool {
         false
     }
 

@@ -75,6 +75,9 @@ pub fn seal(steps: Vec<Step>) -> Result<Vec<Sealed>, ToolError> {
 pub fn check(steps: &[Sealed], resumed: bool) -> Result<(), ToolError> {
     steps.iter().rev().try_for_each(|sealed| {
         let inverse = sealed.step.inverse();
+        if inverse.judges_itself() {
+            return inverse.check(steps);
+        }
         if resumed && inverse.resumes_itself() || !needed(sealed)? {
             return Ok(());
         }
@@ -146,7 +149,8 @@ impl Step {
 pub fn take_back(steps: &[Sealed], undoing: &Undoing<'_>) -> Result<(), ToolError> {
     for (index, sealed) in steps.iter().enumerate().rev() {
         let inverse = sealed.step.inverse();
-        if undoing.resumed && inverse.resumes_itself() || needed(sealed)? {
+        let alone = inverse.judges_itself() || undoing.resumed && inverse.resumes_itself();
+        if alone || needed(sealed)? {
             inverse.take_back(undoing, index)?;
         }
         if inverse.state()? != inverse.before() {

@@ -1,7 +1,9 @@
 //! dpkg's status file: paragraphs of `Field: value` lines; deb-control(5).
 
-use crate::procfs::printable;
+use std::path::Path;
+
 use aios_tool::error::ToolError;
+use aios_tool::format::printable;
 
 /// The database.
 pub const STATUS: &str = "/var/lib/dpkg/status";
@@ -68,15 +70,24 @@ fn package(paragraph: &str) -> Option<Package> {
 /// # Errors
 /// When there is no database or it cannot be read.
 pub fn installed() -> Result<Vec<Package>, ToolError> {
+    installed_in(Path::new("/"))
+}
+
+/// The installed packages of the root file system in a folder.
+///
+/// # Errors
+/// When there is no database or it cannot be read.
+pub fn installed_in(root: &Path) -> Result<Vec<Package>, ToolError> {
+    let status = root.join(STATUS.trim_start_matches('/'));
     let doing = format!("cannot read the package database {STATUS}");
     let error = |error: std::io::Error| ToolError::io(&doing, error);
-    let size = std::fs::metadata(STATUS).map_err(error)?.len();
+    let size = std::fs::metadata(&status).map_err(error)?.len();
     if size > SIZE_MAX {
         return Err(ToolError::Failed(format!(
             "{STATUS} has {size} bytes: it is no database"
         )));
     }
-    let bytes = std::fs::read(STATUS).map_err(error)?;
+    let bytes = std::fs::read(&status).map_err(error)?;
     Ok(parse(&String::from_utf8_lossy(&bytes)))
 }
 

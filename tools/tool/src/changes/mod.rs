@@ -1,0 +1,148 @@
+//! Many changes to the system that belong together, as the installation of a package makes them:
+//! described as data by whoever found them out, made here, taken back by
+//! [`crate::undo::ChangeSet`].
+//!
+//! 1. A [`Planned`] change says what is at a path afterwards. A list of them is a file of JSON lines,
+//!    parents before what is in them.
+//! 2. Making them ([`make`]) can be repeated after a crash: each change that was made is passed over.
+//! 3. Nothing below the folders of [`OWN`] is ever changed by such a list.
+
+mod make;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ToolError;
+use crate::file::state::State;
+
+pub use make::make;
+pub(crate) use make::{put, remove, sync};
+
+/// Where aiOS itself is: what boots, who its daemons are, what they may do, what they keep.
+pub const OWN: [&str; 6] = [
+    "/usr/lib/aios",
+    "/etc/aios",
+    "/var/lib/aios",
+    "/var/log/aios",
+    "/run",
+    "/data",
+];
+
+/// Where services keep what they write: when it was written since, undo sets it aside and goes on.
+const WRITTEN_BY_SERVICES: [&str; 4] = ["/var/log", "/var/lib", "/var/cache", "/var/spool"];
+
+/// Where dpkg and apt keep what is installed. It is changed last, and never passed over.
+pub const DATABASE: &str = "/var/lib/dpkg";
+
+/// The largest file of planned changes, in bytes: a hundred thousand changes have some 50 MiB.
+const PLAN_MAX: u64 = 512 * 1024 * 1024;
+
+/// What is to be at a path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Where, absolute, in the written form of names.
+    pub path: String,
+    /// What is there afterwards.
+    pub after: State,
+    /// Where its content lies, for a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<PathBuf>,
+}
+
+/// Reads a list of changes.
+///
+/// # Errors
+/// When it cannot be read, is none, or names a path that no list may change.
+pub fn read(plan: &Path) -> Result<Vec<Planned>, ToolError> {
+    let fault = |error: std::io::Error| ToolError::io(format!("reading {}", plan.display()), error);
+    let file = std::fs::File::open(plan).map_err(fault)?;
+    if file.metadata().map_err(fault)?.len() > PLAN_MAX {
+        return Err(ToolError::Precondition(format!(
+            "{} is larger than a list of changes may be",
+            plan.display()
+        )));
+    }
+    let mut planned = Vec::new();
+    for line in BufReader::new(file).lines() {
+        let one: Planned = serde_json::from_str(&line.map_err(fault)?).map_err(|error| {
+            ToolError::Failed(format!("{} is no list of changes: {error}", plan.display()))
+        })?;
+        may_be_changed(&one.path)?;
+        planned.push(one);
+    }
+    Ok(planned)
+}
+
+/// May a list of changes change what is at this path?
+///
+/// # Errors
+/// `Denied`, when it belongs to aiOS itself; `Invalid`, when it is no resolved path.
+pub fn may_be_changed(path: &str) -> Result<(), ToolError> {
+    let plain = path.starts_with('/')
+        && path.len() > 1
+        && !path[1..]
+            .split('/')
+            .any(|part| matches!(part, "" | "." | ".."));
+    if !plain {
+        return Err(ToolError::Invalid(format!("{path:?} is no resolved path")));
+    }
+    match OWN.iter().find(|own| is_within(path, own)) {
+        None => Ok(()),
+        Some(own) => Err(ToolError::Denied(format!(
+            "{path} would be changed, and {own} is aiOS's own"
+        ))),
+    }
+}
+
+/// Is it the folder or below it?
+pub fn is_within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// May it be set aside when it was written since?
+pub(crate) fn is_written_by_services(path: &str) -> bool {
+    !is_within(path, DATABASE)
+        && WRITTEN_BY_SERVICES
+            .iter()
+            .any(|folder| is_within(path, folder) && path != *folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_aioss_own_is_changed_by_no_list() {
+        let check = |path: &str, allowed: bool| {
+            assert_eq!(may_be_changed(path).is_ok(), allowed, "{path}");
+        };
+        check("/etc/nginx/nginx.conf", true);
+        check("/etc/passwd", true);
+        check("/etc/aiosx", true);
+        check("/etc/aios/services/x.toml", false);
+        check("/usr/lib/aios", false);
+        check("/usr/lib/aios/aios-init", false);
+        check("/var/lib/aios/ledger/log", false);
+        check("/run/x", false);
+        check("/", false);
+        check("etc", false);
+        check("/etc/../usr/lib/aios", false);
+        check("/etc//aios", false);
+    }
+
+    #[test]
+    fn data_of_services_is_set_aside_and_the_package_database_is_not() {
+        let check = |path: &str, aside: bool| {
+            assert_eq!(is_written_by_services(path), aside, "{path}");
+        };
+        check("/var/log/nginx/access.log", true);
+        check("/var/lib/postgresql/17/main/PG_VERSION", true);
+        check("/var/lib", false);
+        check("/var/lib/dpkg/status", false);
+        check("/etc/nginx/nginx.conf", false);
+        check("/var/www/html/index.html", false);
+    }
+}
