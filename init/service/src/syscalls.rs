@@ -47,8 +47,8 @@ pub const DENIED: [(&str, i64); 55] = table![
 ];
 
 /// What an agent needs, and nothing else: its manifest, the sockets that PID 1 gave it, a connection to
-/// `aios-tools`, memory, time, threads. Found by tracing agents from their start to their end, a panic
-/// included; and what other versions of the C library and of the runtime use for the same. No new names,
+/// `aios-tools`, memory, time, threads. Found by tracing an agent's start and end and by running all eight
+/// under the filter; and what other versions of the C library and of the runtime use for the same. No new names,
 /// owners or modes, no `bind`, no `listen`, no signal to others. Some are allowed with certain arguments
 /// only (`pid1/src/run/sandbox/syscalls.rs`).
 #[rustfmt::skip]
