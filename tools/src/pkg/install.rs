@@ -1,7 +1,6 @@
 //! `pkg.install`: Installs a Debian package with what it needs. Its services are not started.
 
 use aios_contracts::v1::PackageOrder;
-use aios_packages::database::installed;
 
 use super::order::{self, Output};
 use aios_tool::argument::PackageName;
@@ -57,12 +56,7 @@ impl Change for Install {
     }
 
     fn verify(input: &Input, _output: &Output, context: &Context) -> Result<(), ToolError> {
-        let name = input.package.as_str();
-        let is_there = installed()?.iter().any(|package| package.name == name);
-        if is_there != true {
-            let now = if is_there { "is" } else { "is not" };
-            return Err(ToolError::Unverified(format!("{name} {now} installed")));
-        }
+        order::is_installed(input.package.as_str(), true)?;
         order::verify(context)
     }
 

@@ -135,6 +135,20 @@ fn made(context: &Context) -> Result<Output, ToolError> {
     }
 }
 
+/// Is the package installed, as it is meant to be or not to be?
+///
+/// # Errors
+/// `Unverified` when it is otherwise.
+pub fn is_installed(name: &str, meant: bool) -> Result<(), ToolError> {
+    let packages = database::installed()?;
+    let is_there = packages.iter().any(|package| package.name == name);
+    if is_there == meant {
+        return Ok(());
+    }
+    let now = if is_there { "is" } else { "is not" };
+    Err(ToolError::Unverified(format!("{name} {now} installed")))
+}
+
 /// Is everything as it was planned?
 ///
 /// # Errors
