@@ -1,5 +1,6 @@
 //! What all orders about packages have in common: a plan is captured, made, checked, taken back.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,8 +121,7 @@ pub fn act(context: &Context) -> Result<Output, ToolError> {
 
 fn made(context: &Context) -> Result<Output, ToolError> {
     let planned = changes::read(&plan(context))?;
-    let goes = |before: &State, after: &State| before != &State::Absent && after == &State::Absent;
-    for service in services(&planned, &goes)? {
+    for service in losing(&planned, Path::new("/")) {
         stop(&service, context)?;
     }
     let Err(error) = changes::make(&planned, context.execution()) else {
@@ -232,6 +232,45 @@ fn services(
     Ok(names)
 }
 
+/// The services that lose their unit file or the program that it starts: another package may have
+/// brought the one than the other.
+fn losing(planned: &[Planned], root: &Path) -> Vec<String> {
+    let gone: HashSet<&str> = planned
+        .iter()
+        .filter(|one| one.after == State::Absent)
+        .map(|one| one.path.as_str())
+        .collect();
+    let mut names: Vec<String> = Vec::new();
+    for folder in UNITS {
+        let files = std::fs::read_dir(root.join(folder.trim_matches('/')));
+        for entry in files.into_iter().flatten().flatten() {
+            let path = format!("{folder}{}", entry.file_name().to_string_lossy());
+            let Some(name) = service(&path).filter(|name| !names.iter().any(|one| one == name))
+            else {
+                continue;
+            };
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+            if gone.contains(path.as_str()) || programs(&text).any(|program| gone.contains(program))
+            {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+/// The programs that a unit file starts; systemd.service(5), "ExecStart=": what stands before the path
+/// changes how.
+fn programs(unit: &str) -> impl Iterator<Item = &str> {
+    let commands = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("ExecStart="));
+    commands.filter_map(|command| {
+        let word = command.split_whitespace().next()?;
+        Some(word.trim_start_matches(['-', '@', ':', '+', '!']))
+    })
+}
+
 /// The service of a unit file. A template (`postgresql@.service`) is none by itself.
 fn service(path: &str) -> Option<&str> {
     let file = UNITS.iter().find_map(|folder| path.strip_prefix(folder))?;
@@ -330,6 +369,33 @@ mod tests {
         check("/usr/lib/systemd/system/ssh.socket", None);
         check("/usr/lib/systemd/system/a.d/b.service", None);
         check("/etc/systemd/system/x.service", None);
+    }
+
+    #[test]
+    fn a_service_whose_program_goes_is_stopped() {
+        let root = tempfile::tempdir().unwrap();
+        let units = root.path().join("usr/lib/systemd/system");
+        std::fs::create_dir_all(&units).unwrap();
+        let unit = |name: &str, start: &str| {
+            std::fs::write(units.join(name), format!("[Service]\nExecStart={start}\n")).unwrap();
+        };
+        unit("nginx.service", "-/usr/sbin/nginx -g 'daemon on;'");
+        unit("other.service", "/usr/bin/other /usr/sbin/nginx");
+        unit("own.service", "/usr/bin/own");
+        unit("nginx@.service", "/usr/sbin/nginx");
+        let gone = |path: &str| Planned {
+            path: path.to_owned(),
+            after: State::Absent,
+            content: None,
+        };
+        let planned = [
+            gone("/usr/sbin/nginx"),
+            gone("/usr/lib/systemd/system/own.service"),
+        ];
+        let mut names = losing(&planned, root.path());
+        names.sort();
+        assert_eq!(names, ["nginx", "own"]);
+        assert!(losing(&[], root.path()).is_empty());
     }
 
     #[test]
