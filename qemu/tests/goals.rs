@@ -232,7 +232,7 @@ fn what_is_beyond_its_means_fails(appliance: &Appliance) {
     for text in [
         "make me a cup of coffee",
         "what is the meaning of life?",
-        "install no-such-package-anywhere",
+        "install gcc-doesnotexist",
     ] {
         appliance.fails(text);
     }
