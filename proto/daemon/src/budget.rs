@@ -39,7 +39,7 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) struct Larger {
     pub bytes: usize,
-    /// From whom: whoever may call it.
+    /// May this caller send so much? Only who may call the method.
     pub may: Arc<dyn Fn(&Principal) -> bool + Send + Sync>,
 }
 

@@ -41,7 +41,7 @@ pub struct Service {
 type Answer<T> = Result<Response<T>, Status>;
 
 impl Service {
-    /// For shadows of the site, called by those whom `callers` finds.
+    /// Makes shadows in `site`. `callers` tells who calls.
     pub fn new(site: Site, callers: Callers) -> Self {
         Self {
             site: Arc::new(site),

@@ -15,7 +15,7 @@ use aios_tool::error::ToolError;
 use aios_tool::file::name;
 use aios_tool::format;
 
-/// So long a reclaim waits for a call or an undo of the same execution.
+/// How long a reclaim waits for a call or an undo of the same execution to end.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
 
 /// A request to give room back.

@@ -56,10 +56,10 @@ pub(super) fn file_name(step: usize) -> String {
     format!("{step}.changes")
 }
 
-/// Where undo puts what services wrote since the execution.
+/// Where undo puts what services wrote since the execution: where reclaiming room finds it.
 pub(super) fn aside(context: &Context) -> PathBuf {
     let quarantine = context.state_dir().join("quarantine");
-    quarantine.join(format!("{}.written", context.execution()))
+    quarantine.join(context.execution())
 }
 
 /// What the thing of an entry is now.
