@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use aios_contracts::v1::CallResponse;
 use aios_tool::context::Context;
 use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
 use aios_tool::spec::{Declaration, Effect};
 use aios_tool::tool::{Change, Interrupted, Tool, change};
 use aios_tool::undo::Capture;
@@ -51,6 +52,9 @@ impl<T: Tool> Tool for Stopping<T> {
 impl<T: Change> Change for Stopping<T> {
     fn effect() -> Effect {
         T::effect()
+    }
+    fn preview(input: &T::Input, context: &Context) -> Result<Preview, ToolError> {
+        T::preview(input, context)
     }
     fn capture(
         input: &T::Input,

@@ -16,6 +16,7 @@ use aios_daemon::identity::Principal;
 use aios_tool::argument::Nothing;
 use aios_tool::context::Context;
 use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
 use aios_tool::spec::{Declaration, Effect};
 use aios_tool::tool::{Change, Tool, change};
 use aios_tools::emergency;
@@ -56,6 +57,10 @@ impl Tool for Ticks {
 impl Change for Ticks {
     fn effect() -> Effect {
         Effect::of("nothing is promised", &["test"])
+    }
+
+    fn preview(_: &Nothing, _: &Context) -> Result<Preview, ToolError> {
+        Ok(Preview::default())
     }
 
     #[allow(clippy::disallowed_methods)] // its thread is its own
@@ -99,6 +104,10 @@ impl Change for Stubborn {
         Effect::of("nothing is promised", &["test"])
     }
 
+    fn preview(_: &Nothing, _: &Context) -> Result<Preview, ToolError> {
+        Ok(Preview::default())
+    }
+
     #[allow(clippy::disallowed_methods)] // its thread is its own
     fn act(_: &Nothing, _: &Context) -> Result<Nothing, ToolError> {
         std::thread::sleep(Duration::from_millis(1500));
@@ -131,6 +140,10 @@ impl Tool for Waits {
 impl Change for Waits {
     fn effect() -> Effect {
         Effect::of("nothing is promised", &["test"])
+    }
+
+    fn preview(_: &Nothing, _: &Context) -> Result<Preview, ToolError> {
+        Ok(Preview::default())
     }
 
     fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use aios_tool::context::Context;
 use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
 use aios_tool::spec::{Declaration, Effect};
 use aios_tool::tool::{Change, Tool, change};
 use aios_tools::fs::write;
@@ -42,6 +43,9 @@ impl Tool for DisturbedWrite {
 impl Change for DisturbedWrite {
     fn effect() -> Effect {
         write::Act::effect()
+    }
+    fn preview(input: &write::Input, context: &Context) -> Result<Preview, ToolError> {
+        write::Act::preview(input, context)
     }
     fn act(input: &write::Input, context: &Context) -> Result<write::Output, ToolError> {
         write::Act::act(input, context)

@@ -14,6 +14,7 @@ use aios_daemon::identity::Principal;
 use aios_tool::argument::Nothing;
 use aios_tool::context::Context;
 use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
 use aios_tool::spec::{Declaration, Effect};
 use aios_tool::tool::{Change, Look, Tool, change, look};
 use aios_tools::registry::Registry;
@@ -42,6 +43,10 @@ impl Tool for Sleep {
 impl Change for Sleep {
     fn effect() -> Effect {
         Effect::of("nothing is promised", &["test"])
+    }
+
+    fn preview(_: &Nothing, _: &Context) -> Result<Preview, ToolError> {
+        Ok(Preview::default())
     }
 
     #[allow(clippy::disallowed_methods)] // its thread is its own
@@ -74,6 +79,10 @@ impl Tool for Absent {
 impl Change for Absent {
     fn effect() -> Effect {
         Effect::of("nothing is promised", &["test"])
+    }
+
+    fn preview(_: &Nothing, _: &Context) -> Result<Preview, ToolError> {
+        Ok(Preview::default())
     }
 
     fn act(_: &Nothing, context: &Context) -> Result<Nothing, ToolError> {

@@ -11,6 +11,7 @@ use std::path::Path;
 use aios_daemon::identity::Principal;
 use aios_tool::context::Context;
 use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
 use aios_tool::spec::{Declaration, Effect};
 use aios_tool::tool::{Change, Tool, change};
 use aios_tool::undo::{Capture, InverseCall};
@@ -41,6 +42,9 @@ impl Tool for Marks {
 impl Change for Marks {
     fn effect() -> Effect {
         Effect::of("the file has the content", &["write"]).undone_by(aios_tool::spec::Undo::Call)
+    }
+    fn preview(input: &write::Input, context: &Context) -> Result<Preview, ToolError> {
+        write::Act::preview(input, context)
     }
     fn capture(input: &write::Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
         capture.call(InverseCall {

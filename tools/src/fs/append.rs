@@ -65,6 +65,10 @@ impl Change for Act {
             .not_idempotent()
     }
 
+    fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
+        put::foreseen(&input.path, context, New::Added(input.content.as_str()))
+    }
+
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
         put::may_be_written(&input.path)?;
         capture.keep(&input.path)

@@ -5,6 +5,7 @@ use aios_tool::file::path::is_not_too_deep;
 use aios_tool::file::tree::{self, Keep, Survey};
 use aios_tool::file::{WRITING, extent, must_be_free};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 
 /// The tool `fs.copy`.
 pub struct Act;
@@ -74,11 +75,18 @@ impl Change for Act {
         .not_idempotent()
     }
 
+    fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
+        may_be_copied(input)?;
+        let after = format!(
+            "a copy of {}: {}",
+            input.source,
+            extent::of(&input.source.place()?)?
+        );
+        Ok(Foreseen::of(&input.destination, "absent", &after).into())
+    }
+
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        input.destination.is_apart_from(&input.source.to_path())?;
-        let survey = Survey::of(&input.source.place()?)?;
-        is_not_too_deep(&input.destination.to_path(), survey.depth)?;
-        must_be_free(&input.destination.place()?)?;
+        may_be_copied(input)?;
         capture.absent(&input.destination);
         Ok(())
     }
@@ -130,6 +138,14 @@ impl Change for Act {
             bytes: there.bytes,
         }))
     }
+}
+
+/// May the source be copied to the destination?
+fn may_be_copied(input: &Input) -> Result<(), ToolError> {
+    input.destination.is_apart_from(&input.source.to_path())?;
+    let survey = Survey::of(&input.source.place()?)?;
+    is_not_too_deep(&input.destination.to_path(), survey.depth)?;
+    must_be_free(&input.destination.place()?)
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 
 use aios_tool::argument::DeletedEntry;
 use aios_tool::file::place::Place;
+use aios_tool::file::state::State;
 use aios_tool::file::tree::{self, Survey};
 use aios_tool::file::{MOVING, quarantine};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 use aios_tool::undo::Step;
 
 /// The tool `fs.delete`.
@@ -69,6 +71,15 @@ impl Tool for Act {
 impl Change for Act {
     fn effect() -> Effect {
         Effect::of("nothing is at the path", &["delete"]).undone_by(Undo::Files)
+    }
+
+    fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
+        let place = input.path.place()?;
+        place.existing()?;
+        let survey = Survey::of(&place)?;
+        survey.is_not_mounted()?;
+        let before = format!("{}: {}", State::of(&place)?.kind(), survey.extent);
+        Ok(Foreseen::of(&input.path, &before, "absent; kept for undo").into())
     }
 
     fn capture(input: &Input, capture: &mut Capture, context: &Context) -> Result<(), ToolError> {

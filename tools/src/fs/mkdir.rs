@@ -10,6 +10,7 @@ use aios_tool::file::meta::Meta;
 use aios_tool::file::path::is_not_too_deep;
 use aios_tool::file::{self, WRITING, name};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 use aios_tool::undo::Step;
 
 /// The tool `fs.mkdir`.
@@ -60,6 +61,15 @@ impl Tool for Act {
 impl Change for Act {
     fn effect() -> Effect {
         Effect::of("the directory exists", &["make"]).undone_by(Undo::Files)
+    }
+
+    fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
+        let path = input.path.to_path();
+        is_not_too_deep(&path, 0)?;
+        let made = missing(&path).into_iter();
+        Ok(made
+            .map(|folder| Foreseen::of(name::encode(folder), "absent", "folder"))
+            .collect())
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {

@@ -1,8 +1,11 @@
 //! `fs.move`: gives a file or directory another path.
 
 use aios_tool::argument::{NewPath, WriteEntry};
+use aios_tool::file::extent;
+use aios_tool::file::state::State;
 use aios_tool::file::{MOVING, must_be_free, tree};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 use aios_tool::undo::MoveBack;
 
 /// The tool `fs.move`.
@@ -61,10 +64,20 @@ impl Change for Act {
         .not_idempotent()
     }
 
+    fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
+        may_be_moved(input)?;
+        let place = input.source.place()?;
+        let what = format!("{}: {}", State::of(&place)?.kind(), extent::of(&place)?);
+        Ok([
+            Foreseen::of(&input.source, &what, "absent"),
+            Foreseen::of(&input.destination, "absent", &what),
+        ]
+        .into_iter()
+        .collect())
+    }
+
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
-        input.destination.is_apart_from(&input.source.to_path())?;
-        input.source.place()?.existing()?;
-        must_be_free(&input.destination.place()?)?;
+        may_be_moved(input)?;
         capture.moved(&input.source, &input.destination.to_path())
     }
 
@@ -97,4 +110,11 @@ impl Change for Act {
 
 fn moved(input: &Input) -> MoveBack {
     MoveBack::new(input.source.to_string(), input.destination.to_string())
+}
+
+/// May the source be moved to the destination?
+fn may_be_moved(input: &Input) -> Result<(), ToolError> {
+    input.destination.is_apart_from(&input.source.to_path())?;
+    input.source.place()?.existing()?;
+    must_be_free(&input.destination.place()?)
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use rustix::fs::FileType;
+use sha2::{Digest as _, Sha256};
 
 use super::WHOLE_MAX;
 use aios_tool::argument::WritePath;
@@ -11,7 +12,9 @@ use aios_tool::file::install::{self, Replace};
 use aios_tool::file::meta::Meta;
 use aios_tool::file::place::Place;
 use aios_tool::file::sparse;
+use aios_tool::file::state::{State, hex};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 
 /// What a file gets.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +117,44 @@ pub fn put(path: &WritePath, context: &Context, new: New<'_>) -> Result<Put, Too
         file.write_all(text.as_bytes())
     })?;
     Ok(put)
+}
+
+/// What [`put`] would do.
+///
+/// # Errors
+/// As there.
+pub fn foreseen(path: &WritePath, context: &Context, new: New<'_>) -> Result<Preview, ToolError> {
+    may_be_written(path)?;
+    let place = path.place()?;
+    let before = State::of(&place)?;
+    let (old, mut meta) = match &before {
+        State::File { meta, .. } => (super::whole_content(&place)?, meta.clone()),
+        _ => (Vec::new(), Meta::new(0o644, context.owner())),
+    };
+    let content = match new {
+        New::Whole(text) => text.as_bytes().to_vec(),
+        New::Added(text) => {
+            let gap = if old.is_empty() {
+                ""
+            } else {
+                line_end(&place)?
+            };
+            [&old, gap.as_bytes(), text.as_bytes()].concat()
+        }
+    };
+    if content != old {
+        meta.drop_privileges();
+    }
+    let after = State::File {
+        meta,
+        size: content.len() as u64,
+        sha256: hex(&Sha256::digest(&content)),
+    };
+    if before.is_as(&after) {
+        return Ok(Preview::default());
+    }
+    let one = Foreseen::at(path.as_str(), &before, &after);
+    Ok(one.with_content(&old, &content).into())
 }
 
 /// What must be put between the content of a file and another line.

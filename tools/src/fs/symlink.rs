@@ -8,6 +8,7 @@ use aios_tool::argument::{LinkTarget, WriteEntry};
 use aios_tool::file::meta::Meta;
 use aios_tool::file::{WRITING, must_be_free, name};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 
 /// The tool `fs.symlink`.
 pub struct Act;
@@ -61,6 +62,12 @@ impl Change for Act {
         Effect::of("the link points to the target", &["link", "make"])
             .undone_by(Undo::Files)
             .not_idempotent()
+    }
+
+    fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
+        must_be_free(&input.path.place()?)?;
+        let after = format!("link to {}", input.target);
+        Ok(Foreseen::of(&input.path, "absent", &after).into())
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {

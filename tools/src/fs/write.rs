@@ -60,6 +60,10 @@ impl Change for Act {
         .undone_by(Undo::Files)
     }
 
+    fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
+        put::foreseen(&input.path, context, New::Whole(input.content.as_str()))
+    }
+
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
         put::may_be_written(&input.path)?;
         capture.keep(&input.path)

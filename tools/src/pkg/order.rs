@@ -13,6 +13,7 @@ use aios_tool::error::ToolError;
 use aios_tool::file::state::State;
 use aios_tool::format::{bytes, printable};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 use aios_tool::undo::{ChangeSet, InverseCall, Step};
 use serde_json::json;
 use tonic::transport::Channel;
@@ -75,6 +76,30 @@ pub fn capture(
     capture: &mut Capture,
     context: &Context,
 ) -> Result<(), ToolError> {
+    prepare(order, packages, context)?;
+    let captured = captured(capture, context);
+    if captured.is_err() {
+        discard(context);
+    }
+    captured
+}
+
+/// Has the order worked out in a shadow, and says what it would change.
+///
+/// # Errors
+/// What stands in the way, in the daemon's words.
+pub fn preview(
+    order: PackageOrder,
+    packages: &[&str],
+    context: &Context,
+) -> Result<Preview, ToolError> {
+    prepare(order, packages, context)?;
+    let foreseen = changes::read(&plan(context)).and_then(|planned| foreseen(&planned));
+    discard(context);
+    foreseen
+}
+
+fn prepare(order: PackageOrder, packages: &[&str], context: &Context) -> Result<(), ToolError> {
     let request = v1::PrepareRequest {
         id: context.execution().to_owned(),
         order: order.into(),
@@ -86,11 +111,38 @@ pub fn capture(
         let (mut client, request) = (client.clone(), request.clone());
         async move { client.prepare(request).await }
     }))?;
-    let captured = captured(capture, context);
-    if captured.is_err() {
-        discard(context);
-    }
-    captured
+    Ok(())
+}
+
+/// The packages first, then the files in which they come, without those of the package database.
+fn foreseen(planned: &[Planned]) -> Result<Preview, ToolError> {
+    let status = planned.iter().find(|one| one.path == database::STATUS);
+    let packages = match status.and_then(|one| one.content.as_deref()) {
+        None => Vec::new(),
+        Some(after) => transaction::compare(&text(Path::new(database::STATUS))?, &text(after)?),
+    };
+    let named = packages.into_iter().map(|change| {
+        let version = |version: &str| match version {
+            "" => "not installed".to_owned(),
+            version => printable(version),
+        };
+        let object = format!("package {}", printable(&change.name));
+        Foreseen::of(object, &version(&change.before), &version(&change.after))
+    });
+    let files = planned
+        .iter()
+        .filter(|one| !changes::is_within(&one.path, changes::DATABASE));
+    let files = files.filter_map(|one| match State::at(&one.path) {
+        Ok(now) if now.is_as(&one.after) => None,
+        Ok(now) => Some(Ok(Foreseen::at(&one.path, &now, &one.after))),
+        Err(error) => Some(Err(error)),
+    });
+    named.map(Ok).chain(files).collect()
+}
+
+fn text(path: &Path) -> Result<Vec<database::Package>, ToolError> {
+    let read = std::fs::read(path).map_err(|error| ToolError::io(path.display(), error))?;
+    Ok(database::parse(&String::from_utf8_lossy(&read)))
 }
 
 fn captured(capture: &mut Capture, context: &Context) -> Result<(), ToolError> {
@@ -124,15 +176,9 @@ fn made(context: &Context) -> Result<Output, ToolError> {
     for service in losing(&planned, Path::new("/")) {
         stop(&service, context)?;
     }
-    let Err(error) = changes::make(&planned, context.execution()) else {
-        return output(&ChangeSet::of(context)?);
-    };
-    match ChangeSet::of(context).and_then(|set| set.give_up(context.execution())) {
-        Ok(()) => Err(error),
-        Err(left) => Err(ToolError::Unverified(format!(
-            "{error}; a part of it is left, because {left}"
-        ))),
-    }
+    let set = ChangeSet::of(context)?;
+    changes::made(&set, &planned, context.execution())?;
+    output(&set)
 }
 
 /// Is the package installed, as it is meant to be or not to be?
@@ -281,11 +327,6 @@ fn service(path: &str) -> Option<&str> {
 /// What the change set did: the package database before and now, and the sizes of its files.
 fn output(set: &ChangeSet) -> Result<Output, ToolError> {
     let entries = set.entries()?;
-    let text = |path: &Path| {
-        let read = std::fs::read(path);
-        let read = read.map_err(|error| ToolError::io(path.display(), error))?;
-        Ok::<_, ToolError>(database::parse(&String::from_utf8_lossy(&read)))
-    };
     let status = entries.iter().find(|entry| entry.path == database::STATUS);
     let packages = match status.and_then(|entry| entry.content.as_deref()) {
         None => Vec::new(),

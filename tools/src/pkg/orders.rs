@@ -57,6 +57,11 @@ impl<O: Order> Change for Ordered<O> {
         Effect::of(O::POST_CONDITION, O::VERBS).undone_by(Undo::ChangeSet)
     }
 
+    fn preview(input: &O::Input, context: &Context) -> Result<Preview, ToolError> {
+        let packages: Vec<&str> = O::package(input).into_iter().collect();
+        order::preview(O::ORDER, &packages, context)
+    }
+
     fn capture(
         input: &O::Input,
         capture: &mut Capture,

@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::procfs::{self, process};
 use aios_tool::argument::{Argument, Pid};
 use aios_tool::prelude::*;
+use aios_tool::preview::Foreseen;
 
 /// A signal; resolved, it is written `SIGTERM`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -117,6 +118,17 @@ impl Change for Signal {
         .not_idempotent()
     }
 
+    fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
+        check_target(input.pid.get())?;
+        let now = process::of(input.pid.get()).ok_or_else(|| gone(input.pid.get()))?;
+        may_be_signalled(&now, input.pid.get())?;
+        let state = process::state_name(now.stat.state);
+        let after = format!("gets {}", input.signal.0);
+        let name = format::printable(&now.name);
+        let object = format!("process {} ({name})", input.pid.get());
+        Ok(Foreseen::of(object, state, &after).into())
+    }
+
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let (Some(signal), Some(pid)) = (named(&input.signal.0), raw(input.pid.get())) else {
             return Err(ToolError::Invalid(format!("signal: {}", input.signal.0)));
@@ -126,13 +138,7 @@ impl Change for Signal {
         // From here on the descriptor means this very process, even if its id is used again.
         let target = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone(input.pid.get()))?;
         let before = process::of(input.pid.get()).ok_or_else(|| gone(input.pid.get()))?;
-        if is_of_aios(before.uid, &program(input.pid.get())) {
-            return Err(ToolError::Precondition(format!(
-                "process {} is {}, one of aiOS's own; restart its service instead",
-                input.pid.get(),
-                before.name
-            )));
-        }
+        may_be_signalled(&before, input.pid.get())?;
         pidfd_send_signal(&target, signal).map_err(|error| ToolError::io(&doing, error))?;
         let ended = settle(input, &before, context)?;
         Ok(Output {
@@ -227,6 +233,17 @@ fn check_target(pid: u32) -> Result<(), ToolError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses one of aiOS's own processes.
+fn may_be_signalled(process: &process::Process, pid: u32) -> Result<(), ToolError> {
+    if !is_of_aios(process.uid, &program(pid)) {
+        return Ok(());
+    }
+    Err(ToolError::Precondition(format!(
+        "process {pid} is {}, one of aiOS's own; restart its service instead",
+        process.name
+    )))
 }
 
 /// The program that the process says it runs; empty when it says none.

@@ -16,6 +16,7 @@ use aios_contracts::v1;
 use rustix::time::{ClockId, clock_gettime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::procfs::{duration, printable};
 use aios_tool::context::Context;
@@ -23,7 +24,9 @@ use aios_tool::error::ToolError;
 use aios_tool::format::bytes;
 use std::sync::Arc;
 
+use aios_tool::preview::{Foreseen, Preview};
 use aios_tool::tool::{ErasedTool, change, look};
+use aios_tool::undo::InverseCall;
 
 /// The tools of this namespace.
 pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
@@ -115,6 +118,21 @@ impl Service {
             "{} is {} for {since}{process}{ended}",
             self.name, self.state
         )
+    }
+}
+
+/// What a call would make of a service; nothing when it `is_so` already.
+fn foreseen(now: &Service, is_so: bool, after: &str) -> Preview {
+    let one = Foreseen::of(format_args!("service {}", now.name), &now.state, after);
+    (!is_so).then_some(one).into_iter().collect()
+}
+
+/// The call that takes the start or stop of a service back.
+fn inverse((action, done): (&str, &str), service: &Service) -> InverseCall {
+    InverseCall {
+        tool: format!("service.{action}"),
+        arguments: json!({ "service": service.name }),
+        undone: format!("{} is {done} again", service.name),
     }
 }
 

@@ -60,6 +60,11 @@ impl Change for Restart {
         )
     }
 
+    fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
+        let now = fetch(input.service.as_str(), context)?;
+        Ok(super::foreseen(&now, false, "ready, with a new process"))
+    }
+
     fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {
         let asked = boot_ms();
         let mut init = context.init()?;

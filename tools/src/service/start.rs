@@ -37,6 +37,20 @@ impl Tool for Start {
 impl Change for Start {
     fn effect() -> Effect {
         Effect::of("the service is ready, or done if it runs once", &["start"])
+            .undone_by(Undo::Call)
+    }
+
+    fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
+        let now = fetch(input.service.as_str(), context)?;
+        Ok(super::foreseen(&now, now.is_up(), "ready"))
+    }
+
+    fn capture(input: &Input, capture: &mut Capture, context: &Context) -> Result<(), ToolError> {
+        let now = fetch(input.service.as_str(), context)?;
+        if !now.is_up() && !aios_daemon::services::is_core(&now.name) {
+            capture.call(super::inverse(("stop", "stopped"), &now));
+        }
+        Ok(())
     }
 
     fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {

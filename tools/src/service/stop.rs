@@ -39,17 +39,25 @@ impl Tool for Stop {
 
 impl Change for Stop {
     fn effect() -> Effect {
-        Effect::of("the service is inactive and has no process", &["stop"])
+        Effect::of("the service is inactive and has no process", &["stop"]).undone_by(Undo::Call)
+    }
+
+    fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
+        may_be_stopped(input)?;
+        let now = fetch(input.service.as_str(), context)?;
+        Ok(super::foreseen(&now, is_stopped(&now), "inactive"))
+    }
+
+    fn capture(input: &Input, capture: &mut Capture, context: &Context) -> Result<(), ToolError> {
+        let now = fetch(input.service.as_str(), context)?;
+        if !is_stopped(&now) {
+            capture.call(super::inverse(("start", "started"), &now));
+        }
+        Ok(())
     }
 
     fn act(input: &Input, context: &Context) -> Result<Service, ToolError> {
-        if aios_daemon::services::is_core(input.service.as_str()) {
-            return Err(ToolError::Precondition(format!(
-                "{} is a core service: without it goals cannot be carried out or the node cannot be \
-                 managed; it can be restarted, and stopped with aiosctl services stop {0}",
-                input.service
-            )));
-        }
+        may_be_stopped(input)?;
         let mut init = context.init()?;
         let request = v1::ServiceRequest {
             name: input.service.to_string(),
@@ -77,6 +85,18 @@ impl Change for Stop {
 
 fn is_stopped(service: &Service) -> bool {
     service.state == "inactive" && service.pid == 0
+}
+
+/// May goals stop it?
+fn may_be_stopped(input: &Input) -> Result<(), ToolError> {
+    if aios_daemon::services::is_core(input.service.as_str()) {
+        return Err(ToolError::Precondition(format!(
+            "{} is a core service: without it goals cannot be carried out or the node cannot be \
+             managed; it can be restarted, and stopped with aiosctl services stop {0}",
+            input.service
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,24 +1,19 @@
 //! `text.diff`: how two text files differ.
 
 use std::io::Read;
-use std::time::Duration;
 
 use rustix::fs::FileType;
-use similar::{ChangeTag, TextDiff};
 
 use aios_tool::argument::ReadPath;
 use aios_tool::file::READING;
 use aios_tool::prelude::*;
+use aios_tool::preview;
 
 /// The tool `text.diff`.
 pub struct Diff;
 
-/// Larger files are refused: comparing takes time and memory by the square of the difference.
-const SIZE_MAX: u64 = 1024 * 1024;
-/// After this time the rest is compared roughly; the result stays true, only longer.
-const EFFORT: Duration = Duration::from_secs(3);
-/// Unchanged lines around each change.
-const AROUND: usize = 3;
+/// Larger files are refused.
+const SIZE_MAX: u64 = preview::TEXT_MAX as u64;
 
 arguments! {
     /// Arguments of `text.diff`.
@@ -69,25 +64,14 @@ impl Tool for Diff {
 impl Look for Diff {
     fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
         let (old, new) = (text(&input.path)?, text(&input.other)?);
-        let diff = TextDiff::configure().timeout(EFFORT).diff_lines(&old, &new);
-        let count = |tag: ChangeTag| {
-            let lines = diff
-                .iter_all_changes()
-                .filter(|change| change.tag() == tag)
-                .count();
-            u32::try_from(lines).unwrap_or(u32::MAX)
-        };
-        let unified = diff
-            .unified_diff()
-            .context_radius(AROUND)
-            .header(input.path.as_str(), input.other.as_str())
-            .to_string();
-        let shown = format::cut(&unified, format::ANSWER_MAX);
+        let names = [input.path.as_str(), input.other.as_str()];
+        let difference = preview::unified(&old, &new, names);
+        let shown = format::cut(&difference.text, format::ANSWER_MAX);
         Ok(Output {
             equal: old == new,
-            added: count(ChangeTag::Insert),
-            removed: count(ChangeTag::Delete),
-            truncated: shown.len() < unified.len(),
+            added: difference.added,
+            removed: difference.removed,
+            truncated: shown.len() < difference.text.len(),
             diff: shown,
         })
     }

@@ -46,6 +46,8 @@ pub struct Declaration {
     pub needs: Vec<Need>,
     /// What an act may read beside what its arguments name, with everything below.
     pub reads: Vec<String>,
+    /// What an act may change beside what its arguments name, with everything below.
+    pub writes: Vec<String>,
     /// Does an act change whatever its captured change set names, anywhere?
     pub changes_system: bool,
     /// Is it what a person does who needs room on a full disk?
@@ -66,6 +68,7 @@ impl Declaration {
             kernel: Vec::new(),
             needs: Vec::new(),
             reads: Vec::new(),
+            writes: Vec::new(),
             changes_system: false,
             makes_room: false,
         }
@@ -89,6 +92,14 @@ impl Declaration {
     /// no argument by which a caller could choose what is read.
     pub fn reading_the_machine(mut self) -> Self {
         self.reads.push("/".to_owned());
+        self
+    }
+
+    /// The same tool, whose acts change files below these paths. It has no argument by which a caller
+    /// could choose another.
+    pub fn changing(mut self, paths: &[&str]) -> Self {
+        self.writes
+            .extend(paths.iter().map(|path| (*path).to_owned()));
         self
     }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ToolError;
 use crate::file::state::State;
+use crate::undo::ChangeSet;
 
 pub use make::make;
 pub(crate) use make::{put, remove, sync};
@@ -73,6 +74,22 @@ pub fn read(plan: &Path) -> Result<Vec<Planned>, ToolError> {
         planned.push(one);
     }
     Ok(planned)
+}
+
+/// Makes the changes of a captured set. When a part cannot be made, all of it is taken back.
+///
+/// # Errors
+/// What could not be made; `Unverified` when a part of it is left.
+pub fn made(set: &ChangeSet, planned: &[Planned], execution: &str) -> Result<(), ToolError> {
+    let Err(error) = make(planned, execution) else {
+        return Ok(());
+    };
+    match set.give_up(execution) {
+        Ok(()) => Err(error),
+        Err(left) => Err(ToolError::Unverified(format!(
+            "{error}; a part of it is left, because {left}"
+        ))),
+    }
 }
 
 /// May a list of changes change what is at this path?

@@ -107,13 +107,19 @@ impl ChangeSet {
         })
     }
 
-    /// The first change set that this execution captured: for the act itself, when it cannot go on.
+    /// The change set that this execution captured: for the act itself.
     ///
     /// # Errors
     /// When there is none.
     pub fn of(context: &Context) -> Result<Self, ToolError> {
         let folder = context.state_dir().join("undo").join(context.execution());
-        let kept = folder.join(file_name(0));
+        // A call may have been captured before it.
+        let files = [0, 1].map(|step| folder.join(file_name(step)));
+        let kept = files
+            .iter()
+            .find(|file| file.exists())
+            .unwrap_or(&files[0])
+            .clone();
         let digest = File::open(&kept).and_then(|mut file| kept::digest(&mut file));
         let sha256 =
             digest.map_err(|error| ToolError::io(format!("reading {}", kept.display()), error))?;

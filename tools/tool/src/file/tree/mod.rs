@@ -26,6 +26,19 @@ pub struct Extent {
     pub bytes: u64,
 }
 
+impl std::fmt::Display for Extent {
+    /// `1 entry, 12 B`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let entries = if self.entries == 1 {
+            "entry"
+        } else {
+            "entries"
+        };
+        let size = crate::format::bytes(self.bytes);
+        write!(f, "{} {entries}, {size}", self.entries)
+    }
+}
+
 /// Removes what is at the place with all below it; nothing there is fine.
 ///
 /// # Errors

@@ -1,0 +1,179 @@
+//! What is to be at which paths.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::changes::{Planned, may_be_changed};
+use crate::error::ToolError;
+use crate::file::meta::Meta;
+use crate::file::name;
+use crate::file::place::Place;
+use crate::file::state::{State, hex};
+use crate::preview::{Foreseen, Preview, TEXT_MAX};
+
+/// Root's.
+const ROOT: (u32, u32) = (0, 0);
+
+/// What is to be at some paths, parents before what is in them.
+#[derive(Clone, Debug, Default)]
+pub struct Plan(Vec<Part>);
+
+#[derive(Clone, Debug)]
+struct Part {
+    path: String,
+    after: State,
+    content: Option<Vec<u8>>,
+}
+
+impl Plan {
+    /// Nothing is to change.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A file gets this content. One that is there keeps owner, mode and attributes; a new one is
+    /// root's and has this mode.
+    ///
+    /// # Errors
+    /// `Denied` for a path that is aiOS's own; `Precondition` when something else than a file is there.
+    pub fn content(
+        self,
+        path: &str,
+        content: impl Into<Vec<u8>>,
+        mode: u32,
+    ) -> Result<Self, ToolError> {
+        let meta = match State::at(path)? {
+            State::File { meta, .. } => Meta {
+                times: None,
+                ..meta
+            },
+            State::Absent => Meta::new(mode, ROOT),
+            other => {
+                return Err(ToolError::Precondition(format!(
+                    "{path} is a {}",
+                    other.kind()
+                )));
+            }
+        };
+        self.file(path, content, meta)
+    }
+
+    /// A file is to be there, with this content and this owner, mode and attributes.
+    ///
+    /// # Errors
+    /// `Denied` for a path that is aiOS's own.
+    pub fn file(
+        self,
+        path: &str,
+        content: impl Into<Vec<u8>>,
+        meta: Meta,
+    ) -> Result<Self, ToolError> {
+        let content = content.into();
+        let after = State::File {
+            meta,
+            size: content.len() as u64,
+            sha256: hex(&Sha256::digest(&content)),
+        };
+        self.part(path, after, Some(content))
+    }
+
+    /// A folder is to be there.
+    ///
+    /// # Errors
+    /// `Denied` for a path that is aiOS's own.
+    pub fn folder(self, path: &str, meta: Meta) -> Result<Self, ToolError> {
+        self.part(path, State::Folder { meta }, None)
+    }
+
+    /// A symbolic link of root's is to be there.
+    ///
+    /// # Errors
+    /// `Denied` for a path that is aiOS's own.
+    pub fn link(self, path: &str, target: &str) -> Result<Self, ToolError> {
+        let target = name::encode(Path::new(target));
+        let meta = Meta::new(0o777, ROOT);
+        self.part(path, State::Link { meta, target }, None)
+    }
+
+    /// Nothing is to be there. What is in a folder is to be named after it.
+    ///
+    /// # Errors
+    /// `Denied` for a path that is aiOS's own.
+    pub fn absent(self, path: &str) -> Result<Self, ToolError> {
+        self.part(path, State::Absent, None)
+    }
+
+    fn part(
+        mut self,
+        path: &str,
+        after: State,
+        content: Option<Vec<u8>>,
+    ) -> Result<Self, ToolError> {
+        may_be_changed(path)?;
+        let path = path.to_owned();
+        self.0.push(Part {
+            path,
+            after,
+            content,
+        });
+        Ok(self)
+    }
+
+    /// What it would change.
+    ///
+    /// # Errors
+    /// When it cannot be seen how something is now.
+    pub fn preview(&self) -> Result<Preview, ToolError> {
+        let mut changes = Vec::new();
+        for part in &self.0 {
+            let before = State::at(&part.path)?;
+            if before.is_as(&part.after) {
+                continue;
+            }
+            let one = Foreseen::at(&part.path, &before, &part.after);
+            changes.push(match &part.content {
+                Some(content) => one.with_content(&content_of(&part.path, &before)?, content),
+                None => one,
+            });
+        }
+        Ok(changes.into_iter().collect())
+    }
+
+    /// Writes the contents into files of this folder; the plan as data.
+    pub(super) fn with_contents_in(self, folder: &Path) -> std::io::Result<Vec<Planned>> {
+        let mut planned = Vec::new();
+        for (number, part) in self.0.into_iter().enumerate() {
+            let content = match part.content {
+                None => None,
+                Some(content) => {
+                    let file = folder.join(number.to_string());
+                    std::fs::write(&file, content)?;
+                    Some(file)
+                }
+            };
+            planned.push(Planned {
+                path: part.path,
+                after: part.after,
+                content,
+            });
+        }
+        Ok(planned)
+    }
+}
+
+/// The content of a file as far as it would be compared; of anything else, none.
+fn content_of(path: &str, state: &State) -> Result<Vec<u8>, ToolError> {
+    match state {
+        State::File { size, .. } if *size <= TEXT_MAX as u64 => {
+            let mut content = Vec::new();
+            let mut file = Place::open(path)?.open_content()?;
+            std::io::Read::read_to_end(&mut file, &mut content)
+                .map_err(|error| ToolError::io(path, error))?;
+            Ok(content)
+        }
+        // Not shown: it is too large for a comparison, like any file that is not text.
+        State::File { .. } => Ok(vec![0]),
+        _ => Ok(Vec::new()),
+    }
+}

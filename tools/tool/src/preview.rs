@@ -1,0 +1,286 @@
+//! What a change would do, found out before it is done.
+//!
+//! A preview is shown to whoever must approve the call; what was approved is compared with what would
+//! happen at the moment of the act. So a preview of an unchanged machine is always the same.
+
+use std::fmt;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use similar::{ChangeTag, TextDiff};
+
+use crate::file::state::{State, hex};
+use crate::format;
+
+/// The longest difference of one text that a preview holds, in bytes of JSON.
+const DIFF_MAX: usize = 64 * 1024;
+/// The longest texts together, in bytes of JSON.
+const DIFFS_MAX: usize = 512 * 1024;
+/// How many things a preview names; of more, it tells how many.
+const NAMED: usize = 2_000;
+/// The largest text that is compared, in bytes: comparing takes time and memory by the square of the
+/// difference.
+pub const TEXT_MAX: usize = 1024 * 1024;
+/// After this time the rest is compared roughly; the result stays true, only longer.
+const EFFORT: Duration = Duration::from_secs(3);
+/// Unchanged lines around each change.
+const AROUND: usize = 3;
+
+/// All that a call would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Preview {
+    /// Each thing; none when all is as ordered already.
+    pub changes: Vec<Foreseen>,
+    /// How many more there are than `changes` names.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u64,
+    /// SHA-256 over those that are not named, hex.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rest_sha256: String,
+}
+
+/// One thing that would change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Foreseen {
+    /// What it is: `/etc/hosts`, `service nginx`, `process 4711 (sleep)`.
+    pub object: String,
+    /// How it is now: `absent`, `file, 12 B, mode 644, owner 0:0`, `running`.
+    pub before: String,
+    /// How it would be.
+    pub after: String,
+    /// How its text would differ, in the unified format; empty when it has none or it is the same.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
+}
+
+impl Foreseen {
+    /// A thing that is no text.
+    pub fn of(object: impl fmt::Display, before: &str, after: &str) -> Self {
+        Self {
+            object: object.to_string(),
+            before: before.to_owned(),
+            after: after.to_owned(),
+            diff: String::new(),
+        }
+    }
+
+    /// What is at a path, and what would be.
+    pub fn at(path: &str, before: &State, after: &State) -> Self {
+        Self::of(path, &described(before), &described(after))
+    }
+
+    /// The same, where the content would change from one to the other. Shown when both are text.
+    pub fn with_content(self, before: &[u8], after: &[u8]) -> Self {
+        let diff = match (text(before), text(after)) {
+            (Some(old), Some(new)) if old != new => unified(old, new, [&self.object; 2]).text,
+            _ => String::new(),
+        };
+        Self {
+            diff: shortened(&diff),
+            ..self
+        }
+    }
+}
+
+impl From<Foreseen> for Preview {
+    fn from(one: Foreseen) -> Self {
+        [one].into_iter().collect()
+    }
+}
+
+impl FromIterator<Foreseen> for Preview {
+    fn from_iter<I: IntoIterator<Item = Foreseen>>(all: I) -> Self {
+        let mut preview = Self::default();
+        let (mut room, mut rest) = (DIFFS_MAX, Sha256::new());
+        for mut one in all {
+            if preview.changes.len() == NAMED {
+                preview.more += 1;
+                rest.update(one.in_bytes());
+                continue;
+            }
+            let size = format::json_size(&one.diff);
+            if size > room {
+                one.diff = left_out(&one.diff);
+            } else {
+                room -= size;
+            }
+            preview.changes.push(one);
+        }
+        if preview.more > 0 {
+            preview.rest_sha256 = hex(&rest.finalize());
+        }
+        preview
+    }
+}
+
+impl Foreseen {
+    fn in_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for part in [&self.object, &self.before, &self.after, &self.diff] {
+            bytes.extend((part.len() as u64).to_be_bytes());
+            bytes.extend(part.as_bytes());
+        }
+        bytes
+    }
+}
+
+impl Preview {
+    /// The same, with things that are no files.
+    pub fn with(mut self, more: impl IntoIterator<Item = Foreseen>) -> Self {
+        self.changes.extend(more);
+        self
+    }
+
+    /// What identifies all of it: SHA-256 over each part and its length.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new();
+        for one in &self.changes {
+            digest.update(one.in_bytes());
+        }
+        digest.update(self.more.to_be_bytes());
+        digest.update(self.rest_sha256.as_bytes());
+        digest.finalize().into()
+    }
+
+    /// How many things would change.
+    pub fn count(&self) -> u64 {
+        self.changes.len() as u64 + self.more
+    }
+
+    /// One line for people.
+    pub fn summary(&self) -> String {
+        match (self.changes.as_slice(), self.more) {
+            ([], _) => "nothing would change".to_owned(),
+            ([one], 0) => format!("{}: {} → {}", one.object, one.before, one.after),
+            ([first, ..], _) => format!(
+                "{} and {} more would change",
+                first.object,
+                self.count() - 1
+            ),
+        }
+    }
+}
+
+/// How two texts differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// In the unified format.
+    pub text: String,
+    /// Lines that only the second has.
+    pub added: u32,
+    /// Lines that only the first has.
+    pub removed: u32,
+}
+
+/// How two texts of these names differ, in the unified format, with three lines around each change.
+pub fn unified(old: &str, new: &str, [before, after]: [&str; 2]) -> Difference {
+    let diff = TextDiff::configure().timeout(EFFORT).diff_lines(old, new);
+    let count = |tag: ChangeTag| {
+        let lines = diff.iter_all_changes().filter(|change| change.tag() == tag);
+        u32::try_from(lines.count()).unwrap_or(u32::MAX)
+    };
+    Difference {
+        added: count(ChangeTag::Insert),
+        removed: count(ChangeTag::Delete),
+        text: diff
+            .unified_diff()
+            .context_radius(AROUND)
+            .header(before, after)
+            .to_string(),
+    }
+}
+
+fn text(content: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(content).ok()?;
+    (content.len() <= TEXT_MAX && !text.contains('\0')).then_some(text)
+}
+
+/// A difference as far as it is shown; what is not shown is part of the digest all the same.
+fn shortened(diff: &str) -> String {
+    let shown = format::cut(diff, DIFF_MAX);
+    match shown.len() < diff.len() {
+        true => format!("{shown}\n… {}", left_out(diff)),
+        false => shown,
+    }
+}
+
+fn left_out(diff: &str) -> String {
+    format!(
+        "({} in all, SHA-256 {})",
+        format::bytes(diff.len() as u64),
+        hex(&Sha256::digest(diff))
+    )
+}
+
+/// What is at a path, in words.
+fn described(state: &State) -> String {
+    let of = |meta: &crate::file::meta::Meta| {
+        format!("mode {:o}, owner {}:{}", meta.mode, meta.uid, meta.gid)
+    };
+    match state {
+        State::Absent => "absent".to_owned(),
+        State::Folder { meta } => format!("folder, {}", of(meta)),
+        State::File {
+            meta, size, sha256, ..
+        } => format!(
+            "file, {}, {}, SHA-256 {}",
+            format::bytes(*size),
+            of(meta),
+            sha256.get(..12).unwrap_or(sha256)
+        ),
+        State::Link { target, .. } => format!("link to {target}"),
+    }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_shown_as_its_difference_and_bytes_are_not() {
+        let one = Foreseen::of("/x", "file", "file");
+        let text = one.clone().with_content(b"a\nb\n", b"a\nc\n");
+        assert_eq!(text.diff, "--- /x\n+++ /x\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n");
+        assert_eq!(one.clone().with_content(b"\0", b"a").diff, "");
+        assert_eq!(one.with_content(b"a", b"a").diff, "");
+    }
+
+    #[test]
+    fn what_is_not_shown_is_part_of_the_digest() {
+        let many = |last: &str| -> Preview {
+            (0..NAMED)
+                .map(|number| Foreseen::of(number, "absent", "file"))
+                .chain([Foreseen::of("/last", "absent", last)])
+                .collect()
+        };
+        let (one, other) = (many("file"), many("folder"));
+        assert_eq!((one.changes.len(), one.more), (NAMED, 1));
+        assert_eq!(one.changes, other.changes);
+        assert_ne!(one.digest(), other.digest());
+        assert_eq!(one.digest(), many("file").digest());
+        let long = |end: &str| {
+            let text = "x\n".repeat(DIFF_MAX) + end;
+            Foreseen::of("/x", "", "").with_content(b"", text.as_bytes())
+        };
+        assert!(long("a").diff.len() < DIFF_MAX + 200);
+        assert_ne!(
+            Preview::from(long("a")).digest(),
+            Preview::from(long("b")).digest()
+        );
+    }
+
+    #[test]
+    fn a_summary_is_one_line() {
+        assert_eq!(Preview::default().summary(), "nothing would change");
+        let one = Foreseen::of("/x", "absent", "file");
+        assert_eq!(Preview::from(one.clone()).summary(), "/x: absent → file");
+        let two: Preview = [one.clone(), one].into_iter().collect();
+        assert_eq!(two.summary(), "/x and 1 more would change");
+    }
+}
