@@ -2,6 +2,7 @@
 
 pub use schemars::JsonSchema;
 pub use serde::{Deserialize, Serialize};
+pub use serde_json::json;
 
 pub use crate::context::Context;
 pub use crate::edit::{Edit, Plan};

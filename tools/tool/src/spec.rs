@@ -50,6 +50,8 @@ pub struct Declaration {
     pub writes: Vec<String>,
     /// Does an act change whatever its captured change set names, anywhere?
     pub changes_system: bool,
+    /// Arguments of a call as somebody would make it.
+    pub example: serde_json::Value,
     /// Is it what a person does who needs room on a full disk?
     pub makes_room: bool,
 }
@@ -70,6 +72,7 @@ impl Declaration {
             reads: Vec::new(),
             writes: Vec::new(),
             changes_system: false,
+            example: serde_json::Value::Object(serde_json::Map::new()),
             makes_room: false,
         }
     }
@@ -80,6 +83,12 @@ impl Declaration {
             makes_room: true,
             ..self
         }
+    }
+
+    /// The same with the arguments of a call as somebody would make it, for the documentation:
+    /// `{"path": "/srv/hello.txt"}`. A tool without arguments needs none.
+    pub fn example(self, example: serde_json::Value) -> Self {
+        Self { example, ..self }
     }
 
     /// The same with a need of every call: `needing("monitor", "read", "cpu")`.
