@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    audit, completions, config, emergency, goal, logs, pki, power, services, storage, tools, undo,
-    update,
+    approvals, audit, completions, config, emergency, goal, logs, pki, power, services, storage,
+    tools, undo, update,
 };
 
 const AFTER_HELP: &str = "\
@@ -87,6 +87,8 @@ pub enum Command {
     Models,
     /// The audit ledger: read, verify, export
     Audit(audit::Arguments),
+    /// What waits for a person: see what it would do, allow it, deny it
+    Approvals(approvals::Arguments),
     /// Undo an execution, or all of a goal
     Undo(undo::Arguments),
     /// Give back room on the disk that is kept for undo
@@ -199,6 +201,12 @@ mod tests {
             "aiosctl goal list",
             "aiosctl goal cancel 0190ab",
             "aiosctl tools call fs.read {}",
+            "aiosctl tools preview fs.write {}",
+            "aiosctl approvals",
+            "aiosctl approvals show 0190",
+            "aiosctl approvals allow 0190 --always --reason seen",
+            "aiosctl approvals deny 0190 --reason no",
+            "aiosctl approvals forget pkg.install pkg:install:nginx",
             "aiosctl audit verify --dir /x",
             "aiosctl undo --goal 0190ab",
             "aiosctl undo e1 --reason mistake",

@@ -90,7 +90,19 @@ impl Client {
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Failure> {
-        let timeout = self.timeout(CALL_TIMEOUT);
+        self.call_within(CALL_TIMEOUT, call).await
+    }
+
+    /// The same for a call that may take so long, if nothing else was asked for on the command line.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_within<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Failure> {
+        let timeout = self.timeout(limit);
         match tokio::time::timeout(timeout, call).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),
             Ok(Err(status)) => Err(explain(&self.context, self.failure(&status)).await),

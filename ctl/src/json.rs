@@ -2,8 +2,8 @@
 //! enumerations as lower-case words, embedded JSON as JSON.
 
 use aios_contracts::v1::{
-    AgentInfo, AuditEntry, BootTimeline, EmergencyState, Execution, Goal, GoalState, Level,
-    LogLine, Model, Service, Slots, SystemStatus, Task, TaskState, Tool,
+    AgentInfo, Approval, AuditEntry, BootTimeline, EmergencyState, Execution, Foreseen, Goal,
+    GoalState, Level, LogLine, Model, Preview, Service, Slots, SystemStatus, Task, TaskState, Tool,
 };
 use serde_json::{Value, json};
 
@@ -72,6 +72,38 @@ pub fn slots(slots: &Slots) -> Value {
     })
 }
 
+/// `waiting`, `allowed`, `denied`, `expired`.
+pub fn approval_state(approval: &Approval) -> String {
+    word(approval.state().as_str_name(), "APPROVAL_STATE_")
+}
+
+/// A call that waits for a person.
+pub fn approval(approval: &Approval) -> Value {
+    json!({
+        "id": approval.id, "state": approval_state(approval), "agent": approval.agent,
+        "tool": approval.tool, "arguments": embedded(&approval.arguments_json),
+        "risk": word(approval.risk().as_str_name(), "RISK_"), "why": approval.why,
+        "goal_id": approval.goal_id, "goal": approval.goal,
+        "on_behalf_of": approval.on_behalf_of, "asked_ms": approval.asked_ms,
+        "expires_ms": approval.expires_ms, "decided_by": approval.decided_by,
+        "reason": approval.reason, "decided_ms": approval.decided_ms,
+        "preview": approval.preview.as_ref().map(preview),
+    })
+}
+
+/// What a call would do.
+pub fn preview(preview: &Preview) -> Value {
+    let one = |one: &Foreseen| {
+        json!({
+            "object": one.object, "before": one.before, "after": one.after, "diff": one.diff,
+        })
+    };
+    json!({
+        "summary": preview.summary, "more": preview.more, "digest": preview.digest,
+        "changes": preview.changes.iter().map(one).collect::<Vec<_>>(),
+    })
+}
+
 /// Text that should be JSON, as JSON; as a string when it is not.
 pub fn embedded(text: &str) -> Value {
     match text {
@@ -127,7 +159,7 @@ pub fn task(task: &Task) -> Value {
         "arguments": embedded(&task.arguments_json), "state": task_state(task),
         "summary": task.summary, "error": task.error, "confidence": task.confidence,
         "level": level(task.level()), "started_ms": task.started_ms,
-        "finished_ms": task.finished_ms,
+        "finished_ms": task.finished_ms, "waits_for": task.waits_for,
         "executions": task.executions.iter().map(execution).collect::<Vec<_>>(),
     })
 }

@@ -86,6 +86,13 @@ fn task_changes(before: Option<&Task>, now: &Task) -> Vec<String> {
             escape::line(&execution.id)
         ));
     }
+    let waited = before.map_or("", |before| before.waits_for.as_str());
+    if !now.waits_for.is_empty() && now.waits_for != waited {
+        lines.push(format!(
+            "    a person is asked: aiosctl approvals show {}",
+            escape::line(&now.waits_for)
+        ));
+    }
     let was_finished = before.is_some_and(json::task_is_finished);
     if json::task_is_finished(now) && !was_finished {
         let what = match now.state() {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::agents::Agents;
 use crate::api::{self, Endpoint, service::Management};
+use crate::approvals::Approvals;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::degraded;
@@ -147,7 +148,9 @@ impl Orchestrator {
             recorder.clone(),
             self.config.state.join("ssh-log"),
         );
+        let approvals = Approvals::new(self.clients.tools.clone());
         let goals = Goals::new(Parts {
+            approvals: approvals.clone(),
             store: Store::new(
                 self.clients.memory.clone(),
                 standing.clone(),
@@ -178,6 +181,7 @@ impl Orchestrator {
             revoked: api::revoked::Revoked::new(&self.config.state, &self.config.etc.join("pki")),
             elsewhere: api::listen::Elsewhere::default(),
             goals: goals.clone(),
+            approvals: approvals.clone(),
             agents: self.agents.clone(),
             clients: self.clients,
             recorder: recorder.clone(),
@@ -195,6 +199,7 @@ impl Orchestrator {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(api::serve(endpoint, management, recorder, bound));
         tasks.spawn(ssh);
+        tasks.spawn(approvals.listen());
         tasks.spawn(witness.clone().watch(limits.ledger));
         tasks.spawn(come_up(
             self.agents.clone(),

@@ -158,6 +158,7 @@ fn made(outcome: CallOutcome, call: &ToolCall) -> Made {
             summary: answer.summary,
             reversible: answer.reversible,
         }),
+        None if !outcome.waits_for.is_empty() => Made::Waits(outcome.waits_for),
         None if outcome.failed.is_empty() => Made::Never,
         None => Made::Failed(outcome.failed),
     }

@@ -24,6 +24,7 @@
 
 pub mod agents;
 pub mod api;
+pub mod approvals;
 pub mod boot;
 pub mod clients;
 pub mod config;

@@ -65,6 +65,10 @@ impl Store {
         decisions: &[Decision],
     ) -> Result<(), Status> {
         let mut record = wire::goal_to_wire(goal);
+        if record.state() == GoalState::Waiting {
+            // Its task says that; a version before this one knows the state as running.
+            record.set_state(GoalState::Running);
+        }
         let is_changed = |task: &v1::Task| changed.contains(&(task.index as usize));
         record.tasks.retain(is_changed);
         let request = PutGoalRequest {

@@ -15,6 +15,14 @@ const UNREADABLE: &str = "unreadable";
 /// A goal's record.
 pub fn goal_to_wire(goal: &Goal) -> v1::Goal {
     let (state, answer, reason, finished_ms) = state_to_wire(&goal.state);
+    let waits = goal
+        .tasks
+        .iter()
+        .any(|task| task.state == TaskState::Waiting);
+    let state = match state {
+        v1::GoalState::Running if waits => v1::GoalState::Waiting,
+        state => state,
+    };
     v1::Goal {
         id: goal.id.clone(),
         text: goal.text.clone(),
@@ -90,6 +98,7 @@ pub fn task_to_wire(goal_id: &str, task: &Task) -> v1::Task {
         executions: task.executions.iter().map(execution).collect(),
         started_ms: task.started_ms,
         finished_ms: task.finished_ms,
+        waits_for: task.waits_for.clone(),
     }
 }
 
@@ -109,6 +118,7 @@ pub fn task(record: v1::Task) -> Task {
         confidence: record.confidence,
         level,
         executions: record.executions.into_iter().map(execution).collect(),
+        waits_for: record.waits_for,
         started_ms: record.started_ms,
         finished_ms: record.finished_ms,
     }
@@ -190,7 +200,7 @@ fn state(record: &v1::Goal) -> State {
     let reason = record.reason.clone();
     let end = match record.state() {
         v1::GoalState::Unspecified | v1::GoalState::Pending => return State::Pending,
-        v1::GoalState::Running => return State::Running,
+        v1::GoalState::Running | v1::GoalState::Waiting => return State::Running,
         v1::GoalState::Succeeded => End::Succeeded {
             answer: record.answer.clone(),
         },
@@ -207,6 +217,7 @@ fn task_state_to_wire(state: TaskState) -> v1::TaskState {
     match state {
         TaskState::Pending => v1::TaskState::Pending,
         TaskState::Running => v1::TaskState::Running,
+        TaskState::Waiting => v1::TaskState::Waiting,
         TaskState::Succeeded => v1::TaskState::Succeeded,
         TaskState::Failed => v1::TaskState::Failed,
         TaskState::Cancelled => v1::TaskState::Cancelled,
@@ -217,6 +228,7 @@ fn task_state(state: v1::TaskState) -> TaskState {
     match state {
         v1::TaskState::Unspecified | v1::TaskState::Pending => TaskState::Pending,
         v1::TaskState::Running => TaskState::Running,
+        v1::TaskState::Waiting => TaskState::Waiting,
         v1::TaskState::Succeeded => TaskState::Succeeded,
         v1::TaskState::Failed => TaskState::Failed,
         v1::TaskState::Cancelled => TaskState::Cancelled,
@@ -244,7 +256,10 @@ mod tests {
     use aios_contracts::v1::{GoalState, Level as WireLevel, TaskState as WireTaskState};
 
     fn record(state: GoalState) -> v1::Goal {
-        let ended = !matches!(state, GoalState::Pending | GoalState::Running);
+        let ended = !matches!(
+            state,
+            GoalState::Pending | GoalState::Running | GoalState::Waiting
+        );
         let succeeded = state == GoalState::Succeeded;
         v1::Goal {
             id: "g".into(),
@@ -287,6 +302,7 @@ mod tests {
                 }],
                 started_ms: 4,
                 finished_ms: 5,
+                waits_for: String::new(),
             }],
             call: Some(v1::ToolCall {
                 tool: "fs.write".into(),
@@ -306,6 +322,16 @@ mod tests {
         ] {
             assert_eq!(goal_to_wire(&goal(record(state))), record(state));
         }
+    }
+
+    #[test]
+    fn a_goal_waits_while_one_of_its_tasks_does() {
+        let mut waiting = record(GoalState::Waiting);
+        waiting.tasks[0].state = WireTaskState::Waiting.into();
+        waiting.tasks[0].waits_for = "a".into();
+        assert_eq!(goal_to_wire(&goal(waiting.clone())), waiting);
+        let running = record(GoalState::Running);
+        assert_eq!(goal(waiting).state, goal(running).state);
     }
 
     #[test]

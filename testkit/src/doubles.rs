@@ -11,6 +11,7 @@ use aios_contracts::v1::memory_server::Memory;
 use aios_contracts::v1::tools_server::Tools;
 use aios_contracts::v1::*;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
@@ -122,7 +123,7 @@ impl Memory for MemoryDouble {
 pub type Head = Box<dyn Fn(&AuditHeadRequest) -> AuditHead + Send>;
 
 /// Tools that have each effect once per call id, as the real ones do. A call whose arguments name
-/// something below `/full/` fails.
+/// something below `/full/` fails, one below `/asked/` waits for a person.
 #[derive(Clone, Default)]
 pub struct ToolsDouble {
     /// Call id to request, of calls that had their effect.
@@ -133,6 +134,8 @@ pub struct ToolsDouble {
     pub tasks: Arc<Mutex<Vec<RegisterTaskRequest>>>,
     /// How calls ended, by call id.
     pub outcomes: Arc<Mutex<HashMap<String, CallOutcome>>>,
+    /// What waits for a person, and what was decided.
+    pub approvals: Arc<watch::Sender<Vec<Approval>>>,
     /// What was put on record.
     pub records: Arc<Mutex<Vec<RecordRequest>>>,
     /// What its ledger says of itself; without it nothing.
@@ -141,6 +144,54 @@ pub struct ToolsDouble {
     pub hold: Arc<AtomicBool>,
     /// `service.restart` makes it go away for a while.
     pub memory: MemoryDouble,
+}
+
+impl ToolsDouble {
+    fn waiting(&self) -> Approvals {
+        Approvals {
+            approvals: self.approvals.borrow().clone(),
+            ..Approvals::default()
+        }
+    }
+
+    /// Decides about a call that waits; nothing when none of this id does.
+    pub fn decide(&self, id: &str, allow: bool) -> Option<Approval> {
+        let state = match allow {
+            true => ApprovalState::Allowed,
+            false => ApprovalState::Denied,
+        };
+        let mut decided = None;
+        self.approvals.send_modify(|all| {
+            let found = all.iter_mut().find(|one| one.id == id);
+            decided = found.map(|one| {
+                one.state = state.into();
+                one.clone()
+            });
+        });
+        decided
+    }
+
+    /// What a person decided about a call; who asks first, asks a person.
+    fn decided(&self, request: &CallRequest) -> Option<bool> {
+        let all = self.waiting().approvals;
+        match all.iter().find(|one| one.id == request.call_id) {
+            Some(known) => match known.state() {
+                ApprovalState::Allowed => Some(true),
+                ApprovalState::Denied => Some(false),
+                _ => None,
+            },
+            None => {
+                let asked = Approval {
+                    id: request.call_id.clone(),
+                    tool: request.tool.clone(),
+                    state: ApprovalState::Waiting.into(),
+                    ..Approval::default()
+                };
+                self.approvals.send_modify(|all| all.push(asked));
+                None
+            }
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -160,6 +211,25 @@ impl Tools for ToolsDouble {
                 ..CallOutcome::default()
             });
             return Err(Status::failed_precondition(failed));
+        }
+        if request.arguments_json.contains("/asked/") {
+            match self.decided(&request) {
+                Some(true) => {}
+                Some(false) => {
+                    note(CallOutcome {
+                        failed: "denied".into(),
+                        ..CallOutcome::default()
+                    });
+                    return Err(Status::permission_denied("denied"));
+                }
+                None => {
+                    note(CallOutcome {
+                        waits_for: request.call_id.clone(),
+                        ..CallOutcome::default()
+                    });
+                    return Err(Status::failed_precondition("a person is asked first"));
+                }
+            }
         }
         if !known {
             let id = request.call_id.clone();
@@ -183,6 +253,41 @@ impl Tools for ToolsDouble {
             ..CallOutcome::default()
         });
         Ok(Response::new(answer))
+    }
+    async fn preview(&self, request: Request<PreviewRequest>) -> Answer<PreviewResponse> {
+        Ok(Response::new(PreviewResponse {
+            preview: None,
+            decision: format!("agent {}", request.into_inner().agent),
+        }))
+    }
+    async fn list_approvals(&self, _: Request<ListApprovalsRequest>) -> Answer<Approvals> {
+        Ok(Response::new(self.waiting()))
+    }
+    type WatchApprovalsStream = ReceiverStream<Result<Approvals, Status>>;
+    async fn watch_approvals(
+        &self,
+        _: Request<ListApprovalsRequest>,
+    ) -> Answer<Self::WatchApprovalsStream> {
+        let (sender, stream) = tokio::sync::mpsc::channel(1);
+        let (tools, mut changes) = (self.clone(), self.approvals.subscribe());
+        tokio::spawn(async move {
+            while sender.send(Ok(tools.waiting())).await.is_ok() {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+    async fn decide_approval(&self, request: Request<DecideApprovalRequest>) -> Answer<Approval> {
+        let request = request.into_inner();
+        let decided = self.decide(&request.id, request.allow);
+        decided
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found("nothing waits"))
+    }
+    async fn forget_rule(&self, _: Request<ForgetRuleRequest>) -> Answer<Approvals> {
+        absent()
     }
     async fn register_task(
         &self,

@@ -1,13 +1,8 @@
-//! Capabilities: `namespace:action:pattern`, and who holds which.
+//! Capabilities: `namespace:action:pattern`.
 
-use std::collections::HashMap;
 use std::str::FromStr;
 
-use aios_daemon::identity::Principal;
-use aios_daemon::manifest::AgentManifest;
-
 use aios_tool::demand::Need;
-use aios_tool::error::ToolError;
 
 /// What a holder may do. In the pattern `*` stands for any run of characters, `/` too; the
 /// namespace and the action are exact, or `*`.
@@ -53,6 +48,11 @@ impl std::fmt::Display for Capability {
 }
 
 impl Capability {
+    /// The kind of objects: `fs`.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// Does it allow what is needed (`fs:write:/srv/hello.txt`, values resolved)?
     pub fn covers(&self, need: &Need) -> bool {
         let same = |held: &str, needed: &str| held == "*" || held == needed;
@@ -63,7 +63,7 @@ impl Capability {
 }
 
 /// Does the whole value match? `*` is any run of characters; everything else is itself.
-fn matches(pattern: &str, value: &str) -> bool {
+pub(crate) fn matches(pattern: &str, value: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = value.strip_prefix(first) else {
@@ -79,57 +79,6 @@ fn matches(pattern: &str, value: &str) -> bool {
         }
     }
     rest.ends_with(last)
-}
-
-/// Which agent holds which capabilities.
-#[derive(Clone, Debug, Default)]
-pub struct Grants {
-    agents: HashMap<String, Vec<Capability>>,
-}
-
-impl Grants {
-    /// The grants that the agents' manifests make.
-    ///
-    /// # Errors
-    /// The first text that is not a capability, with the agent's name.
-    pub fn from_manifests(manifests: &[AgentManifest]) -> Result<Self, String> {
-        let mut agents = HashMap::new();
-        for manifest in manifests {
-            let held = manifest.capabilities.iter().map(|text| text.parse());
-            let held = held
-                .collect::<Result<Vec<_>, NotACapability>>()
-                .map_err(|error| format!("agent {}: {error}", manifest.name))?;
-            agents.insert(manifest.name.clone(), held);
-        }
-        Ok(Self { agents })
-    }
-
-    /// Decides whether the caller may do all that is needed; the answer is the decision's text
-    /// for the ledger.
-    ///
-    /// # Errors
-    /// `Denied`, naming the first capability that is missing.
-    pub fn decide(&self, caller: &Principal, needs: &[Need]) -> Result<String, ToolError> {
-        let name = match caller {
-            Principal::Root => return Ok("allowed: root".into()),
-            Principal::Agent(name) => name,
-            _ => return Err(ToolError::Denied(format!("{caller} may not call tools"))),
-        };
-        let held = self.agents.get(name).map_or(&[][..], Vec::as_slice);
-        let mut by: Vec<String> = Vec::new();
-        for need in needs {
-            match held.iter().find(|capability| capability.covers(need)) {
-                Some(capability) => by.push(capability.to_string()),
-                None => {
-                    return Err(ToolError::Denied(format!(
-                        "{caller} does not hold the capability {need}"
-                    )));
-                }
-            }
-        }
-        by.dedup();
-        Ok(format!("allowed by {}", by.join(", ")))
-    }
 }
 
 #[cfg(test)]
@@ -195,51 +144,5 @@ mod tests {
         ] {
             assert!(text.parse::<Capability>().is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn only_root_and_agents_with_the_capability_may() {
-        let manifest: AgentManifest = toml::from_str(
-            "name = \"storage\"\ndescription = \"\"\ntools = []\n\
-             capabilities = [\"fs:read:*\", \"fs:write:/srv/*\"]\n[service]\n",
-        )
-        .unwrap();
-        let grants = Grants::from_manifests(&[manifest]).unwrap();
-        let check = |caller: Principal, needs: &[&str], expected: Result<&str, &str>| {
-            let needs: Vec<_> = needs.iter().map(|text| need(text)).collect();
-            let found = grants.decide(&caller, &needs).map_err(|e| e.to_string());
-            assert_eq!(
-                found.as_deref().map_err(String::as_str),
-                expected,
-                "{caller} {needs:?}"
-            );
-        };
-        let storage = || Principal::Agent("storage".into());
-        check(Principal::Root, &["a:b:c"], Ok("allowed: root"));
-        check(
-            storage(),
-            &["fs:read:/x", "fs:write:/srv/x"],
-            Ok("allowed by fs:read:*, fs:write:/srv/*"),
-        );
-        check(
-            storage(),
-            &["fs:read:/x", "fs:write:/etc/x"],
-            Err("agent:storage does not hold the capability fs:write:/etc/x"),
-        );
-        check(
-            Principal::Agent("network".into()),
-            &["fs:read:/x"],
-            Err("agent:network does not hold the capability fs:read:/x"),
-        );
-        check(
-            Principal::Daemon("orchestrator".into()),
-            &[],
-            Err("orchestrator may not call tools"),
-        );
-        check(
-            Principal::Other(1000),
-            &[],
-            Err("uid:1000 may not call tools"),
-        );
     }
 }

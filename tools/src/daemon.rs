@@ -13,8 +13,8 @@ use aios_ledger::Ledger;
 use anyhow::Context as _;
 use tokio::runtime::Handle;
 
-use crate::capability::Grants;
 use crate::config::Config;
+use crate::grants::Grants;
 use crate::grpc::{self, Right, Service};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;

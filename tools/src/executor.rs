@@ -1,4 +1,4 @@
-//! Runs one act: in a thread of its own, confined, under a deadline.
+//! Runs one act, or finds out what it would do: in a thread of its own, confined, under a deadline.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,24 +8,26 @@ use std::time::{Duration, Instant};
 
 use crate::confine;
 use aios_tool::context::Context;
+use aios_tool::demand::Reach;
 use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 /// How often a waiter looks whether it should give up.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// An act under way.
-pub struct Running {
+/// An act, or the preview of one, under way.
+pub struct Running<T = Done> {
     tool: Arc<dyn ErasedTool>,
-    result: Receiver<Result<Done, ToolError>>,
+    result: Receiver<Result<T, ToolError>>,
 }
 
 /// How long a wait took.
-pub enum Waited {
-    /// The act ended in time.
-    Ended(Result<Done, ToolError>),
+pub enum Waited<T = Done> {
+    /// It ended in time.
+    Ended(Result<T, ToolError>),
     /// It did not; it may still be waited for.
-    Late(Running),
+    Late(Running<T>),
 }
 
 /// Starts an act. `guards` are dropped when it has ended, however late.
@@ -38,13 +40,49 @@ pub fn start(
     context: Context,
     guards: Arc<dyn Any + Send + Sync>,
 ) -> Result<Running, ToolError> {
+    let Prepared { demands, call } = prepared;
+    run(tool, demands.reach, guards, move || {
+        let acted = call.act(&context);
+        drop(context);
+        acted
+    })
+}
+
+/// Starts to find out what an act would do. The thread can write nothing: what the act may change, it
+/// may read.
+///
+/// # Errors
+/// When the system has no thread left.
+pub fn preview(
+    tool: Arc<dyn ErasedTool>,
+    prepared: Prepared,
+    context: Context,
+    guards: Arc<dyn Any + Send + Sync>,
+) -> Result<Running<Preview>, ToolError> {
+    let Prepared { demands, call } = prepared;
+    let Reach { mut read, write } = demands.reach;
+    read.extend(write);
+    let reach = Reach {
+        read,
+        write: Vec::new(),
+    };
+    run(tool, reach, guards, move || {
+        let foreseen = call.preview(&context);
+        drop(context);
+        foreseen
+    })
+}
+
+fn run<T: Send + 'static>(
+    tool: Arc<dyn ErasedTool>,
+    reach: Reach,
+    guards: Arc<dyn Any + Send + Sync>,
+    work: impl FnOnce() -> Result<T, ToolError> + Send + 'static,
+) -> Result<Running<T>, ToolError> {
     let (sender, result) = sync_channel(1);
     let acting = Arc::clone(&tool);
     let act = move || {
-        let Prepared { demands, call } = prepared;
-        let ended = confine::this_thread(&acting.spec().kernel, &demands.reach)
-            .and_then(|()| call.act(&context));
-        drop(context);
+        let ended = confine::this_thread(&acting.spec().kernel, &reach).and_then(|()| work());
         drop(guards);
         drop(sender.send(ended)); // fails when nobody waits any more
     };
@@ -56,9 +94,9 @@ pub fn start(
     Ok(Running { tool, result })
 }
 
-impl Running {
+impl<T> Running<T> {
     /// Waits, at most so long, and not after `give_up` says so.
-    pub fn wait(self, limit: Duration, give_up: impl Fn() -> bool) -> Waited {
+    pub fn wait(self, limit: Duration, give_up: impl Fn() -> bool) -> Waited<T> {
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -74,14 +112,14 @@ impl Running {
     }
 
     /// Waits for as long as it takes.
-    pub fn wait_on(self) -> Result<Done, ToolError> {
+    pub fn wait_on(self) -> Result<T, ToolError> {
         match self.result.recv() {
             Ok(ended) => ended,
             Err(_) => self.crashed(),
         }
     }
 
-    fn crashed(&self) -> Result<Done, ToolError> {
+    fn crashed(&self) -> Result<T, ToolError> {
         Err(ToolError::Failed(format!(
             "{} crashed",
             self.tool.spec().name

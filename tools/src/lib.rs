@@ -14,6 +14,7 @@
 //! What must not live here: planning, and knowledge about goals.
 
 pub mod allowance;
+pub mod approval;
 pub mod capability;
 pub mod config;
 pub mod confine;
@@ -22,6 +23,7 @@ pub mod emergency;
 pub mod executor;
 pub mod export;
 pub mod fs;
+pub mod grants;
 pub mod grpc;
 pub mod head;
 pub mod hw;

@@ -1,26 +1,10 @@
-//! Approval: which calls run without a person, and which on a disk that is almost full.
+//! Which changes are made on a disk that is almost full.
 
-use aios_config::Approval;
 use aios_daemon::identity::Principal;
 use aios_files::space::{AGENTS_PERCENT, GOALS_PERCENT};
 
 use aios_tool::error::ToolError;
-use aios_tool::spec::{Declaration, Spec};
-
-/// Decides about a call of this tool; the answer is the decision's text for the ledger.
-///
-/// # Errors
-/// `Denied` when a person would have to approve it.
-pub fn decide(approval: &Approval, tool: &Declaration) -> Result<&'static str, ToolError> {
-    if tool.risk <= approval.auto_up_to {
-        return Ok("approved by policy");
-    }
-    Err(ToolError::Denied(format!(
-        "{} has the risk {:?}; without a person's approval calls run up to the risk {:?} \
-         ([approval] auto_up_to in the configuration)",
-        tool.name, tool.risk, approval.auto_up_to
-    )))
-}
+use aios_tool::spec::Spec;
 
 /// Is there room for a change by this caller? `for_goal`: an operator asked for it. `percent` is how
 /// full the data disk is.
@@ -45,7 +29,6 @@ pub fn room(tool: &Spec, caller: &Principal, for_goal: bool, percent: u8) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aios_config::Risk;
 
     #[test]
     fn a_full_disk_stops_agents_first_then_goals_and_never_a_person_or_what_makes_room() {
@@ -68,22 +51,5 @@ mod tests {
         check("fs.delete", &agent, false, 100, true);
         check("fs.read", &agent, false, 100, true);
         check("fs.write", &Principal::Root, false, 100, true);
-    }
-
-    #[test]
-    fn a_risk_above_the_limit_needs_a_person() {
-        let check = |limit, risk, expected| {
-            let approval = Approval { auto_up_to: limit };
-            let tool = Declaration::of("a.b", "").risk(risk);
-            assert_eq!(
-                decide(&approval, &tool).is_ok(),
-                expected,
-                "{limit:?} {risk:?}"
-            );
-        };
-        check(Risk::High, Risk::Low, true);
-        check(Risk::High, Risk::High, true);
-        check(Risk::High, Risk::Critical, false);
-        check(Risk::Low, Risk::Medium, false);
     }
 }

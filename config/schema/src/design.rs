@@ -7,8 +7,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::form::{Boolean, decimal, inner, number, one_of, only, optional, parsed, text};
-use crate::services::{HOST_NAME, host_name};
+use crate::form::{Boolean, decimal, inner, number, one_of, only, optional, parsed, text, word};
+use crate::services::{Autonomy, HOST_NAME, host_name};
 use crate::table::table;
 
 table! {
@@ -21,9 +21,9 @@ table! {
     /// The least severe lines that daemons log.
     log_level: Option<String> = None, optional(one_of(&["error", "warn", "info", "debug"])),
         default "\"info\"";
-    /// How much happens without a person: "full" is all that `[approval]` lets through.
-    autonomy_level: Option<String> = None, optional(one_of(&["full", "supervised", "manual"])),
-        default "\"full\"", pending "approval by a person", holds Some("full".to_owned());
+    /// How much happens without a person.
+    autonomy_level: Option<Autonomy> = None, optional(word()),
+        same as "approval.autonomy";
 }
 
 /// Where the operator's own models lie.

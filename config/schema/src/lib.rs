@@ -40,8 +40,8 @@ pub use firewall::{Firewall, Ports, Protocol, Rule, Verdict};
 pub use network::{BondMode, FIRST, Interface, Ipv6, Kind, Network, Route};
 pub use report::Problem;
 pub use services::{
-    Approval, Console, Data, Encryption, Management, Node, Risk, Runtime, Tools, Update,
-    is_host_name,
+    About, Approval, Autonomy, Console, Data, Encryption, Management, Node, Risk, Runtime, Tools,
+    Update, is_host_name,
 };
 pub use ssh::Ssh;
 pub use table::{Force, Key, NotInForce, Table, TopTable};

@@ -16,6 +16,13 @@ pub(crate) fn merge(config: &mut Config, report: &Report<'_>) {
         both.agree(names, (name, node), |name| format!("{name:?}"));
         config.node.name = Some(name.clone());
     }
+    if let Some(level) = config.system.autonomy_level {
+        let names = ["system.autonomy_level", "approval.autonomy"];
+        both.agree(names, (&level, &config.approval.autonomy), |level| {
+            format!("{:?}", level.word())
+        });
+        config.approval.autonomy = level;
+    }
     if let Some(port) = config.network.management_port {
         let names = ["network.management_port", "management.listen"];
         let listen = config.management.listen;

@@ -59,12 +59,112 @@ impl Choice for Risk {
     ];
 }
 
+impl Risk {
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        word_of(self)
+    }
+}
+
+/// How much happens without a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autonomy {
+    /// Changes up to the risk `auto_up_to`.
+    Full,
+    /// Changes up to the risk medium, or up to `auto_up_to` if that is less.
+    Supervised,
+    /// No change.
+    Manual,
+}
+
+impl Choice for Autonomy {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("full", Self::Full),
+        ("supervised", Self::Supervised),
+        ("manual", Self::Manual),
+    ];
+}
+
+impl Autonomy {
+    /// Its word in the configuration.
+    pub fn word(self) -> &'static str {
+        word_of(self)
+    }
+}
+
+/// The word that a choice has in the configuration.
+fn word_of<T: Choice + PartialEq + Copy + 'static>(choice: T) -> &'static str {
+    let found = T::ALL.iter().find(|(_, one)| *one == choice);
+    found.map_or("", |(word, _)| word)
+}
+
+/// Which changes an entry of `allow`, `ask` or `never` is about: `pkg.*`, `fs.delete fs:write:/srv/*`.
+/// `*` stands for any run of characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The tools, as a pattern.
+    pub tool: String,
+    /// What a call needs, as a pattern of a capability; without one, whatever it needs.
+    pub object: Option<String>,
+}
+
+const ABOUT: &str = "a tool, and perhaps a capability: \"pkg.*\", \"fs.delete fs:write:/srv/*\"";
+
+impl std::str::FromStr for About {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (tool, object) = match text.split_once(' ') {
+            Some((tool, object)) => (tool, Some(object)),
+            None => (text, None),
+        };
+        let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.*".contains(c);
+        let is_tool = !tool.is_empty() && tool.chars().all(letter);
+        let is_object = object.is_none_or(|object| {
+            let parts: Vec<&str> = object.splitn(3, ':').collect();
+            parts.len() == 3 && parts.iter().all(|part| !part.is_empty())
+        });
+        if !is_tool || !is_object || text.chars().any(char::is_control) {
+            return Err(());
+        }
+        Ok(Self {
+            tool: tool.to_owned(),
+            object: object.map(str::to_owned),
+        })
+    }
+}
+
+impl std::fmt::Display for About {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.object {
+            Some(object) => write!(f, "{} {object}", self.tool),
+            None => f.write_str(&self.tool),
+        }
+    }
+}
+
+fn about(text: &str) -> Option<About> {
+    text.parse().ok()
+}
+
 table! {
-    /// `[approval]`: which tool calls run without a person.
+    /// `[approval]`: which changes that agents make run without a person. Of the rest a person is shown
+    /// what they would do, and asked.
     Approval = "approval", in approval, read by [Tools];
 
-    /// Calls of tools up to this risk run without a person; others are refused.
+    /// Changes by tools up to this risk run without a person.
     auto_up_to: Risk = Risk::High, word();
+    /// How much happens without a person: "full" is all up to `auto_up_to`, "supervised" nothing above the
+    /// risk medium, "manual" no change.
+    autonomy: Autonomy = Autonomy::Full, word();
+    /// Changes that run without a person, whatever their risk.
+    allow: Vec<About> = Vec::new(), list(text(ABOUT, about));
+    /// Changes for which a person is asked, whatever their risk. Comes before `allow`.
+    ask: Vec<About> = Vec::new(), list(text(ABOUT, about));
+    /// Changes that no agent makes. Comes before `ask`.
+    never: Vec<About> = Vec::new(), list(text(ABOUT, about));
+    /// Seconds for which a person may think about it; then it is refused.
+    wait_s: u32 = 86_400, number(10..=2_592_000);
 }
 
 table! {
@@ -140,8 +240,7 @@ impl Choice for Encryption {
 impl Encryption {
     /// Its word in the configuration.
     pub fn word(self) -> &'static str {
-        let found = Self::ALL.iter().find(|(_, one)| *one == self);
-        found.map_or("", |(word, _)| word)
+        word_of(self)
     }
 
     /// What this word means.

@@ -152,10 +152,10 @@ fn what_is_set_is_told_while_nothing_reads_it() {
         not_in_force("[system]\nautonomy_level = \"full\"\n"),
         [""; 0]
     );
-    let manual = "[system]\nautonomy_level = \"manual\"\n";
-    assert_eq!(not_in_force(manual), ["system.autonomy_level"]);
-    let told = parse(manual).unwrap().not_in_force();
-    let line = "system.autonomy_level: not in force yet, it needs approval by a person";
+    let patch = "[security]\nauto_patch = true\n";
+    assert_eq!(not_in_force(patch), ["security.auto_patch"]);
+    let told = parse(patch).unwrap().not_in_force();
+    let line = "security.auto_patch: not in force yet, it needs updates of packages";
     assert_eq!(told[0].to_string(), line);
 }
 

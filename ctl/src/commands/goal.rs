@@ -67,6 +67,7 @@ enum Command {
 enum State {
     Pending,
     Running,
+    Waiting,
     Succeeded,
     Failed,
     Cancelled,
@@ -228,6 +229,7 @@ async fn list(
     let state = state.map(|state| match state {
         State::Pending => GoalState::Pending,
         State::Running => GoalState::Running,
+        State::Waiting => GoalState::Waiting,
         State::Succeeded => GoalState::Succeeded,
         State::Failed => GoalState::Failed,
         State::Cancelled => GoalState::Cancelled,

@@ -1,6 +1,7 @@
 //! One file per command group: its arguments, what it asks, how it is shown.
 
 pub mod agents;
+pub mod approvals;
 pub mod audit;
 pub mod boot;
 pub mod completions;
@@ -14,6 +15,7 @@ pub mod node_config;
 pub mod pki;
 mod pki_revoke;
 pub mod power;
+mod preview;
 pub mod sbom;
 pub mod services;
 pub mod status;
@@ -49,6 +51,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Emergency(arguments) => {
             emergency::run(&connect(&global).await?, output, arguments).await
+        }
+        Command::Approvals(arguments) => {
+            approvals::run(&connect(&global).await?, output, arguments).await
         }
         Command::Storage(arguments) => {
             storage::run(&connect(&global).await?, output, arguments).await

@@ -1,6 +1,8 @@
 //! `aiosctl tools`
 
-use aios_contracts::v1::{DescribeToolRequest, ListToolsRequest, Tool, ToolCall};
+use std::time::Duration;
+
+use aios_contracts::v1::{DescribeToolRequest, ListToolsRequest, PreviewRequest, Tool, ToolCall};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -9,6 +11,9 @@ use crate::client::Client;
 use crate::error::{Exit, Failure};
 use crate::json;
 use crate::output::{Output, escape, table};
+
+/// How long a preview may take: of a package, which is fetched and unpacked for it.
+const PREVIEW: Duration = Duration::from_secs(600);
 
 /// Arguments of `tools`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +30,14 @@ enum Command {
     Describe {
         /// Its name, as fs.write
         name: String,
+    },
+    /// Show what a call would do; nothing is changed
+    Preview {
+        /// Its name, as fs.write
+        name: String,
+        /// Its arguments, a JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
     },
     /// Have one tool called, as a goal of that one call
     Call {
@@ -44,6 +57,7 @@ pub(super) async fn run(
     match arguments.command {
         Command::List => list(client, output).await,
         Command::Describe { name } => describe(client, output, name).await,
+        Command::Preview { name, arguments } => preview(client, output, name, arguments).await,
         Command::Call { name, arguments } => call(client, output, name, arguments).await,
     }
 }
@@ -112,22 +126,49 @@ fn pretty(schema: &str) -> String {
     escape::text(pretty.as_deref().unwrap_or(schema))
 }
 
+async fn preview(
+    client: &Client,
+    output: Output,
+    tool: String,
+    arguments_json: String,
+) -> Result<Exit, Failure> {
+    is_object(&arguments_json)?;
+    let request = PreviewRequest {
+        tool,
+        arguments_json,
+        ..PreviewRequest::default()
+    };
+    let mut api = client.management();
+    let found = client
+        .call_within(PREVIEW, api.preview_call(request))
+        .await?;
+    let foreseen = found.preview.unwrap_or_default();
+    let document = json!({ "decision": found.decision, "preview": json::preview(&foreseen) });
+    output.print(&document, || {
+        let decision = escape::line(&found.decision);
+        format!("{}{decision}\n", super::preview::text(&foreseen))
+    })?;
+    Ok(Exit::Succeeded)
+}
+
+fn is_object(arguments_json: &str) -> Result<(), Failure> {
+    match serde_json::from_str::<Value>(arguments_json) {
+        Ok(Value::Object(_)) => Ok(()),
+        Ok(_) => Err(Failure::usage("the arguments must be a JSON object")),
+        Err(error) => Err(
+            Failure::usage(format!("the arguments are not JSON: {error}"))
+                .hint(r#"quote them for the shell: '{"path": "/srv"}'"#),
+        ),
+    }
+}
+
 async fn call(
     client: &Client,
     output: Output,
     tool: String,
     arguments_json: String,
 ) -> Result<Exit, Failure> {
-    match serde_json::from_str::<Value>(&arguments_json) {
-        Ok(Value::Object(_)) => {}
-        Ok(_) => return Err(Failure::usage("the arguments must be a JSON object")),
-        Err(error) => {
-            return Err(
-                Failure::usage(format!("the arguments are not JSON: {error}"))
-                    .hint(r#"quote them for the shell: '{"path": "/srv"}'"#),
-            );
-        }
-    }
+    is_object(&arguments_json)?;
     goal::submit_and_watch(
         client,
         output,

@@ -90,6 +90,7 @@ impl Management for Double {
     type WatchGoalStream = Stream<Goal>;
     type ExportAuditStream = Stream<ExportAuditResponse>;
     type LogsStream = Stream<LogLine>;
+    type WatchApprovalsStream = Stream<Approvals>;
     type InstallUpdateStream = Stream<InstallProgress>;
 
     async fn get_status(
@@ -209,6 +210,11 @@ impl Management for Double {
         list_models(ListModelsRequest) -> ListModelsResponse;
         list_audit(ListAuditRequest) -> ListAuditResponse;
         undo(UndoRequest) -> UndoResponse;
+        preview_call(PreviewRequest) -> PreviewResponse;
+        list_approvals(ListApprovalsRequest) -> Approvals;
+        watch_approvals(ListApprovalsRequest) -> Stream<Approvals>;
+        decide_approval(DecideApprovalRequest) -> Approval;
+        forget_rule(ForgetRuleRequest) -> Approvals;
         reclaim_storage(ReclaimStorageRequest) -> ReclaimStorageResponse;
         list_services(ListServicesRequest) -> ListServicesResponse;
         start_service(ServiceRequest) -> Service;

@@ -52,6 +52,8 @@ pub enum Step {
     Plan,
     /// Have the task of this index carried out, again if it was under way.
     Execute(usize),
+    /// Wait for the approval that the task of this index waits for.
+    Wait(usize),
     /// Write the end.
     Finish(End),
 }
@@ -86,6 +88,7 @@ pub fn next(goal: &Goal, interruption: Option<&Interruption>) -> Step {
     }
     let unfinished = |task: &Task| task.state != TaskState::Succeeded;
     match goal.tasks.iter().position(unfinished) {
+        Some(index) if goal.tasks[index].state == TaskState::Waiting => Step::Wait(index),
         Some(index) => Step::Execute(index),
         None => Step::Plan,
     }

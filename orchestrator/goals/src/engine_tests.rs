@@ -25,6 +25,7 @@ fn kind(step: &Step) -> &'static str {
         Step::Rest => "rest",
         Step::Plan => "plan",
         Step::Execute(_) => "execute",
+        Step::Wait(_) => "wait",
         Step::Finish(End::Succeeded { .. }) => "succeeded",
         Step::Finish(End::Failed { .. }) => "failed",
         Step::Finish(End::Cancelled { .. }) => "cancelled",
@@ -47,6 +48,7 @@ fn the_next_step_follows_from_the_record() {
     check(&[Succeeded], Step::Plan);
     check(&[Succeeded, Running], Step::Execute(1));
     check(&[Succeeded, Pending], Step::Execute(1));
+    check(&[Succeeded, Waiting], Step::Wait(1)); // after a restart too
     let failed = next(&goal(State::Running, &[Succeeded, Failed]), None);
     assert_eq!(
         failed,
@@ -102,6 +104,7 @@ fn any_task() -> impl Strategy<Value = TaskState> {
     prop::sample::select(vec![
         TaskState::Pending,
         TaskState::Running,
+        TaskState::Waiting,
         TaskState::Succeeded,
         TaskState::Failed,
         TaskState::Cancelled,

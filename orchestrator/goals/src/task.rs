@@ -33,6 +33,8 @@ pub struct Task {
     pub level: Option<Level>,
     /// The tool calls that were made for it, in order.
     pub executions: Vec<Execution>,
+    /// The approval that it waits for; empty when it waits for none.
+    pub waits_for: String,
     /// When it was given to its agent last; 0 before.
     pub started_ms: UnixMillis,
     /// When it ended; 0 before.
@@ -42,7 +44,10 @@ pub struct Task {
 impl Task {
     /// Is it still to be done, or under way?
     pub fn is_open(&self) -> bool {
-        matches!(self.state, TaskState::Pending | TaskState::Running)
+        matches!(
+            self.state,
+            TaskState::Pending | TaskState::Running | TaskState::Waiting
+        )
     }
 
     /// The task as it ends, by what is on record of its calls, in their order. `told` is why its agent
@@ -58,6 +63,7 @@ impl Task {
         debug_assert_eq!(calls.len(), records.len());
         let mut task = Self {
             executions: Vec::new(), // a task that is resumed gets all of them again
+            waits_for: String::new(),
             ..self
         };
         for (place, (call, made)) in calls.iter().zip(records).enumerate() {
@@ -67,6 +73,13 @@ impl Task {
                     continue;
                 }
                 Made::Failed(why) => why,
+                Made::Waits(approval) => {
+                    return Self {
+                        state: TaskState::Waiting,
+                        waits_for: approval,
+                        ..task
+                    };
+                }
                 Made::Never if !told.is_empty() => return task.failed(told.to_owned(), at),
                 Made::Never => format!("agent {} did not make this call", task.agent),
             };
@@ -108,6 +121,8 @@ pub enum TaskState {
     Pending,
     /// An agent has it.
     Running,
+    /// One of its calls waits for a person.
+    Waiting,
     /// Each of its calls was made, and each post-condition was checked.
     Succeeded,
     /// One of its calls was not.
@@ -132,6 +147,8 @@ pub enum Made {
     Succeeded(Execution),
     /// It was refused or failed, and why.
     Failed(String),
+    /// A person is asked first: the approval's id.
+    Waits(String),
     /// It was not made.
     Never,
 }
@@ -218,5 +235,22 @@ mod tests {
         assert_eq!(call_id("g", 2, 0), "g/2/0");
         assert_ne!(call_id("g", 2, 0), call_id("g", 2, 1));
         assert_ne!(call_id("g", 2, 0), call_id("g", 0, 2));
+    }
+
+    #[test]
+    fn a_task_waits_with_the_call_that_waits_and_goes_on_from_there() {
+        let page = [call("fs.mkdir"), call("fs.write")];
+        let records = vec![made("made"), Made::Waits("a".into())];
+        let task = Task::default().settled(&page, records, "asked", 5);
+        assert_eq!(
+            (task.state, task.waits_for.as_str()),
+            (TaskState::Waiting, "a")
+        );
+        assert!(task.is_open());
+        let task = task.settled(&page, vec![made("made"), made("wrote")], "", 6);
+        assert_eq!(
+            (task.state, task.waits_for.as_str()),
+            (TaskState::Succeeded, "")
+        );
     }
 }

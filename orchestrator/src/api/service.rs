@@ -43,6 +43,8 @@ const RECORD_KEEPER: &str = "tools";
 pub struct Management {
     /// Goals.
     pub goals: Goals,
+    /// What waits for a person.
+    pub approvals: crate::approvals::Approvals,
     /// Agents.
     pub agents: Arc<Agents>,
     /// Everybody else.
@@ -95,6 +97,7 @@ impl ManagementService for Management {
     type WatchGoalStream = ReceiverStream<Result<Goal, Status>>;
     type ExportAuditStream = Streaming<ExportAuditResponse>;
     type LogsStream = Streaming<LogLine>;
+    type WatchApprovalsStream = ReceiverStream<Result<Approvals, Status>>;
     type InstallUpdateStream = ReceiverStream<Result<InstallProgress, Status>>;
 
     async fn get_status(&self, request: Request<GetStatusRequest>) -> Answer<SystemStatus> {
@@ -218,6 +221,76 @@ impl ManagementService for Management {
             ..request.into_inner()
         };
         pass_on!(self.tools.undo(request))
+    }
+
+    async fn preview_call(&self, request: Request<PreviewRequest>) -> Answer<PreviewResponse> {
+        let peer = Peer::of(&request)?;
+        let request = request.into_inner();
+        let Some(agent) = self.agents.route(&request.tool) else {
+            return Err(Status::not_found(format!(
+                "no agent takes {:?}",
+                request.tool
+            )));
+        };
+        let request = PreviewRequest {
+            agent: agent.to_owned(),
+            on_behalf_of: peer.name(),
+            role: wire::role_to_wire(peer.role.unwrap_or(Role::Viewer)).into(),
+            ..request
+        };
+        // A package is unpacked for it, which takes as long as installing it.
+        let mut tools = self.clients.tools.clone();
+        let answer = tools.preview(request).await?;
+        Ok(Response::new(answer.into_inner()))
+    }
+
+    async fn list_approvals(&self, request: Request<ListApprovalsRequest>) -> Answer<Approvals> {
+        let role = Peer::of(&request)?.role;
+        let answer = pass_on!(self.tools.list_approvals(request.into_inner()))?;
+        Ok(answer.map(|all| for_role(all, role)))
+    }
+
+    async fn watch_approvals(
+        &self,
+        request: Request<ListApprovalsRequest>,
+    ) -> Answer<Self::WatchApprovalsStream> {
+        let role = Peer::of(&request)?.role;
+        let mut newest = self.approvals.subscribe();
+        let (sender, stream) = mpsc::channel(1);
+        tokio::spawn(async move {
+            loop {
+                let known = newest.borrow_and_update().clone();
+                if let Some(all) = known
+                    && sender.send(Ok(for_role(all, role))).await.is_err()
+                {
+                    return;
+                }
+                tokio::select! {
+                    changed = newest.changed() => if changed.is_err() { return },
+                    () = sender.closed() => return,
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn decide_approval(&self, request: Request<DecideApprovalRequest>) -> Answer<Approval> {
+        let peer = Peer::of(&request)?;
+        let request = DecideApprovalRequest {
+            by: peer.name(),
+            role: wire::role_to_wire(peer.role.unwrap_or(Role::Viewer)).into(),
+            ..request.into_inner()
+        };
+        pass_on!(self.tools.decide_approval(request))
+    }
+
+    async fn forget_rule(&self, request: Request<ForgetRuleRequest>) -> Answer<Approvals> {
+        let by = Peer::of(&request)?.name();
+        let request = ForgetRuleRequest {
+            by,
+            ..request.into_inner()
+        };
+        pass_on!(self.tools.forget_rule(request))
     }
 
     async fn reclaim_storage(
@@ -469,6 +542,18 @@ fn without_outputs(mut goal: Goal) -> Goal {
     let executions = goal.tasks.iter_mut().flat_map(|task| &mut task.executions);
     executions.for_each(|execution| execution.output_json.clear());
     goal
+}
+
+/// What waits, without what is in files where the role may not see that.
+fn for_role(mut all: Approvals, role: Option<Role>) -> Approvals {
+    if role.is_some_and(|role| role >= Role::Operator) {
+        return all;
+    }
+    for approval in &mut all.approvals {
+        approval.arguments_json.clear();
+        approval.preview = None;
+    }
+    all
 }
 
 fn revoked_to_wire(lists: Vec<List>) -> RevokedCertificates {

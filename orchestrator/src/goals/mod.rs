@@ -15,6 +15,7 @@ use aios_goals::{End, Goal};
 use tokio::sync::{Semaphore, broadcast};
 use tonic::Status;
 
+use crate::approvals::Approvals;
 use crate::config::Limits;
 use crate::dispatch::Dispatch;
 use crate::emergency::Emergency;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub planner: Planner,
     /// Has it done.
     pub dispatch: Dispatch,
+    /// What waits for a person.
+    pub approvals: Approvals,
     /// Which services are down.
     pub standing: Standing,
     /// What goes on record.
@@ -149,9 +152,18 @@ impl Goals {
     /// # Errors
     /// Why the memory does not say.
     pub async fn list(&self, limit: u32, states: &[GoalState]) -> Result<Vec<Goal>, Status> {
-        let stored = self.0.parts.store.goals(states, Some(limit)).await?;
+        // Goals that wait are stored as running: their tasks say that they wait.
+        let known = |state: &GoalState| match state {
+            GoalState::Waiting => GoalState::Running,
+            state => *state,
+        };
+        let stored: Vec<GoalState> = states.iter().map(known).collect();
+        let stored = self.0.parts.store.goals(&stored, Some(limit)).await?;
         let newest = stored.into_iter().map(|goal| self.0.newest(goal));
-        Ok(newest.collect())
+        let wanted = |goal: &Goal| {
+            states.is_empty() || states.contains(&crate::wire::goal_to_wire(goal).state())
+        };
+        Ok(newest.filter(wanted).collect())
     }
 
     /// The goal as it is now, and its changes from now on if it is not finished.

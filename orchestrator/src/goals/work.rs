@@ -7,6 +7,7 @@ use aios_contracts::v1::{Alternative, Decision};
 use aios_daemon::retry;
 use aios_goals::engine::{self, finish};
 use aios_goals::{End, Goal, Interruption, State, Step, Task, TaskState, ToolCall};
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tonic::Status;
 use uuid::Uuid;
@@ -33,16 +34,11 @@ pub(super) async fn run(inner: Arc<Inner>, live: Arc<Live>) {
         deadline: Instant::now() + inner.parts.limits.goal,
         interruption: None,
         progress: Progress::default(),
+        permit: None,
     };
-    let permit = loop {
-        work.hold().await;
-        let permit = work.unless_interrupted(inner.permits.acquire()).await;
-        if permit.is_some() || work.interruption.is_some() {
-            break permit;
-        }
-    };
+    work.turn().await;
     let carried = work.carry_on(&mut goal).await;
-    drop(permit);
+    work.permit = None;
     if let Err(status) = carried {
         let reason = format!(
             "its progress cannot be written: {}{}",
@@ -64,9 +60,21 @@ struct Work<'a> {
     deadline: Instant,
     interruption: Option<Interruption>,
     progress: Progress,
+    /// Its turn among the goals that are worked on at once; not while it waits for a person.
+    permit: Option<SemaphorePermit<'a>>,
 }
 
 impl Work<'_> {
+    /// Waits for its turn, unless it is interrupted before.
+    async fn turn(&mut self) {
+        let inner = self.inner;
+        while self.permit.is_none() && self.interruption.is_none() {
+            self.hold().await;
+            let permit = self.unless_interrupted(inner.permits.acquire()).await;
+            self.permit = permit.and_then(Result::ok);
+        }
+    }
+
     async fn carry_on(&mut self, goal: &mut Goal) -> Result<(), Status> {
         if goal.state == State::Pending && self.interruption.is_none() {
             goal.state = State::Running;
@@ -81,6 +89,7 @@ impl Work<'_> {
                 }
                 Step::Finish(end) => self.end(goal, end),
                 Step::Execute(index) => self.execute(goal, index).await?,
+                Step::Wait(index) => self.wait(goal, index).await?,
                 Step::Plan => self.plan(goal).await?,
             }
         }
@@ -113,6 +122,38 @@ impl Work<'_> {
             value = future => return Some(value),
         }
         None
+    }
+
+    /// Waits until a person has decided, or until it is too late for that. That time is not the goal's,
+    /// and others have its turn.
+    async fn wait(&mut self, goal: &mut Goal, index: usize) -> Result<(), Status> {
+        let parts = &self.inner.parts;
+        let Some(mut task) = goal.tasks.get(index).cloned() else {
+            return Ok(());
+        };
+        self.show(goal);
+        // Whoever asks after a restart hears what it waits for.
+        self.progress.write(&parts.store, goal).await?;
+        self.permit = None;
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let decided = tokio::select! {
+            biased;
+            () = parts.emergency.happens() => false, // held, then it waits on
+            by = self.live.cancelled() => {
+                parts.approvals.withdraw(&task.waits_for, &by).await;
+                self.interruption = Some(Interruption::Cancelled { by });
+                false
+            }
+            () = parts.approvals.settled(&task.waits_for) => true,
+        };
+        self.deadline = Instant::now() + left;
+        self.turn().await;
+        if decided {
+            task.state = TaskState::Pending;
+            task.waits_for.clear();
+            self.update(goal, index, task);
+        }
+        Ok(())
     }
 
     async fn plan(&mut self, goal: &mut Goal) -> Result<(), Status> {
@@ -179,7 +220,8 @@ impl Work<'_> {
         };
         let error = told.as_ref().err().map_or("", String::as_str);
         let task = task.settled(calls, records, error, now_ms());
-        if told.is_ok() && task.state != TaskState::Succeeded {
+        let as_told = matches!(task.state, TaskState::Succeeded | TaskState::Waiting);
+        if told.is_ok() && !as_told {
             let recorder = &self.inner.parts.recorder;
             recorder.note(Kind::AgentRefuted, &task.agent, &task.error, &goal.id);
         }

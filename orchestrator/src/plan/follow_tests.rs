@@ -88,13 +88,14 @@ enum World {
     Done,
     Refuse,
     TaskFails,
+    Asks,
     Crash,
     Cancel,
 }
 
 fn any_world() -> impl Strategy<Value = World> {
     use World::*;
-    prop_oneof![4 => Just(Act), 2 => Just(Done), 1 => Just(Refuse), 1 => Just(TaskFails), 2 => Just(Crash), 1 => Just(Cancel)]
+    prop_oneof![4 => Just(Act), 2 => Just(Done), 1 => Just(Refuse), 1 => Just(TaskFails), 1 => Just(Asks), 2 => Just(Crash), 1 => Just(Cancel)]
 }
 
 proptest! {
@@ -106,14 +107,16 @@ proptest! {
         let mut steps = 0;
         for world in worlds.into_iter().chain(std::iter::repeat(World::Act)) {
             steps += 1;
-            prop_assert!(steps < 60 + 2 * ACTS_MAX + 2, "it does not end");
+            prop_assert!(steps < 60 + 3 * ACTS_MAX + 2, "it does not end");
             if matches!(world, World::Cancel) {
                 interruption = Some(Interruption::Cancelled { by: "x".into() });
             }
             match next(&goal, interruption.as_ref()) {
                 Step::Rest => break,
                 Step::Finish(end) => finish(&mut goal, end, 1),
+                Step::Wait(index) => goal.tasks[index].state = TaskState::Pending,
                 Step::Execute(index) => match world {
+                    World::Asks => goal.tasks[index].state = TaskState::Waiting,
                     World::Crash => goal.tasks[index].state = TaskState::Running,
                     World::TaskFails => goal.tasks[index].state = TaskState::Failed,
                     _ => goal.tasks[index].state = TaskState::Succeeded,

@@ -285,3 +285,63 @@ async fn while_the_memory_is_stopped_goals_end_with_that_reason_within_seconds()
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+#[tokio::test]
+async fn a_goal_waits_for_a_person_across_a_restart_and_does_what_was_allowed_once() {
+    let node = Node::new().await;
+    let process = node.start();
+    let goal = process.submit("make /asked/a").await;
+    let asked = format!("{}/0/0", goal.id);
+    let is_waiting = || async {
+        let stored = node.memory.goal(&goal.id);
+        stored.is_some_and(|goal| goal.tasks.iter().any(|task| task.waits_for == asked))
+    };
+    while !is_waiting().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let shown = process.goals.get(&goal.id).await.unwrap();
+    assert_eq!(shown.tasks[0].state, aios_goals::TaskState::Waiting);
+    drop(process);
+
+    let process = node.start();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(node.tools.effects.lock().unwrap().is_empty());
+    node.tools.decide(&asked, true);
+    let goal = process.ended(&goal.id).await;
+    assert_eq!(goal.state(), GoalState::Succeeded, "{}", goal.reason);
+    assert_eq!(node.tools.effects.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_goal_that_waits_costs_no_turn_and_no_time_and_can_be_called_off() {
+    let node = Node::new().await;
+    let process = node.start_with(Limits {
+        goal: Duration::from_secs(2),
+        at_once: 1,
+        ..Limits::default()
+    });
+    let first = process.submit("make /asked/a").await;
+    let second = process.submit("make /asked/b").await;
+    let other = process.submit("make /srv/c").await;
+    let other = process.ended(&other.id).await;
+    assert_eq!(other.state(), GoalState::Succeeded, "{}", other.reason);
+    tokio::time::sleep(Duration::from_millis(2300)).await;
+
+    node.tools.decide(&format!("{}/0/0", first.id), false);
+    let first = process.ended(&first.id).await;
+    assert_eq!(first.state(), GoalState::Failed);
+    assert!(first.reason.contains("denied"), "{}", first.reason);
+    let goal = process.goals.cancel(&second.id, "CN=bob").await.unwrap();
+    assert!(
+        matches!(goal.end(), Some(End::Cancelled { .. })),
+        "{goal:?}"
+    );
+    assert_eq!(node.tools.effects.lock().unwrap().len(), 1);
+    let withdrawn = node
+        .tools
+        .approvals
+        .borrow()
+        .iter()
+        .any(|one| one.id.starts_with(&second.id) && one.state() == ApprovalState::Denied);
+    assert!(withdrawn, "nobody is asked about a goal that has ended");
+}

@@ -59,10 +59,12 @@ impl Pipeline {
                 self.append(&entry("intent", &pending.execution_id, &pending.call))?;
                 (pending, prepared)
             }
-            None => (
-                self.begin(&allowed).map_err(refuse)?,
-                allowed.prepared.clone(),
-            ),
+            None => {
+                let allowed = self.approved(&allowed)?;
+                let pending = self.begin(&allowed).map_err(refuse)?;
+                self.book.forget(&id);
+                (pending, allowed.prepared.clone())
+            }
         };
         self.act(&allowed, pending, prepared, &guards)
     }

@@ -3,6 +3,7 @@
 //!
 //! Everything here blocks and runs on a thread that may wait.
 
+mod approve;
 mod audit;
 mod change;
 mod reclaim;
@@ -13,7 +14,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use aios_config::Approval;
 use aios_daemon::identity::Principal;
 use aios_ledger::Ledger;
 use serde_json::Value;
@@ -21,10 +21,11 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::allowance::{Allowances, Excess, Limits, Moment};
-use crate::capability::Grants;
+use crate::approval::{Book, Rules, Verdict};
 use crate::config::Config;
 use crate::emergency::{self, Emergency};
 use crate::executor::{self, Waited};
+use crate::grants::{Grants, Loans};
 use crate::locks::Locks;
 use crate::policy;
 use crate::registry::Registry;
@@ -36,6 +37,7 @@ use aios_tool::error::ToolError;
 use aios_tool::spec::Declaration;
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
+pub use approve::Trial;
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
 pub use reclaim::{Dropped, DroppedExecution, Reclaim};
@@ -89,7 +91,8 @@ pub struct Answer {
 pub struct Pipeline {
     registry: Registry,
     grants: Grants,
-    approval: Approval,
+    rules: Rules,
+    book: Book,
     store: Store,
     locks: Arc<Locks>,
     slots: Arc<Slots>,
@@ -124,12 +127,15 @@ impl Authority<'_> {
 }
 
 /// A call that was allowed.
+#[derive(Clone)]
 struct Allowed {
     caller: Principal,
     tool: Arc<dyn ErasedTool>,
     call: Call,
     prepared: Prepared,
     context: Context,
+    /// Why a person is asked first, if one is.
+    asks: Option<String>,
 }
 
 impl Pipeline {
@@ -156,11 +162,15 @@ impl Pipeline {
         let ledger = Arc::new(ledger);
         let store = Store::open(state, Arc::clone(&ledger));
         let store = store.map_err(|error| folder(state, &error))?;
+        let loans = Arc::new(Loans::open(&own.join("loans.json")));
+        let approvals = own.join("approvals");
+        let book = Book::open(&approvals).map_err(|error| folder(&approvals, &error))?;
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
-            grants,
-            approval: config.approval.clone(),
+            grants: grants.with(Arc::clone(&loans)),
+            rules: Rules::new(config.approval.clone()),
+            book,
             store,
             locks: Arc::default(),
             slots: Arc::new(Slots::new(
@@ -174,7 +184,7 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                parts: vec![Arc::clone(&ledger) as _],
+                parts: vec![Arc::clone(&ledger) as _, loans],
                 owner: config.owner,
                 runtime,
             }),
@@ -315,7 +325,10 @@ impl Pipeline {
         }
         let prepared = tool.prepare(arguments, &context)?;
         let held = match authority {
-            Authority::Capabilities => self.grants.decide(caller, &prepared.demands.needs)?,
+            Authority::Capabilities => {
+                let needs = &prepared.demands.needs;
+                self.grants.decide(caller, needs, &request.goal_id)?
+            }
             Authority::Undo(execution) => format!("allowed: takes back {execution}"),
         };
         if let Authority::Capabilities = authority
@@ -323,13 +336,25 @@ impl Pipeline {
         {
             policy::room(spec, caller, !request.goal_id.is_empty(), percent)?;
         }
-        call.decision = format!("{held}; {}", policy::decide(&self.approval, spec)?);
+        let verdict = match (authority, caller) {
+            (Authority::Capabilities, Principal::Agent(_)) => {
+                self.verdict(spec, &prepared.demands.needs)?
+            }
+            // A person at the machine, or one who takes back what was done.
+            _ => Verdict::Runs("approved by policy".into()),
+        };
+        let (decided, asks) = match verdict {
+            Verdict::Runs(why) => (why, None),
+            Verdict::Asks(why) => (format!("a person is asked: {why}"), Some(why)),
+        };
+        call.decision = format!("{held}; {decided}");
         Ok(Allowed {
             caller: caller.clone(),
             tool,
             call: call.clone(),
             prepared,
             context,
+            asks,
         })
     }
 

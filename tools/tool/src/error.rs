@@ -31,6 +31,14 @@ pub enum ToolError {
     /// The caller had more than its share: the text says when there is more.
     #[error("{0}")]
     Exhausted(String),
+    /// A person is asked first; with the same call id it is made afterwards.
+    #[error("{text}")]
+    Waits {
+        /// The approval that it waits for.
+        approval: String,
+        /// For people.
+        text: String,
+    },
     /// The kernel or a peer refused in a way that was not foreseen.
     #[error("{0}")]
     Failed(String),
@@ -82,7 +90,7 @@ impl From<ToolError> for tonic::Status {
             ToolError::NotFound(_) => Self::not_found(text),
             ToolError::Invalid(_) => Self::invalid_argument(text),
             ToolError::Denied(_) => Self::permission_denied(text),
-            ToolError::Precondition(_) => Self::failed_precondition(text),
+            ToolError::Precondition(_) | ToolError::Waits { .. } => Self::failed_precondition(text),
             ToolError::Unverified(_) => Self::aborted(text),
             ToolError::Deadline(_) => Self::deadline_exceeded(text),
             ToolError::Unavailable(_) => Self::unavailable(text),

@@ -1,5 +1,8 @@
 //! The service on `tools.sock`: wire format in, wire format out, and who may call what.
 
+mod approvals;
+mod convert;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +21,12 @@ use crate::export;
 use crate::pipeline::{self, Pipeline};
 use crate::pools::Pools;
 use crate::role::OwnServices;
-use crate::tasks::{self, Tasks};
+use crate::tasks::Tasks;
 use crate::{unrecorded, verification};
 use aios_tool::error::ToolError;
-use aios_tool::spec::Risk;
-use aios_tool::tool::ErasedTool;
+use convert::{
+    answer_to_wire, described, dropped_to_wire, entry_to_wire, outcome_to_wire, role, task,
+};
 
 /// Entries that one `ListAudit` gives at most.
 const LIST_MAX: usize = 1000;
@@ -74,10 +78,15 @@ impl Right {
 }
 
 /// The right that each method needs.
-pub const METHODS: [(&str, Right); 12] = [
+pub const METHODS: [(&str, Right); 17] = [
     ("ListTools", Describe),
     ("DescribeTool", Describe),
     ("Call", Call),
+    ("Preview", Task),
+    ("ListApprovals", Audit),
+    ("WatchApprovals", Audit),
+    ("DecideApproval", Task),
+    ("ForgetRule", Task),
     ("RegisterTask", Task),
     ("SettleTask", Task),
     ("Undo", Audit),
@@ -178,10 +187,18 @@ impl Service {
         let least = self.own_services.least(least, &call.arguments_json);
         match self.tasks.role(&call.call_id) {
             Some(role) if role >= least => Ok(call),
-            _ => Err(ToolError::Denied(format!(
-                "this call of {} needs the role {least}, which {} has not",
-                call.tool, call.on_behalf_of
-            ))),
+            _ => Err(needs_role(&call.tool, least, &call.on_behalf_of)),
+        }
+    }
+
+    /// May an operator of this role have this called?
+    fn is_for_role(&self, role: Role, trial: &pipeline::Trial) -> Result<(), ToolError> {
+        let tool = self.pipeline.registry().find(&trial.tool)?;
+        let least = tool.spec().least;
+        let least = self.own_services.least(least, &trial.arguments_json);
+        match role >= least {
+            true => Ok(()),
+            false => Err(needs_role(&trial.tool, least, &trial.on_behalf_of)),
         }
     }
 
@@ -196,6 +213,12 @@ impl Service {
             .map_err(|error| Status::internal(format!("the call crashed: {error}")))?
             .map_err(Status::from)
     }
+}
+
+fn needs_role(tool: &str, least: Role, who: &str) -> ToolError {
+    ToolError::Denied(format!(
+        "this call of {tool} needs the role {least}, which {who} has not"
+    ))
 }
 
 #[tonic::async_trait]
@@ -248,6 +271,80 @@ impl Tools for Service {
             })
             .await?;
         Ok(Response::new(answer_to_wire(answer)))
+    }
+
+    async fn preview(
+        &self,
+        request: Request<wire::PreviewRequest>,
+    ) -> Result<Response<wire::PreviewResponse>, Status> {
+        let caller = self.caller(&request, "Preview").await?;
+        let calling = self.pools.call(&caller)?;
+        let message = request.into_inner();
+        let asked_for = role(message.role());
+        let trial = pipeline::Trial {
+            tool: message.tool,
+            arguments_json: message.arguments_json,
+            on_behalf_of: message.on_behalf_of,
+        };
+        let caller = match message.agent.as_str() {
+            "" => caller,
+            agent => {
+                self.is_for_role(asked_for, &trial)?;
+                Principal::Agent(agent.to_owned())
+            }
+        };
+        let found = self
+            .blocking(move |pipeline| {
+                let found = pipeline.preview(&caller, &trial);
+                drop(calling);
+                found
+            })
+            .await?;
+        Ok(Response::new(approvals::previewed(found)))
+    }
+
+    async fn list_approvals(
+        &self,
+        request: Request<wire::ListApprovalsRequest>,
+    ) -> Result<Response<wire::Approvals>, Status> {
+        self.caller(&request, "ListApprovals").await?;
+        let id = request.into_inner().id;
+        approvals::list(self.pipeline.book(), &id).map(Response::new)
+    }
+
+    type WatchApprovalsStream = Pin<Box<dyn Stream<Item = Result<wire::Approvals, Status>> + Send>>;
+
+    async fn watch_approvals(
+        &self,
+        request: Request<wire::ListApprovalsRequest>,
+    ) -> Result<Response<Self::WatchApprovalsStream>, Status> {
+        self.caller(&request, "WatchApprovals").await?;
+        let (sender, changes) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(approvals::watch(Arc::clone(&self.pipeline), sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(changes))))
+    }
+
+    async fn decide_approval(
+        &self,
+        request: Request<wire::DecideApprovalRequest>,
+    ) -> Result<Response<wire::Approval>, Status> {
+        let caller = self.caller(&request, "DecideApproval").await?;
+        let order = approvals::order(request.into_inner());
+        let decided = self
+            .blocking(move |pipeline| pipeline.decide(&caller, &order))
+            .await?;
+        Ok(Response::new(approvals::approval(&decided, true)))
+    }
+
+    async fn forget_rule(
+        &self,
+        request: Request<wire::ForgetRuleRequest>,
+    ) -> Result<Response<wire::Approvals>, Status> {
+        let caller = self.caller(&request, "ForgetRule").await?;
+        let wire::ForgetRuleRequest { rule, by } = request.into_inner();
+        self.blocking(move |pipeline| pipeline.forget_rule(&caller, &rule, &by))
+            .await?;
+        approvals::list(self.pipeline.book(), "").map(Response::new)
     }
 
     async fn register_task(
@@ -419,129 +516,10 @@ fn listed(
             break;
         }
         if passes(&entry) {
-            found.push(to_wire(entry));
+            found.push(entry_to_wire(entry));
         }
     }
     Ok(found)
-}
-
-fn task(request: wire::RegisterTaskRequest) -> tasks::Task {
-    let role = match request.role() {
-        wire::Role::Admin => Role::Admin,
-        wire::Role::Operator => Role::Operator,
-        wire::Role::Viewer | wire::Role::Unspecified => Role::Viewer,
-    };
-    let step = |step: wire::SkillStep| tasks::Step {
-        call_id: step.call_id,
-        tool: step.tool,
-        arguments_json: step.arguments_json,
-    };
-    tasks::Task {
-        agent: request.agent,
-        goal_id: request.goal_id,
-        task_index: request.task_index,
-        reason: request.reason,
-        on_behalf_of: request.on_behalf_of,
-        role,
-        steps: request.steps.into_iter().map(step).collect(),
-    }
-}
-
-fn dropped_to_wire(dropped: pipeline::Dropped) -> wire::ReclaimStorageResponse {
-    let one = |one: pipeline::DroppedExecution| wire::ReclaimedExecution {
-        execution_id: one.id,
-        tool: one.tool,
-        goal_id: one.goal_id,
-        ended_ms: one.ended_ms,
-        bytes: one.bytes,
-    };
-    wire::ReclaimStorageResponse {
-        executions: dropped.executions.len() as u64,
-        bytes: dropped.bytes(),
-        remarks: dropped.remarks.into_iter().take(LIST_MAX).collect(),
-        dropped: dropped
-            .executions
-            .into_iter()
-            .take(LIST_MAX)
-            .map(one)
-            .collect(),
-    }
-}
-
-fn answer_to_wire(answer: pipeline::Answer) -> wire::CallResponse {
-    wire::CallResponse {
-        execution_id: answer.execution_id,
-        output_json: answer.output.to_string(),
-        summary: answer.summary,
-        reversible: answer.reversible,
-        replayed: answer.replayed,
-    }
-}
-
-fn outcome_to_wire(outcome: Option<tasks::Outcome>) -> wire::CallOutcome {
-    match outcome {
-        None => wire::CallOutcome::default(),
-        Some(Ok(answer)) => wire::CallOutcome {
-            succeeded: Some(match answer.output.is_null() {
-                true => wire::CallResponse {
-                    output_json: String::new(), // too large to be kept
-                    ..answer_to_wire(answer)
-                },
-                false => answer_to_wire(answer),
-            }),
-            failed: String::new(),
-        },
-        Some(Err(error)) => wire::CallOutcome {
-            succeeded: None,
-            failed: error.to_string(),
-        },
-    }
-}
-
-fn to_wire(entry: Entry) -> wire::AuditEntry {
-    wire::AuditEntry {
-        index: entry.index,
-        time_ms: entry.time_ms,
-        kind: entry.kind,
-        actor: entry.actor,
-        on_behalf_of: entry.on_behalf_of,
-        tool: entry.tool,
-        execution_id: entry.execution_id,
-        call_id: entry.call_id,
-        goal_id: entry.goal_id,
-        task_index: entry.task_index,
-        reason: entry.reason,
-        decision: entry.decision,
-        input_sha256: entry.input_sha256,
-        output_sha256: entry.output_sha256,
-        outcome: entry.outcome,
-    }
-}
-
-fn described(tool: &dyn ErasedTool) -> wire::Tool {
-    let spec = tool.spec();
-    let risk = match spec.risk {
-        Risk::Low => wire::Risk::Low,
-        Risk::Medium => wire::Risk::Medium,
-        Risk::High => wire::Risk::High,
-        Risk::Critical => wire::Risk::Critical,
-    };
-    let effect = spec.effect();
-    wire::Tool {
-        name: spec.name.clone(),
-        description: spec.description.clone(),
-        input_schema_json: tool.input_schema().to_string(),
-        output_schema_json: tool.output_schema().to_string(),
-        capabilities: spec.capabilities.clone(),
-        risk: risk.into(),
-        mutating: spec.changes(),
-        idempotent: effect.is_none_or(|effect| effect.idempotent),
-        reversible: spec.is_reversible(),
-        timeout_ms: spec.timeout_ms,
-        post_condition: effect
-            .map_or("nothing is changed", |effect| &effect.post_condition)
-            .to_owned(),
-    }
 }
 
 #[cfg(test)]

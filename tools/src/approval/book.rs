@@ -1,0 +1,518 @@
+//! The calls that wait for a person: a file each, so that they outlive this process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aios_config::{About, Risk};
+use aios_files::clock::now_ms;
+use aios_files::durable;
+use aios_role::Role;
+use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::rules::like;
+use crate::store::Call;
+
+/// Calls that may wait at once.
+const WAITING_MAX: usize = 256;
+/// Rules that persons may make by their decisions.
+const RULES_MAX: usize = 1000;
+/// For how long a denied or expired call is remembered, in milliseconds: whoever repeats it meanwhile
+/// hears why.
+const REMEMBERED_MS: i64 = 3_600_000;
+
+/// A call that a person is asked about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The execution's id.
+    pub id: String,
+    /// The call.
+    pub call: Call,
+    /// The resolved arguments.
+    pub input: Value,
+    /// What it needs, as capabilities.
+    pub needs: Vec<String>,
+    /// How much harm it can do.
+    pub risk: u8,
+    /// Why a person is asked.
+    pub why: String,
+    /// What it would do.
+    pub preview: Preview,
+    /// When it was asked, Unix milliseconds.
+    pub asked_ms: i64,
+    /// Until when it may be decided and done, Unix milliseconds.
+    pub expires_ms: i64,
+    /// What was decided.
+    pub decision: Option<Decision>,
+}
+
+/// What a person decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// May it be done?
+    pub allowed: bool,
+    /// The operator's subject.
+    pub by: String,
+    /// Why, for people.
+    pub reason: String,
+    /// When, Unix milliseconds.
+    pub at_ms: i64,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody decided yet.
+    Waits,
+    /// It may be made.
+    Allowed,
+    /// It may not.
+    Denied,
+    /// Nobody decided in time, or it was not made in time.
+    Expired,
+}
+
+impl Asked {
+    /// Where it stands at this time, Unix milliseconds.
+    pub fn standing(&self, now_ms: i64) -> Standing {
+        match &self.decision {
+            Some(decision) if !decision.allowed => Standing::Denied,
+            _ if now_ms >= self.expires_ms => Standing::Expired,
+            Some(_) => Standing::Allowed,
+            None => Standing::Waits,
+        }
+    }
+
+    /// What a decision has to name: SHA-256 of what would happen, hex.
+    pub fn digest(&self) -> String {
+        aios_ledger::hex(&self.preview.digest())
+    }
+
+    fn is_over(&self, now_ms: i64) -> bool {
+        let ended = match &self.decision {
+            Some(decision) if !decision.allowed => decision.at_ms,
+            _ => self.expires_ms,
+        };
+        now_ms >= ended.saturating_add(REMEMBERED_MS)
+    }
+}
+
+/// The risk as a file has it.
+pub fn rank(risk: Risk) -> u8 {
+    match risk {
+        Risk::Low => 1,
+        Risk::Medium => 2,
+        Risk::High => 3,
+        Risk::Critical => 4,
+    }
+}
+
+/// Who decides what about a call.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The call, or enough of the beginning of its id.
+    pub id: String,
+    /// The digest of what was shown.
+    pub digest: String,
+    /// Also every later call like it.
+    pub always: bool,
+    /// What.
+    pub decision: Decision,
+    /// The role of whoever decides.
+    pub role: Role,
+}
+
+/// All that waits, and the rules that persons made.
+#[derive(Debug)]
+pub struct Book {
+    folder: PathBuf,
+    inner: Mutex<Inner>,
+    /// Counts the changes.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    asked: BTreeMap<String, Asked>,
+    rules: Vec<About>,
+}
+
+impl Book {
+    /// The book in this folder, which is made when it is missing. What cannot be read is left out, which
+    /// asks again.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let mut inner = Inner {
+            rules: read_rules(&folder.join(RULES)),
+            ..Inner::default()
+        };
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.file_name().is_some_and(|name| name == RULES)
+                || path.extension().is_none_or(|extension| extension != "json")
+            {
+                continue;
+            }
+            let read = fs::read(&path).and_then(|text| Ok(serde_json::from_slice::<Asked>(&text)?));
+            match read {
+                Ok(asked)
+                    if path
+                        .file_stem()
+                        .is_some_and(|name| name == asked.id.as_str()) =>
+                {
+                    inner.asked.insert(asked.id.clone(), asked);
+                }
+                Ok(_) => tracing::warn!("{} is about another call", path.display()),
+                Err(error) => tracing::warn!("{} is left out: {error}", path.display()),
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            inner: Mutex::new(inner),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    /// The call of this execution, if a person was asked about it.
+    pub fn find(&self, execution: &str) -> Option<Asked> {
+        self.lock().asked.get(execution).cloned()
+    }
+
+    /// What persons decided to be always allowed.
+    pub fn rules(&self) -> Vec<About> {
+        self.lock().rules.clone()
+    }
+
+    /// Everything that is not over, the oldest first.
+    pub fn all(&self) -> Vec<Asked> {
+        let now = now_ms();
+        let mut all: Vec<Asked> = self.lock().asked.values().cloned().collect();
+        all.retain(|asked| !asked.is_over(now));
+        all.sort_by_key(|asked| asked.asked_ms);
+        all
+    }
+
+    /// Changes from now on.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Puts a question, durably; one that is there for the execution is replaced.
+    ///
+    /// # Errors
+    /// `Exhausted` when too many wait; `Unavailable` when the disk refuses.
+    pub fn ask(&self, asked: Asked) -> Result<(), ToolError> {
+        let mut inner = self.lock();
+        self.forget_old(&mut inner);
+        let now = now_ms();
+        let waits = |one: &&Asked| one.id != asked.id && one.standing(now) == Standing::Waits;
+        if inner.asked.values().filter(waits).count() >= WAITING_MAX {
+            return Err(ToolError::Exhausted(format!(
+                "{WAITING_MAX} calls wait for a person already; aiosctl approvals shows them"
+            )));
+        }
+        self.write(&asked)?;
+        inner.asked.insert(asked.id.clone(), asked);
+        self.changed();
+        Ok(())
+    }
+
+    /// Decides, durably, once `record` has put it on record. The answer is the call as it stands now.
+    ///
+    /// # Errors
+    /// `NotFound`; `Precondition` when it is decided, expired, or not what was shown; `Denied` when the
+    /// role is too low; `Unavailable` when the disk refuses; what `record` says.
+    pub fn decide(
+        &self,
+        order: &Order,
+        record: impl FnOnce(&Asked) -> Result<(), ToolError>,
+    ) -> Result<Asked, ToolError> {
+        let mut inner = self.lock();
+        let mut asked = inner.named(&order.id)?.clone();
+        may_decide(&asked, order, now_ms())?;
+        let rule = match order.always && order.decision.allowed {
+            true => Some(like(&asked.call.tool, &asked.needs)?),
+            false => None,
+        };
+        record(&asked)?;
+        asked.decision = Some(order.decision.clone());
+        self.write(&asked)?;
+        inner.asked.insert(asked.id.clone(), asked.clone());
+        if let Some(rule) = rule.filter(|rule| !inner.rules.contains(rule)) {
+            inner.rules.push(rule);
+            self.write_rules(&mut inner)?;
+        }
+        self.changed();
+        Ok(asked)
+    }
+
+    /// The execution is under way, or nobody wants it any more.
+    pub fn forget(&self, execution: &str) {
+        let mut inner = self.lock();
+        if inner.asked.remove(execution).is_some() {
+            self.remove(execution);
+            self.changed();
+        }
+    }
+
+    /// Takes a rule back, durably.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none like it; `Unavailable` when the disk refuses.
+    pub fn forget_rule(&self, rule: &str) -> Result<(), ToolError> {
+        let mut inner = self.lock();
+        let before = inner.rules.len();
+        inner.rules.retain(|known| known.to_string() != rule);
+        if inner.rules.len() == before {
+            return Err(ToolError::NotFound(format!("there is no rule {rule:?}")));
+        }
+        self.write_rules(&mut inner)?;
+        self.changed();
+        Ok(())
+    }
+
+    fn forget_old(&self, inner: &mut Inner) {
+        let now = now_ms();
+        let over: Vec<String> = inner
+            .asked
+            .values()
+            .filter(|asked| asked.is_over(now))
+            .map(|asked| asked.id.clone())
+            .collect();
+        for id in over {
+            inner.asked.remove(&id);
+            self.remove(&id);
+        }
+    }
+
+    fn write(&self, asked: &Asked) -> Result<(), ToolError> {
+        let written = serde_json::to_vec(asked)
+            .map_err(io::Error::other)
+            .and_then(|text| durable::replace(&self.file(&asked.id), &text));
+        written.map_err(|error| unwritable(&error))
+    }
+
+    fn write_rules(&self, inner: &mut Inner) -> Result<(), ToolError> {
+        let surplus = inner.rules.len().saturating_sub(RULES_MAX);
+        inner.rules.drain(..surplus);
+        let texts: Vec<String> = inner.rules.iter().map(ToString::to_string).collect();
+        let written = serde_json::to_vec(&texts)
+            .map_err(io::Error::other)
+            .and_then(|text| durable::replace(&self.folder.join(RULES), &text));
+        written.map_err(|error| unwritable(&error))
+    }
+
+    fn remove(&self, id: &str) {
+        match durable::remove(&self.file(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // It expires by itself, and its execution is known by its id.
+                tracing::warn!("the approval {id} stays on the disk: {error}");
+            }
+            _ => {}
+        }
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.folder.join(format!("{id}.json"))
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// The call of this id, or of the only one that begins so.
+    fn named(&self, id: &str) -> Result<&Asked, ToolError> {
+        let mut found = self.asked.values().filter(|asked| asked.id.starts_with(id));
+        match (found.next(), found.next()) {
+            (Some(asked), None) if !id.is_empty() => Ok(asked),
+            (Some(_), Some(_)) => Err(ToolError::Precondition(format!(
+                "several calls begin with {id:?}; name more of it"
+            ))),
+            _ => Err(ToolError::NotFound(format!("no call {id:?} waits"))),
+        }
+    }
+}
+
+/// May this be decided now, by whoever wants to?
+fn may_decide(asked: &Asked, order: &Order, now_ms: i64) -> Result<(), ToolError> {
+    let refuse = |why: String| Err(ToolError::Precondition(why));
+    match asked.standing(now_ms) {
+        Standing::Waits => {}
+        Standing::Expired => {
+            return refuse("it was not decided in time; give the goal again".into());
+        }
+        Standing::Allowed | Standing::Denied => {
+            let by = asked.decision.as_ref().map_or("", |one| one.by.as_str());
+            return refuse(format!("it was decided already, by {by}"));
+        }
+    }
+    if order.decision.allowed && asked.risk >= rank(Risk::Critical) && order.role < Role::Admin {
+        return Err(ToolError::Denied(format!(
+            "{} is critical: an admin decides",
+            asked.call.tool
+        )));
+    }
+    if order.decision.allowed && order.digest != asked.digest() {
+        return refuse("something else would happen than what was shown; look at it again".into());
+    }
+    Ok(())
+}
+
+/// The file of the rules, beside those of the calls.
+const RULES: &str = "rules.json";
+
+fn read_rules(path: &Path) -> Vec<About> {
+    let texts = match fs::read(path) {
+        Ok(text) => serde_json::from_slice::<Vec<String>>(&text).unwrap_or_else(|error| {
+            tracing::warn!("{} is left out: {error}", path.display());
+            Vec::new()
+        }),
+        Err(_) => Vec::new(), // nobody made a rule yet
+    };
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+fn unwritable(error: &io::Error) -> ToolError {
+    ToolError::Unavailable(format!("the approval cannot be written down: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aios_tool::preview::Foreseen;
+
+    fn asked(id: &str, risk: Risk) -> Asked {
+        Asked {
+            id: id.into(),
+            call: Call {
+                tool: "fs.write".into(),
+                ..Call::default()
+            },
+            input: Value::Null,
+            needs: vec!["fs:write:/srv/x".into()],
+            risk: rank(risk),
+            why: "manual".into(),
+            preview: Foreseen::of("/srv/x", "absent", "file").into(),
+            asked_ms: now_ms(),
+            expires_ms: now_ms() + 60_000,
+            decision: None,
+        }
+    }
+
+    fn order(asked: &Asked, allowed: bool, role: Role) -> Order {
+        Order {
+            id: asked.id.clone(),
+            digest: asked.digest(),
+            always: false,
+            decision: Decision {
+                allowed,
+                by: "CN=ann".into(),
+                reason: String::new(),
+                at_ms: now_ms(),
+            },
+            role,
+        }
+    }
+
+    #[test]
+    fn a_decision_is_about_what_was_shown_once_and_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(folder.path()).unwrap();
+        let one = asked("0a-1", Risk::High);
+        book.ask(one.clone()).unwrap();
+        let shown = order(&one, true, Role::Operator);
+        let other = Order {
+            digest: "00".into(),
+            ..shown.clone()
+        };
+        assert!(matches!(
+            book.decide(&other, |_| Ok(())),
+            Err(ToolError::Precondition(_))
+        ));
+        let unknown = Order {
+            id: "0b".into(),
+            ..shown.clone()
+        };
+        assert!(matches!(
+            book.decide(&unknown, |_| Ok(())),
+            Err(ToolError::NotFound(_))
+        ));
+        let short = Order {
+            id: "0a".into(),
+            ..shown.clone()
+        };
+        let decided = book.decide(&short, |_| Ok(())).unwrap();
+        assert_eq!(decided.standing(now_ms()), Standing::Allowed);
+        assert_eq!(decided.standing(one.expires_ms), Standing::Expired);
+        assert!(book.decide(&shown, |_| Ok(())).is_err(), "twice");
+
+        let late = Asked {
+            expires_ms: now_ms() - 1,
+            ..asked("0c-1", Risk::High)
+        };
+        book.ask(late.clone()).unwrap();
+        assert!(
+            book.decide(&order(&late, true, Role::Admin), |_| Ok(()))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_is_critical_is_allowed_by_an_admin_and_denied_by_anybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(folder.path()).unwrap();
+        let check = |id: &str, allowed, role, expected: bool| {
+            let one = asked(id, Risk::Critical);
+            book.ask(one.clone()).unwrap();
+            let decided = book.decide(&order(&one, allowed, role), |_| Ok(()));
+            assert_eq!(decided.is_ok(), expected, "{allowed} {role:?}");
+        };
+        check("1", true, Role::Operator, false);
+        check("2", true, Role::Admin, true);
+        check("3", false, Role::Operator, true);
+    }
+
+    #[test]
+    fn questions_and_rules_outlive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(folder.path()).unwrap();
+        let (one, two) = (asked("1", Risk::High), asked("2", Risk::High));
+        book.ask(one.clone()).unwrap();
+        book.ask(two.clone()).unwrap();
+        let always = Order {
+            always: true,
+            ..order(&one, true, Role::Operator)
+        };
+        book.decide(&always, |_| Ok(())).unwrap();
+        fs::write(folder.path().join("3.json"), "{").unwrap();
+        let again = Book::open(folder.path()).unwrap();
+        assert_eq!(again.all().len(), 2);
+        assert_eq!(again.find("2"), Some(two));
+        assert_eq!(
+            again.find("1").unwrap().standing(now_ms()),
+            Standing::Allowed
+        );
+        let rule = "fs.write fs:write:/srv/x";
+        assert_eq!(again.rules()[0].to_string(), rule);
+        again.forget("1");
+        again.forget_rule(rule).unwrap();
+        assert!(again.forget_rule(rule).is_err());
+        let last = Book::open(folder.path()).unwrap();
+        assert!(last.rules().is_empty() && last.find("1").is_none());
+    }
+}

@@ -1,0 +1,281 @@
+//! What a person sees of a change before it is made, and what becomes of the answer.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aios_daemon::identity::Principal;
+use aios_ledger::Entry;
+use aios_tool::context::Context;
+use aios_tool::demand::Need;
+use aios_tool::error::ToolError;
+use aios_tool::preview::Preview;
+use aios_tool::spec::Spec;
+use aios_tool::tool::{ErasedTool, Prepared};
+use uuid::Uuid;
+
+use super::audit::{digest, entry, fitting, now_ms};
+use super::{Allowed, Pipeline, check_sizes, late, parse};
+use crate::approval::book::{Order, rank};
+use crate::approval::{Asked, Book, Standing, Verdict};
+use crate::executor::{self, Waited};
+
+/// A call that is only tried.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// The tool's name.
+    pub tool: String,
+    /// The arguments, not parsed yet.
+    pub arguments_json: String,
+    /// The operator's subject.
+    pub on_behalf_of: String,
+}
+
+impl Pipeline {
+    /// The calls that wait for a person.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    pub(super) fn verdict(&self, spec: &Spec, needs: &[Need]) -> Result<Verdict, ToolError> {
+        if !spec.changes() {
+            return Ok(Verdict::Runs("looks only".into()));
+        }
+        self.rules.decide(spec, needs, &self.book.rules())
+    }
+
+    /// What a call of this caller would do, and what policy says of it. Nothing is changed; on record as
+    /// a look.
+    ///
+    /// # Errors
+    /// As a call would be refused, or what would hinder it.
+    pub fn preview(
+        self: &Arc<Self>,
+        caller: &Principal,
+        trial: &Trial,
+    ) -> Result<(Preview, String), ToolError> {
+        let request = super::Request {
+            tool: trial.tool.clone(),
+            arguments_json: trial.arguments_json.clone(),
+            on_behalf_of: trial.on_behalf_of.clone(),
+            reason: "preview".into(),
+            ..super::Request::default()
+        };
+        let mut call = super::audit::call_of(caller, &request);
+        let tried = (|| {
+            check_sizes(&request)?;
+            let tool = self.registry.find(&request.tool)?;
+            let arguments = parse(&request.arguments_json)?;
+            call.input_sha256 = digest(&arguments);
+            let id = Uuid::now_v7().to_string();
+            let limit = Duration::from_millis(tool.spec().timeout_ms.into());
+            let context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+            let prepared = tool.prepare(arguments, &context)?;
+            let held = self.grants.try_on(caller, &prepared.demands.needs)?;
+            let verdict = match caller {
+                Principal::Agent(_) => self.verdict(tool.spec(), &prepared.demands.needs)?,
+                _ => Verdict::Runs("it is not asked about".into()),
+            };
+            call.decision = held;
+            let slot = Arc::new(self.slots.take(caller)?);
+            let preview = foreseen(tool, prepared, context, slot, || false)?;
+            Ok((preview, told(&verdict)))
+        })();
+        let outcome = match &tried {
+            Ok(_) => "preview: nothing was done".to_owned(),
+            Err(error) => super::audit::failed(error),
+        };
+        let record = Entry {
+            outcome,
+            ..entry("preview", "", &call)
+        };
+        self.append(&fitting(record))?;
+        tried
+    }
+
+    /// The call, with the approval that it needs, if it has one: its decision names the person.
+    ///
+    /// # Errors
+    /// `Waits` while nobody decided; `Denied` when somebody said no, or nobody anything in time.
+    pub(super) fn approved<'a>(
+        self: &Arc<Self>,
+        allowed: &'a Allowed,
+    ) -> Result<Cow<'a, Allowed>, ToolError> {
+        let id = allowed.context.execution();
+        let now = now_ms();
+        let known = self.book.find(id);
+        let Some(why) = &allowed.asks else {
+            return match known.filter(|asked| asked.standing(now) == Standing::Denied) {
+                // What a person said about it holds, whatever policy says since.
+                Some(asked) => Err(self.refuse(
+                    &allowed.caller,
+                    &allowed.call,
+                    ToolError::Denied(denied(&asked)),
+                )),
+                None => Ok(Cow::Borrowed(allowed)),
+            };
+        };
+        match known.as_ref().map(|asked| (asked, asked.standing(now))) {
+            Some((_, Standing::Waits)) => Err(waits(id, "")),
+            Some((asked, Standing::Denied)) => Err(self.refuse(
+                &allowed.caller,
+                &allowed.call,
+                ToolError::Denied(denied(asked)),
+            )),
+            Some((_, Standing::Expired)) => Err(self.refuse(
+                &allowed.caller,
+                &allowed.call,
+                ToolError::Denied("nobody approved it in time".into()),
+            )),
+            Some((asked, Standing::Allowed)) => {
+                let preview = self.foreseen(allowed)?;
+                if preview.digest() != asked.preview.digest() {
+                    return Err(self.ask(
+                        allowed,
+                        why,
+                        preview,
+                        "; the machine was changed since \
+                         somebody approved it, so that something else would happen now",
+                    ));
+                }
+                let mut approved = allowed.clone();
+                let by = asked
+                    .decision
+                    .as_ref()
+                    .map_or("", |decision| decision.by.as_str());
+                let decision = &allowed.call.decision;
+                approved.call.decision = format!("{decision}; approved by {by}");
+                Ok(Cow::Owned(approved))
+            }
+            None => {
+                let preview = self.foreseen(allowed)?;
+                Err(self.ask(allowed, why, preview, ""))
+            }
+        }
+    }
+
+    /// Puts the question; the answer is what the caller is told.
+    fn ask(&self, allowed: &Allowed, why: &str, preview: Preview, note: &str) -> ToolError {
+        let id = allowed.context.execution();
+        let now = now_ms();
+        let asked = || {
+            let demands = &allowed.prepared.demands;
+            let asked = Asked {
+                id: id.to_owned(),
+                call: allowed.call.clone(),
+                input: allowed.prepared.call.input()?,
+                needs: demands.needs.iter().map(ToString::to_string).collect(),
+                risk: rank(allowed.tool.spec().risk),
+                why: why.to_owned(),
+                preview,
+                asked_ms: now,
+                expires_ms: now.saturating_add(i64::from(self.rules.wait_s()) * 1000),
+                decision: None,
+            };
+            let record = Entry {
+                outcome: format!("asked: {why}{note}; SHA-256 {}", asked.digest()),
+                ..entry("approval", id, &allowed.call)
+            };
+            self.append(&fitting(record))?;
+            self.book.ask(asked)
+        };
+        match asked() {
+            Ok(()) => waits(id, note),
+            Err(error) => self.refuse(&allowed.caller, &allowed.call, error),
+        }
+    }
+
+    /// Decides about a call that waits; on record before it holds.
+    ///
+    /// # Errors
+    /// See [`Book::decide`]; `Unavailable` when the ledger cannot be written.
+    pub fn decide(&self, caller: &Principal, order: &Order) -> Result<Asked, ToolError> {
+        let word = match (order.decision.allowed, order.always) {
+            (false, _) => "denied",
+            (true, false) => "allowed once",
+            (true, true) => "allowed for always",
+        };
+        self.book.decide(order, |asked| {
+            let record = Entry {
+                time_ms: now_ms(),
+                actor: caller.to_string(),
+                on_behalf_of: order.decision.by.clone(),
+                reason: order.decision.reason.clone(),
+                outcome: format!("{word}; SHA-256 {}", asked.digest()),
+                ..entry("approval", &asked.id, &asked.call)
+            };
+            self.append(&fitting(record)).map(drop)
+        })
+    }
+
+    /// Takes back a rule that a person made; on record.
+    ///
+    /// # Errors
+    /// See [`Book::forget_rule`]; `Unavailable` when the ledger cannot be written.
+    pub fn forget_rule(&self, caller: &Principal, rule: &str, by: &str) -> Result<(), ToolError> {
+        self.book.forget_rule(rule)?;
+        let record = Entry {
+            time_ms: now_ms(),
+            kind: "approval".to_owned(),
+            actor: caller.to_string(),
+            on_behalf_of: by.to_owned(),
+            outcome: format!("no longer allowed for always: {rule}"),
+            ..Entry::default()
+        };
+        self.append(&fitting(record)).map(drop)
+    }
+
+    fn foreseen(&self, allowed: &Allowed) -> Result<Preview, ToolError> {
+        let limit = Duration::from_millis(allowed.tool.spec().timeout_ms.into());
+        let context = allowed.context.clone().until(Instant::now() + limit);
+        let found = foreseen(
+            Arc::clone(&allowed.tool),
+            allowed.prepared.clone(),
+            context,
+            Arc::new(()),
+            || self.given_up(&allowed.caller),
+        );
+        found.map_err(|error| self.refuse(&allowed.caller, &allowed.call, error))
+    }
+}
+
+/// What the call would do.
+fn foreseen(
+    tool: Arc<dyn ErasedTool>,
+    prepared: Prepared,
+    context: Context,
+    guards: Arc<dyn std::any::Any + Send + Sync>,
+    give_up: impl Fn() -> bool,
+) -> Result<Preview, ToolError> {
+    let limit = context.remaining();
+    let running = executor::preview(Arc::clone(&tool), prepared, context, guards)?;
+    match running.wait(limit, give_up) {
+        Waited::Ended(found) => found,
+        Waited::Late(_) => Err(late(tool.spec())),
+    }
+}
+
+fn waits(id: &str, note: &str) -> ToolError {
+    ToolError::Waits {
+        approval: id.to_owned(),
+        text: format!("a person is asked first{note}: aiosctl approvals show {id}"),
+    }
+}
+
+fn denied(asked: &Asked) -> String {
+    let Some(decision) = &asked.decision else {
+        return "denied".to_owned();
+    };
+    match decision.reason.as_str() {
+        "" => format!("denied by {}", decision.by),
+        reason => format!("denied by {}: {reason}", decision.by),
+    }
+}
+
+/// What policy says, for people.
+fn told(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Runs(why) => format!("would run: {why}"),
+        Verdict::Asks(why) => format!("a person would be asked: {why}"),
+    }
+}
