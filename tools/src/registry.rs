@@ -78,6 +78,7 @@ impl Registry {
 mod tests {
     use super::*;
     use aios_tool::argument::Kind;
+    use aios_tool::schema;
     use serde_json::Value;
 
     #[test]
@@ -125,6 +126,20 @@ mod tests {
             }
             let hour = 3_600_000;
             assert!((1..=hour).contains(&spec.timeout_ms), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn the_example_of_every_tool_is_a_call_of_it() {
+        for tool in Registry::complete().iter() {
+            let (name, example) = (&tool.spec().name, &tool.spec().example);
+            let accepted = schema::check(tool.input_schema(), example);
+            assert_eq!(accepted, Ok(()), "{name}: {example}");
+            let needs_one = tool.input_schema()["required"]
+                .as_array()
+                .is_some_and(|arguments| !arguments.is_empty());
+            let shows_one = example.as_object().is_some_and(|shown| !shown.is_empty());
+            assert!(shows_one || !needs_one, "{name}: it has no example");
         }
     }
 

@@ -42,6 +42,7 @@ impl Tool for Act {
             "fs.append",
             "Adds a text to the end of a file; makes the file when it is missing.",
         )
+        .example(json!({"path": "/srv/notes.txt", "content": "one more line\n"}))
         .risk(Risk::Medium)
         .timeout_ms(30_000)
         .kernel(WRITING)

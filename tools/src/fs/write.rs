@@ -37,7 +37,8 @@ impl Tool for Act {
     type Output = Output;
 
     fn declaration() -> Declaration {
-        Declaration::of("fs.write", "Writes a text into a file, in place of what it had; makes the file when it is missing.").risk(Risk::Medium).timeout_ms(30_000).kernel(WRITING)
+        Declaration::of("fs.write", "Writes a text into a file, in place of what it had; makes the file when it is missing.")
+.example(json!({"path": "/srv/hello.txt", "content": "hello\n"})).risk(Risk::Medium).timeout_ms(30_000).kernel(WRITING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {

@@ -91,6 +91,7 @@ impl Tool for Signal {
             "process.signal",
             "Sends a signal to a process, for example to end it.",
         )
+        .example(json!({"pid": 4711, "signal": "TERM"}))
         .risk(Risk::High)
         .kernel(&[Capability::CAP_KILL])
         .least(Least::Admin)

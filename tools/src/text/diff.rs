@@ -46,7 +46,9 @@ impl Tool for Diff {
     type Output = Output;
 
     fn declaration() -> Declaration {
-        Declaration::of("text.diff", "Shows how two text files differ.").kernel(READING)
+        Declaration::of("text.diff", "Shows how two text files differ.")
+            .example(json!({"path": "/etc/hosts", "other": "/srv/hosts.old"}))
+            .kernel(READING)
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
