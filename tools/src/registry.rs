@@ -143,20 +143,16 @@ mod tests {
         }
     }
 
-    /// Arguments of a tool in which every path is this one.
+    /// The example of a tool, with this path for every path that it takes.
     fn arguments(tool: &dyn ErasedTool, path: &str) -> Option<Value> {
-        let properties = tool.input_schema()["properties"].as_object()?.clone();
-        let kinds = || properties.values().filter_map(Kind::of);
-        kinds().find(|kind| *kind == Kind::Path)?;
-        let value = |property: &Value| match Kind::of(property) {
-            Some(Kind::Path) => path.into(),
-            Some(Kind::Bytes | Kind::Count) => 1.into(),
-            _ => Value::from("x"),
-        };
-        let values = properties
-            .iter()
-            .map(|(name, property)| (name.clone(), value(property)));
-        Some(values.collect::<serde_json::Map<_, _>>().into())
+        let properties = tool.input_schema()["properties"].as_object()?;
+        let is_path = |property: &Value| Kind::of(property) == Some(Kind::Path);
+        let paths: Vec<_> = properties.iter().filter(|one| is_path(one.1)).collect();
+        let mut arguments = tool.spec().example.as_object()?.clone();
+        for (name, _) in &paths {
+            arguments.insert((*name).clone(), path.into());
+        }
+        (!paths.is_empty()).then(|| arguments.into())
     }
 
     #[test]
@@ -174,7 +170,7 @@ mod tests {
             assert_eq!(denied, name != "storage.usage", "{name}: {refused:?}");
             tried.push(name.to_owned());
         }
-        assert!(tried.len() >= 14, "{tried:?}");
+        assert!(tried.len() >= 22, "{tried:?}");
         assert!(tried.contains(&"fs.disk_usage".to_owned()), "{tried:?}");
     }
 }

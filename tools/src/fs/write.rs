@@ -62,7 +62,11 @@ impl Change for Act {
     }
 
     fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
-        put::foreseen(&input.path, context, New::Whole(input.content.as_str()))
+        put::foreseen(
+            &input.path,
+            context,
+            New::Whole(input.content.as_str().as_bytes()),
+        )
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
@@ -71,7 +75,11 @@ impl Change for Act {
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let put = put::put(&input.path, context, New::Whole(input.content.as_str()))?;
+        let put = put::put(
+            &input.path,
+            context,
+            New::Whole(input.content.as_str().as_bytes()),
+        )?;
         Ok(Output {
             path: input.path.to_string(),
             size: put.size,
