@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, text};
+use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, system, text};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -31,6 +31,7 @@ impl Registry {
             sec::tools,
             service::tools,
             storage::tools,
+            system::tools,
             text::tools,
         ];
         namespaces
