@@ -1,5 +1,6 @@
 //! The tools of files and texts that came later, through the pipeline: what they did is undone exactly.
-#![allow(clippy::unwrap_used)] // helpers of tests, outside of #[test]
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, outside of #[test]
+#![allow(clippy::disallowed_methods)] // a test sleeps in a thread of its own
 
 mod common;
 
@@ -78,7 +79,7 @@ async fn modes_owners_and_contents_come_back() {
             "fs.chown",
             json!({"path": site, "owner": "4711", "below": true}),
         );
-        check("fs.chown", json!({"path": file, "group": "4711"}));
+        check("fs.chown", json!({"path": file, "group": "daemon"}));
     }
     check("fs.edit", json!({"path": file, "old": "two", "new": "2"}));
     check(
@@ -87,6 +88,22 @@ async fn modes_owners_and_contents_come_back() {
     );
     let template = json!({"template": machine.path("site/b"), "values": {"x": "y"}, "path": file});
     check("text.template", template);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_waited_for_in_a_confined_thread() {
+    let machine = Machine::new(Registry::complete());
+    let (folder, file) = (machine.path(""), machine.path("x"));
+    let made = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        std::fs::write(file, "").unwrap();
+    });
+    let watched = tokio::task::block_in_place(|| {
+        machine.act("fs.watch", json!({"path": folder, "seconds": 20}))
+    });
+    made.join().unwrap();
+    let summary = watched.unwrap().summary;
+    assert!(summary.contains("/x is there now"), "{summary}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! makes the call fail instead of leading it elsewhere.
 
 pub mod append;
+pub mod archive;
 pub mod checksum;
 pub mod chmod;
 pub mod chown;
@@ -12,10 +13,12 @@ pub mod copy;
 pub mod delete;
 pub mod disk_usage;
 pub mod edit;
+pub mod extract;
 pub mod list;
 mod metadata;
 pub mod mkdir;
 pub mod move_;
+mod packed;
 pub(crate) mod put;
 pub mod read;
 pub(crate) mod rewrite;
@@ -39,6 +42,7 @@ use aios_tool::undo::{Prior, Restore, Step};
 pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
     vec![
         change::<append::Act>(),
+        change::<archive::Act>(),
         look::<checksum::Act>(),
         change::<chmod::Act>(),
         change::<chown::Act>(),
@@ -46,6 +50,7 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         change::<delete::Act>(),
         look::<disk_usage::Act>(),
         change::<edit::Act>(),
+        change::<extract::Act>(),
         look::<list::Act>(),
         change::<mkdir::Act>(),
         change::<move_::Act>(),

@@ -68,7 +68,7 @@ pub fn found_done(
         return Ok(None);
     };
     let new = how.rewritten(&prior)?;
-    Ok(super::has_content(path, &new).is_ok().then(|| Put {
+    Ok(super::has_content(path, &new).is_ok().then_some(Put {
         prior_size: Some(prior.len() as u64),
         size: new.len() as u64,
         privileges_dropped: false,

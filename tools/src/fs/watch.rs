@@ -243,6 +243,7 @@ fn word(events: ReadFlags) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // a test sleeps in a thread of its own
 mod tests {
     use super::*;
     use crate::trial::call;

@@ -160,6 +160,7 @@ fn target(pid: u32) -> Result<process::Process, ToolError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // a test sleeps in a thread of its own
 mod tests {
     use super::*;
     use crate::trial::{self, call_change as call};

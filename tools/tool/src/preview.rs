@@ -305,6 +305,25 @@ mod tests {
     }
 
     #[test]
+    fn a_hunk_says_how_many_lines_it_has() {
+        let check = |old: &str, new: &str, expected: &str| {
+            let text = unified(old, new, ["x", "y"]).text;
+            assert_eq!(text, format!("--- x\n+++ y\n{expected}"));
+        };
+        // It ends with a removal, behind which lines were added.
+        check(
+            "a\nb\na\n",
+            "b\nb\na",
+            "@@ -1,3 +1,3 @@\n-a\n b\n-a\n+b\n+a\n\\ No newline at end of file\n",
+        );
+        check("", "a\n", "@@ -0,0 +1 @@\n+a\n");
+        check("a\n", "", "@@ -1 +0,0 @@\n-a\n");
+        let (old, new) = ("1\n2\n3\n4\n5\n", "1\n2\n3\n4\n");
+        check(old, new, "@@ -2,4 +2,3 @@\n 2\n 3\n 4\n-5\n");
+        assert_eq!(unified("a", "a", ["x", "y"]).text, "");
+    }
+
+    #[test]
     fn a_summary_is_one_line() {
         assert_eq!(Preview::default().summary(), "nothing would change");
         let one = Foreseen::of("/x", "absent", "file");
