@@ -45,6 +45,7 @@ pub mod service;
 pub mod slots;
 pub mod storage;
 pub mod store;
+pub mod system;
 pub mod tasks;
 pub mod text;
 #[cfg(test)]

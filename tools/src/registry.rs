@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, text};
+use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, system, text};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -31,6 +31,7 @@ impl Registry {
             sec::tools,
             service::tools,
             storage::tools,
+            system::tools,
             text::tools,
         ];
         namespaces
@@ -78,6 +79,7 @@ impl Registry {
 mod tests {
     use super::*;
     use aios_tool::argument::Kind;
+    use aios_tool::schema;
     use serde_json::Value;
 
     #[test]
@@ -128,20 +130,30 @@ mod tests {
         }
     }
 
-    /// Arguments of a tool in which every path is this one.
+    #[test]
+    fn the_example_of_every_tool_is_a_call_of_it() {
+        for tool in Registry::complete().iter() {
+            let (name, example) = (&tool.spec().name, &tool.spec().example);
+            let accepted = schema::check(tool.input_schema(), example);
+            assert_eq!(accepted, Ok(()), "{name}: {example}");
+            let needs_one = tool.input_schema()["required"]
+                .as_array()
+                .is_some_and(|arguments| !arguments.is_empty());
+            let shows_one = example.as_object().is_some_and(|shown| !shown.is_empty());
+            assert!(shows_one || !needs_one, "{name}: it has no example");
+        }
+    }
+
+    /// The example of a tool, with this path for every path that it takes.
     fn arguments(tool: &dyn ErasedTool, path: &str) -> Option<Value> {
-        let properties = tool.input_schema()["properties"].as_object()?.clone();
-        let kinds = || properties.values().filter_map(Kind::of);
-        kinds().find(|kind| *kind == Kind::Path)?;
-        let value = |property: &Value| match Kind::of(property) {
-            Some(Kind::Path) => path.into(),
-            Some(Kind::Bytes | Kind::Count) => 1.into(),
-            _ => Value::from("x"),
-        };
-        let values = properties
-            .iter()
-            .map(|(name, property)| (name.clone(), value(property)));
-        Some(values.collect::<serde_json::Map<_, _>>().into())
+        let properties = tool.input_schema()["properties"].as_object()?;
+        let is_path = |property: &Value| Kind::of(property) == Some(Kind::Path);
+        let paths: Vec<_> = properties.iter().filter(|one| is_path(one.1)).collect();
+        let mut arguments = tool.spec().example.as_object()?.clone();
+        for (name, _) in &paths {
+            arguments.insert((*name).clone(), path.into());
+        }
+        (!paths.is_empty()).then(|| arguments.into())
     }
 
     #[test]
@@ -159,7 +171,7 @@ mod tests {
             assert_eq!(denied, name != "storage.usage", "{name}: {refused:?}");
             tried.push(name.to_owned());
         }
-        assert!(tried.len() >= 14, "{tried:?}");
+        assert!(tried.len() >= 22, "{tried:?}");
         assert!(tried.contains(&"fs.disk_usage".to_owned()), "{tried:?}");
     }
 }

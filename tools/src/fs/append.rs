@@ -42,6 +42,7 @@ impl Tool for Act {
             "fs.append",
             "Adds a text to the end of a file; makes the file when it is missing.",
         )
+        .example(json!({"path": "/srv/notes.txt", "content": "one more line\n"}))
         .risk(Risk::Medium)
         .timeout_ms(30_000)
         .kernel(WRITING)
@@ -66,7 +67,11 @@ impl Change for Act {
     }
 
     fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
-        put::foreseen(&input.path, context, New::Added(input.content.as_str()))
+        put::foreseen(
+            &input.path,
+            context,
+            New::Added(input.content.as_str().as_bytes()),
+        )
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
@@ -75,7 +80,11 @@ impl Change for Act {
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let put = put::put(&input.path, context, New::Added(input.content.as_str()))?;
+        let put = put::put(
+            &input.path,
+            context,
+            New::Added(input.content.as_str().as_bytes()),
+        )?;
         Ok(Output {
             path: input.path.to_string(),
             added: put.size - put.prior_size.unwrap_or(0),

@@ -42,6 +42,7 @@ impl Tool for Act {
             "fs.copy",
             "Copies a file, or a directory with all in it; never over something that exists.",
         )
+        .example(json!({"source": "/etc/hosts", "destination": "/srv/hosts.old"}))
         .risk(Risk::Medium)
         .timeout_ms(300_000)
         .kernel(WRITING)

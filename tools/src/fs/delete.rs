@@ -44,6 +44,7 @@ impl Tool for Act {
             "fs.delete",
             "Deletes a file, or a directory with all in it, by moving it into the quarantine.",
         )
+        .example(json!({"path": "/srv/old.log"}))
         .risk(Risk::High)
         .timeout_ms(300_000)
         .kernel(MOVING)

@@ -65,6 +65,7 @@ impl Tool for Act {
             "fs.disk_usage",
             "Shows how full the file system of a path is and what takes the space below it.",
         )
+        .example(json!({"path": "/var"}))
         .timeout_ms(30_000)
         .kernel(READING)
     }

@@ -57,6 +57,7 @@ impl Tool for Act {
             "fs.list",
             "Lists what is in a directory, with kinds and sizes.",
         )
+        .example(json!({"path": "/srv"}))
         .kernel(READING)
     }
 

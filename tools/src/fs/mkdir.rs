@@ -42,6 +42,7 @@ impl Tool for Act {
             "fs.mkdir",
             "Makes a directory, with the directories above it that are missing.",
         )
+        .example(json!({"path": "/srv/site/images"}))
         .risk(Risk::Medium)
         .kernel(WRITING)
     }

@@ -5,17 +5,27 @@
 //! makes the call fail instead of leading it elsewhere.
 
 pub mod append;
+pub mod archive;
+pub mod checksum;
+pub mod chmod;
+pub mod chown;
 pub mod copy;
 pub mod delete;
 pub mod disk_usage;
+pub mod edit;
+pub mod extract;
 pub mod list;
+mod metadata;
 pub mod mkdir;
 pub mod move_;
-mod put;
+mod packed;
+pub(crate) mod put;
 pub mod read;
+pub(crate) mod rewrite;
 pub mod search;
 pub mod stat;
 pub mod symlink;
+pub mod watch;
 pub mod write;
 
 use std::io::Read;
@@ -32,9 +42,15 @@ use aios_tool::undo::{Prior, Restore, Step};
 pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
     vec![
         change::<append::Act>(),
+        change::<archive::Act>(),
+        look::<checksum::Act>(),
+        change::<chmod::Act>(),
+        change::<chown::Act>(),
         change::<copy::Act>(),
         change::<delete::Act>(),
         look::<disk_usage::Act>(),
+        change::<edit::Act>(),
+        change::<extract::Act>(),
         look::<list::Act>(),
         change::<mkdir::Act>(),
         change::<move_::Act>(),
@@ -42,12 +58,13 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         look::<search::Act>(),
         look::<stat::Stat>(),
         change::<symlink::Act>(),
+        look::<watch::Act>(),
         change::<write::Act>(),
     ]
 }
 
 /// A file that is written to is replaced whole, up to this size in bytes: it is held in memory.
-const WHOLE_MAX: u64 = 64 * 1024 * 1024;
+pub(crate) const WHOLE_MAX: u64 = 64 * 1024 * 1024;
 
 /// The whole content of a file.
 fn whole_content(place: &Place) -> Result<Vec<u8>, ToolError> {
@@ -68,7 +85,10 @@ fn whole_content(place: &Place) -> Result<Vec<u8>, ToolError> {
 }
 
 /// Post-condition: the file has exactly this content.
-fn has_content<P: Purpose>(path: &FilePath<P>, expected: &[u8]) -> Result<(), ToolError> {
+pub(crate) fn has_content<P: Purpose>(
+    path: &FilePath<P>,
+    expected: &[u8],
+) -> Result<(), ToolError> {
     let content = whole_content(&path.place()?)?;
     if content == expected {
         return Ok(());
@@ -80,7 +100,7 @@ fn has_content<P: Purpose>(path: &FilePath<P>, expected: &[u8]) -> Result<(), To
 }
 
 /// Did the capture find nothing?
-fn was_absent(steps: &[Step]) -> bool {
+pub(crate) fn was_absent(steps: &[Step]) -> bool {
     matches!(
         steps,
         [Step::Restore(Restore {

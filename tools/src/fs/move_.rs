@@ -39,6 +39,7 @@ impl Tool for Act {
             "fs.move",
             "Moves or renames a file or directory; never over something that exists.",
         )
+        .example(json!({"source": "/srv/draft.txt", "destination": "/srv/final.txt"}))
         .risk(Risk::Medium)
         .timeout_ms(120_000)
         .kernel(MOVING)

@@ -1,4 +1,4 @@
-//! How `fs.write` and `fs.append` change the content of a file.
+//! How `fs.write`, `fs.append`, `fs.edit` and the tools of texts change the content of a file.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -20,9 +20,9 @@ use aios_tool::preview::Foreseen;
 #[derive(Clone, Copy, Debug)]
 pub enum New<'a> {
     /// This content, in place of what it had.
-    Whole(&'a str),
+    Whole(&'a [u8]),
     /// This at its end, on a line of its own.
-    Added(&'a str),
+    Added(&'a [u8]),
 }
 
 /// What became of a file.
@@ -74,7 +74,7 @@ pub fn put(path: &WritePath, context: &Context, new: New<'_>) -> Result<Put, Too
     let (New::Whole(text) | New::Added(text)) = new;
     let Some(stat) = place.stat()? else {
         let meta = Meta::new(0o644, context.owner());
-        let write = |file: &mut File| file.write_all(text.as_bytes());
+        let write = |file: &mut File| file.write_all(text);
         install::install(&place, context.execution(), &meta, Replace::No, write)?;
         return Ok(Put {
             prior_size: None,
@@ -102,7 +102,7 @@ pub fn put(path: &WritePath, context: &Context, new: New<'_>) -> Result<Put, Too
         )));
     }
     if meta.has_privileges() && put.size == prior_size {
-        let same = kept > 0 || super::whole_content(&place)? == text.as_bytes();
+        let same = kept > 0 || super::whole_content(&place)? == text;
         if same {
             return Ok(put);
         }
@@ -114,7 +114,7 @@ pub fn put(path: &WritePath, context: &Context, new: New<'_>) -> Result<Put, Too
             sparse::copy(&mut prior, file)?;
         }
         file.write_all(gap.as_bytes())?;
-        file.write_all(text.as_bytes())
+        file.write_all(text)
     })?;
     Ok(put)
 }
@@ -132,14 +132,14 @@ pub fn foreseen(path: &WritePath, context: &Context, new: New<'_>) -> Result<Pre
         _ => (Vec::new(), Meta::new(0o644, context.owner())),
     };
     let content = match new {
-        New::Whole(text) => text.as_bytes().to_vec(),
+        New::Whole(text) => text.to_vec(),
         New::Added(text) => {
             let gap = if old.is_empty() {
                 ""
             } else {
                 line_end(&place)?
             };
-            [&old, gap.as_bytes(), text.as_bytes()].concat()
+            [&old, gap.as_bytes(), text].concat()
         }
     };
     if content != old {

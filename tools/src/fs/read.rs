@@ -44,7 +44,9 @@ impl Tool for Act {
     type Output = Output;
 
     fn declaration() -> Declaration {
-        Declaration::of("fs.read", "Reads a text file, or its first or last lines.").kernel(READING)
+        Declaration::of("fs.read", "Reads a text file, or its first or last lines.")
+            .example(json!({"path": "/etc/hosts", "lines": 20}))
+            .kernel(READING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {

@@ -60,6 +60,7 @@ impl Tool for Act {
             "fs.search",
             "Finds files below a directory by their name and their size.",
         )
+        .example(json!({"path": "/var/log", "pattern": "*.log", "min_size": 1048576}))
         .timeout_ms(30_000)
         .kernel(READING)
     }

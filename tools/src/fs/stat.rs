@@ -50,6 +50,7 @@ impl Tool for Stat {
             "fs.stat",
             "Shows kind, size, owner, mode and time of what is at a path.",
         )
+        .example(json!({"path": "/etc/hosts"}))
         .kernel(READING)
     }
 

@@ -43,6 +43,7 @@ impl Tool for Act {
             "fs.symlink",
             "Makes a symbolic link; never over something that exists.",
         )
+        .example(json!({"path": "/srv/current", "target": "release-2"}))
         .risk(Risk::Medium)
         .kernel(WRITING)
     }

@@ -37,7 +37,8 @@ impl Tool for Act {
     type Output = Output;
 
     fn declaration() -> Declaration {
-        Declaration::of("fs.write", "Writes a text into a file, in place of what it had; makes the file when it is missing.").risk(Risk::Medium).timeout_ms(30_000).kernel(WRITING)
+        Declaration::of("fs.write", "Writes a text into a file, in place of what it had; makes the file when it is missing.")
+.example(json!({"path": "/srv/hello.txt", "content": "hello\n"})).risk(Risk::Medium).timeout_ms(30_000).kernel(WRITING)
     }
 
     fn summarize(_input: &Input, output: &Output) -> String {
@@ -61,7 +62,11 @@ impl Change for Act {
     }
 
     fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
-        put::foreseen(&input.path, context, New::Whole(input.content.as_str()))
+        put::foreseen(
+            &input.path,
+            context,
+            New::Whole(input.content.as_str().as_bytes()),
+        )
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
@@ -70,7 +75,11 @@ impl Change for Act {
     }
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let put = put::put(&input.path, context, New::Whole(input.content.as_str()))?;
+        let put = put::put(
+            &input.path,
+            context,
+            New::Whole(input.content.as_str().as_bytes()),
+        )?;
         Ok(Output {
             path: input.path.to_string(),
             size: put.size,

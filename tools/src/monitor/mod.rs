@@ -2,9 +2,11 @@
 
 pub mod cpu;
 pub mod disk;
+pub mod gpu;
 pub mod health;
 pub mod memory;
 pub mod network;
+pub mod pressure;
 
 use std::sync::Arc;
 
@@ -18,5 +20,7 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         look::<disk::DiskUse>(),
         look::<network::NetworkUse>(),
         look::<health::Health>(),
+        look::<pressure::PressureNow>(),
+        look::<gpu::GpuUse>(),
     ]
 }

@@ -54,6 +54,7 @@ impl Tool for NetworkUse {
             "monitor.network",
             "Measures the traffic of the network interfaces.",
         )
+        .example(json!({"interface": "eth0"}))
         .needing("monitor", "read", "network")
         .reading_the_machine()
     }

@@ -51,6 +51,7 @@ impl Tool for CheckPort {
             "net.check_port",
             "Checks whether a TCP port is open, here or on another host.",
         )
+        .example(json!({"port": 443, "host": "example.org"}))
         .timeout_ms(15_000)
         .kernel(&[Capability::CAP_DAC_READ_SEARCH, Capability::CAP_SYS_PTRACE])
         .reading_the_machine()

@@ -28,6 +28,7 @@ impl Tool for DnsLookup {
 
     fn declaration() -> Declaration {
         Declaration::of("net.dns_lookup", "Looks up the addresses of a host name.")
+            .example(json!({"host": "example.org"}))
             .reading_the_machine()
     }
 

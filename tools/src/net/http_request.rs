@@ -75,6 +75,7 @@ impl Tool for HttpRequest {
 
     fn declaration() -> Declaration {
         Declaration::of("net.http_request", "Fetches a web page or its headers.")
+            .example(json!({"url": "https://example.org/", "method": "GET"}))
             .timeout_ms(15_000)
             .reading_the_machine()
     }

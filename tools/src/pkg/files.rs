@@ -48,6 +48,7 @@ impl Tool for Files {
             "pkg.files",
             "Lists the files that an installed package brought.",
         )
+        .example(json!({"package": "nginx"}))
         .reading_the_machine()
     }
 

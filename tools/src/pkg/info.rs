@@ -46,6 +46,7 @@ impl Tool for Info {
             "pkg.info",
             "Shows whether a package is installed, its version and what it is.",
         )
+        .example(json!({"package": "nginx"}))
         .reading_the_machine()
     }
 

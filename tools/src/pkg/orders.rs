@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use aios_contracts::v1::PackageOrder;
+use serde_json::Value;
 
 use super::order::{self, Output};
 use aios_tool::argument::{Arguments, Nothing, PackageName};
@@ -28,6 +29,11 @@ pub trait Order: Send + Sync + 'static {
     /// What was done, for people, behind the package's name if there is one.
     const DONE: &'static str;
 
+    /// Arguments of a call as somebody would make it.
+    fn example() -> Value {
+        json!({})
+    }
+
     /// The package that a call names.
     fn package(input: &Self::Input) -> Option<&str>;
 }
@@ -40,7 +46,7 @@ impl<O: Order> Tool for Ordered<O> {
     type Output = Output;
 
     fn declaration() -> Declaration {
-        order::declaration(O::NAME, O::DESCRIPTION)
+        order::declaration(O::NAME, O::DESCRIPTION).example(O::example())
     }
 
     fn summarize(input: &O::Input, output: &Output) -> String {
@@ -121,6 +127,10 @@ impl Order for Install {
     const INSTALLED: bool = true;
     const DONE: &'static str = "is installed";
 
+    fn example() -> Value {
+        json!({"package": "nginx"})
+    }
+
     fn package(input: &Installed) -> Option<&str> {
         Some(input.package.as_str())
     }
@@ -140,6 +150,10 @@ impl Order for Remove {
     const INSTALLED: bool = false;
     const DONE: &'static str = "is removed";
 
+    fn example() -> Value {
+        json!({"package": "nginx"})
+    }
+
     fn package(input: &Removed) -> Option<&str> {
         Some(input.package.as_str())
     }
@@ -157,6 +171,10 @@ impl Order for Purge {
     const VERBS: &'static [&'static str] = &["purge"];
     const INSTALLED: bool = false;
     const DONE: &'static str = "is purged";
+
+    fn example() -> Value {
+        json!({"package": "nginx"})
+    }
 
     fn package(input: &Removed) -> Option<&str> {
         Remove::package(input)

@@ -57,6 +57,7 @@ impl Tool for Search {
             "pkg.search",
             "Finds Debian packages that can be installed, by words of their names and summaries.",
         )
+        .example(json!({"words": "web server", "limit": 10}))
         .timeout_ms(60_000)
         .needing("pkg", "read", "lists")
     }

@@ -54,6 +54,7 @@ impl Tool for Info {
             "process.info",
             "Shows one process: command, user, state, memory, CPU time.",
         )
+        .example(json!({"pid": 4711}))
         .needing("process", "read", "info")
         .reading_the_machine()
     }

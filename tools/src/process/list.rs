@@ -80,6 +80,7 @@ impl Tool for List {
             "process.list",
             "Lists the running processes, by CPU use, memory, id or name.",
         )
+        .example(json!({"sort_by": "memory", "limit": 10}))
         .needing("process", "read", "list")
         .reading_the_machine()
     }

@@ -10,6 +10,7 @@ use rustix::process::{
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::GLANCE;
 use crate::procfs::{self, process};
 use aios_tool::argument::{Argument, Pid};
 use aios_tool::prelude::*;
@@ -55,8 +56,6 @@ pub struct Signal;
 
 /// How long a process gets to end (SIGTERM) or must have ended (SIGKILL), before it is looked at.
 const SETTLE: Duration = Duration::from_secs(2);
-/// How often it is looked at meanwhile.
-const GLANCE: Duration = Duration::from_millis(20);
 
 /// Where aiOS's own programs are, and nothing else.
 const OWN_PROGRAMS: &str = "/usr/lib/aios/";
@@ -91,6 +90,7 @@ impl Tool for Signal {
             "process.signal",
             "Sends a signal to a process, for example to end it.",
         )
+        .example(json!({"pid": 4711, "signal": "TERM"}))
         .risk(Risk::High)
         .kernel(&[Capability::CAP_KILL])
         .least(Least::Admin)
@@ -214,17 +214,17 @@ fn names() -> String {
     SIGNALS.map(|(name, _)| name).join(", ")
 }
 
-fn raw(pid: u32) -> Option<kernel::Pid> {
+pub(super) fn raw(pid: u32) -> Option<kernel::Pid> {
     kernel::Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
-fn gone(pid: u32) -> ToolError {
+pub(super) fn gone(pid: u32) -> ToolError {
     ToolError::Precondition(format!("there is no process {pid}"))
 }
 
 /// PID 1 is the machine, this process cannot report its own end, and what keeps the node manageable is
 /// kept by PID 1 alone: one of aiOS's daemons that is stopped with SIGSTOP would be missed by nobody.
-fn check_target(pid: u32) -> Result<(), ToolError> {
+pub(super) fn check_target(pid: u32) -> Result<(), ToolError> {
     let refuse = |why: String| Err(ToolError::Precondition(why));
     match pid {
         1 => refuse("process 1 is the init of the machine; use shutdown or reboot".into()),
@@ -236,7 +236,7 @@ fn check_target(pid: u32) -> Result<(), ToolError> {
 }
 
 /// Refuses one of aiOS's own processes.
-fn may_be_signalled(process: &process::Process, pid: u32) -> Result<(), ToolError> {
+pub(super) fn may_be_signalled(process: &process::Process, pid: u32) -> Result<(), ToolError> {
     if !is_of_aios(process.uid, &program(pid)) {
         return Ok(());
     }

@@ -46,6 +46,27 @@ pub fn line(path: &str) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// A number in a one line kernel file, when it is there and is one.
+pub fn number<T: std::str::FromStr>(path: &str) -> Option<T> {
+    line(path)?.parse().ok()
+}
+
+/// The names in a kernel folder, sorted; none when it is not there.
+pub fn names(folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// The name of what a link in a kernel folder points to: a device's driver.
+pub fn linked(path: &str) -> Option<String> {
+    let target = std::fs::read_link(path).ok()?;
+    Some(printable(&target.file_name()?.to_string_lossy()))
+}
+
 pub use aios_tool::format::printable;
 
 /// Lets time pass between two samples of a counter.

@@ -74,6 +74,7 @@ impl Tool for AuditQuery {
             NAME,
             "Shows who did what and how it ended, from the audit log.",
         )
+        .example(json!({"since": "2 hours", "agent": "storage"}))
         .needing("sec", "read", "audit")
         .reading_the_machine()
     }

@@ -70,6 +70,7 @@ impl Tool for Logs {
             "service.logs",
             "Shows the last lines of the log, of all services or of one, from a severity on.",
         )
+        .example(json!({"service": "nginx", "lines": 50, "level": "error"}))
         .reading_the_machine()
     }
 

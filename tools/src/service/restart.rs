@@ -35,6 +35,7 @@ impl Tool for Restart {
 
     fn declaration() -> Declaration {
         Declaration::of("service.restart", "Restarts a service.")
+            .example(json!({"service": "nginx"}))
             .risk(Risk::High)
             .timeout_ms(45_000)
             .least(Least::AdminForOwn)

@@ -23,6 +23,7 @@ impl Tool for Start {
 
     fn declaration() -> Declaration {
         Declaration::of("service.start", "Starts a service.")
+            .example(json!({"service": "nginx"}))
             .risk(Risk::Medium)
             .timeout_ms(40_000)
             .least(Least::AdminForOwn)

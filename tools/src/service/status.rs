@@ -20,7 +20,9 @@ impl Tool for Status {
     type Output = Service;
 
     fn declaration() -> Declaration {
-        Declaration::of("service.status", "Shows the state of a service.").reading_the_machine()
+        Declaration::of("service.status", "Shows the state of a service.")
+            .example(json!({"service": "nginx"}))
+            .reading_the_machine()
     }
 
     fn summarize(_input: &Input, output: &Service) -> String {

@@ -23,6 +23,7 @@ impl Tool for Stop {
 
     fn declaration() -> Declaration {
         Declaration::of("service.stop", "Stops a service.")
+            .example(json!({"service": "nginx"}))
             .risk(Risk::High)
             .timeout_ms(30_000)
             .least(Least::AdminForOwn)

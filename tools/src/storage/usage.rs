@@ -24,6 +24,7 @@ impl Tool for Usage {
             "storage.usage",
             "Shows how full the file system is that holds a path.",
         )
+        .example(json!({"path": "/srv"}))
         .reading_the_machine()
     }
 

@@ -1,7 +1,7 @@
 //! `storage.volumes`: the block devices and what they are mounted as.
 
 use crate::procfs::mounts::{self, Mount, Volume};
-use crate::procfs::{line, printable, read_bytes};
+use crate::procfs::{self, line, printable, read_bytes};
 use aios_tool::argument::Nothing;
 use aios_tool::format::bytes;
 use aios_tool::prelude::*;
@@ -80,15 +80,7 @@ impl Look for Volumes {
 
 /// From sysfs; what has no size (an empty drive, an unused loop device) is left out.
 fn devices(mounts: &[Mount]) -> Vec<Device> {
-    let entries = std::fs::read_dir("/sys/class/block")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    names.sort_unstable();
-    names
+    procfs::names("/sys/class/block")
         .iter()
         .filter_map(|name| device(name, mounts))
         .collect()

@@ -1,9 +1,6 @@
 //! `text.diff`: how two text files differ.
 
-use std::io::Read;
-
-use rustix::fs::FileType;
-
+use super::whole;
 use aios_tool::argument::ReadPath;
 use aios_tool::file::READING;
 use aios_tool::prelude::*;
@@ -11,9 +8,6 @@ use aios_tool::preview;
 
 /// The tool `text.diff`.
 pub struct Diff;
-
-/// Larger files are refused.
-const SIZE_MAX: u64 = preview::TEXT_MAX as u64;
 
 arguments! {
     /// Arguments of `text.diff`.
@@ -46,7 +40,9 @@ impl Tool for Diff {
     type Output = Output;
 
     fn declaration() -> Declaration {
-        Declaration::of("text.diff", "Shows how two text files differ.").kernel(READING)
+        Declaration::of("text.diff", "Shows how two text files differ.")
+            .example(json!({"path": "/etc/hosts", "other": "/srv/hosts.old"}))
+            .kernel(READING)
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
@@ -63,7 +59,7 @@ impl Tool for Diff {
 
 impl Look for Diff {
     fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let (old, new) = (text(&input.path)?, text(&input.other)?);
+        let (old, new) = (whole(&input.path)?, whole(&input.other)?);
         let names = [input.path.as_str(), input.other.as_str()];
         let difference = preview::unified(&old, &new, names);
         let shown = format::cut(&difference.text, format::ANSWER_MAX);
@@ -74,26 +70,6 @@ impl Look for Diff {
             truncated: shown.len() < difference.text.len(),
             diff: shown,
         })
-    }
-}
-
-fn text(path: &ReadPath) -> Result<String, ToolError> {
-    let refuse = |why: &str| Err(ToolError::Precondition(format!("{path}: {why}")));
-    let place = path.place()?;
-    if FileType::from_raw_mode(place.existing()?.st_mode) != FileType::RegularFile {
-        return refuse("it is not a file");
-    }
-    let mut bytes = Vec::new();
-    let file = place.open_content()?;
-    file.take(SIZE_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ToolError::io(path, error))?;
-    if bytes.len() as u64 > SIZE_MAX {
-        return refuse("it is larger than 1 MiB");
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => Ok(text),
-        _ => refuse("it is not text"),
     }
 }
 

@@ -4,12 +4,13 @@
 //! happen at the moment of the act. So a preview of an unchanged machine is always the same.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use similar::{ChangeTag, TextDiff};
+use similar::{ChangeTag, DiffOp, TextDiff};
 
 use crate::file::state::{State, hex};
 use crate::format;
@@ -184,11 +185,39 @@ pub fn unified(old: &str, new: &str, [before, after]: [&str; 2]) -> Difference {
     Difference {
         added: count(ChangeTag::Insert),
         removed: count(ChangeTag::Delete),
-        text: diff
-            .unified_diff()
-            .context_radius(AROUND)
-            .header(before, after)
-            .to_string(),
+        text: hunks(&diff, [before, after]),
+    }
+}
+
+/// In the unified format. The library writes it too, but counts the lines of a hunk by the places of
+/// its first and last change, which are wrong when it ends with a removal: nobody could apply that.
+fn hunks(diff: &TextDiff<'_, '_, '_, str>, [before, after]: [&str; 2]) -> String {
+    let mut text = String::new();
+    for group in diff.grouped_ops(AROUND) {
+        if text.is_empty() {
+            text = format!("--- {before}\n+++ {after}\n");
+        }
+        let old = lines_of(group.iter().map(DiffOp::old_range));
+        let new = lines_of(group.iter().map(DiffOp::new_range));
+        text += &format!("@@ -{old} +{new} @@\n");
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            text += &format!("{}{}", change.tag(), change.value());
+            if change.missing_newline() {
+                text += "\n\\ No newline at end of file\n";
+            }
+        }
+    }
+    text
+}
+
+/// Where the lines of a hunk begin, from 1, and how many there are; of none, the line before them.
+fn lines_of(mut ranges: impl Iterator<Item = Range<usize>>) -> String {
+    let first = ranges.next().unwrap_or_default();
+    let count = first.len() + ranges.map(|range| range.len()).sum::<usize>();
+    match count {
+        0 => format!("{},0", first.start),
+        1 => format!("{}", first.start + 1),
+        _ => format!("{},{count}", first.start + 1),
     }
 }
 
@@ -273,6 +302,25 @@ mod tests {
             Preview::from(long("a")).digest(),
             Preview::from(long("b")).digest()
         );
+    }
+
+    #[test]
+    fn a_hunk_says_how_many_lines_it_has() {
+        let check = |old: &str, new: &str, expected: &str| {
+            let text = unified(old, new, ["x", "y"]).text;
+            assert_eq!(text, format!("--- x\n+++ y\n{expected}"));
+        };
+        // It ends with a removal, behind which lines were added.
+        check(
+            "a\nb\na\n",
+            "b\nb\na",
+            "@@ -1,3 +1,3 @@\n-a\n b\n-a\n+b\n+a\n\\ No newline at end of file\n",
+        );
+        check("", "a\n", "@@ -0,0 +1 @@\n+a\n");
+        check("a\n", "", "@@ -1 +0,0 @@\n-a\n");
+        let (old, new) = ("1\n2\n3\n4\n5\n", "1\n2\n3\n4\n");
+        check(old, new, "@@ -2,4 +2,3 @@\n 2\n 3\n 4\n-5\n");
+        assert_eq!(unified("a", "a", ["x", "y"]).text, "");
     }
 
     #[test]

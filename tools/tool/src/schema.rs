@@ -119,7 +119,11 @@ fn fields_at(
                 };
                 return Err(format!("{}: is not known; known are {known}", at(name)));
             }
-            None => {}
+            None => {
+                if let Some(expected) = schema.get("additionalProperties") {
+                    check_at(&at(name), expected, value)?;
+                }
+            }
         }
     }
     let required = schema.get("required").and_then(Value::as_array);

@@ -12,6 +12,7 @@
 //! | [`ServiceName`], [`LogSource`] | `service` | a service of PID 1, or whose log is read |
 //! | [`PackageName`], [`HostName`], [`Url`], [`Pid`] | … | other objects that a capability names |
 //! | [`Port`], [`Seconds`], [`Bytes`], [`Whole`] | … | numbers, with their bounds |
+//! | [`Flag`] | `flag` | yes or no |
 //! | [`Content`], [`Text`], [`Pattern`], [`Moment`], … | … | texts |
 //!
 //! A plain `String` or `PathBuf` is not an argument, and a crate of tools cannot make it one:
@@ -36,6 +37,7 @@
 //! }
 //! ```
 
+mod flag;
 mod kind;
 mod number;
 mod object;
@@ -51,6 +53,7 @@ use crate::context::Context;
 use crate::demand::Collector;
 use crate::error::ToolError;
 
+pub use flag::Flag;
 pub use kind::{ACCESS, Access, KEY, Kind, VERBS};
 pub use number::{Bytes, Pid, Port, Seconds, Whole};
 pub use object::{

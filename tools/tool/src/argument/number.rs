@@ -72,6 +72,11 @@ impl<const LEAST: i64, const MOST: i64> Argument for Whole<LEAST, MOST> {}
 pub struct Seconds<const LEAST: i64, const MOST: i64>(i64);
 
 impl<const LEAST: i64, const MOST: i64> Seconds<LEAST, MOST> {
+    /// So many seconds, brought into the bounds.
+    pub const fn of(seconds: i64) -> Self {
+        Self(Whole::<LEAST, MOST>::of(seconds).get())
+    }
+
     /// The span.
     pub fn duration(self) -> std::time::Duration {
         std::time::Duration::from_secs(self.0.unsigned_abs())

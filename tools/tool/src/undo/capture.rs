@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 use sha2::{Digest as _, Sha256};
 
-use super::{ChangeSet, Entry, InverseCall, MoveBack, Prior, RemoveFolder, Restore, Step};
+use super::{
+    ChangeSet, Entry, InverseCall, MoveBack, Owned, Prior, RemoveFolder, Restore, RestoreMetadata,
+    Step,
+};
 use super::{change_set, kept};
 use crate::argument::{FilePath, Purpose};
 use crate::changes::Planned;
@@ -150,6 +153,21 @@ impl Capture {
         let kept = self.folder.join(change_set::file_name(number));
         let set = ChangeSet::keep(&entries, kept, aside)?;
         self.steps.push(Step::ChangeSet(set));
+        Ok(())
+    }
+
+    /// Keeps owners, modes and attributes of what an act changes at and below a path; none: nothing
+    /// is to be taken back.
+    ///
+    /// # Errors
+    /// When they cannot be kept.
+    pub fn metadata(&mut self, path: &str, entries: &[Owned]) -> Result<(), ToolError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let kept = self.folder.join(format!("{}.metadata", self.steps.len()));
+        let step = RestoreMetadata::keep(path, entries, kept)?;
+        self.steps.push(Step::RestoreMetadata(step));
         Ok(())
     }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangeSet, Inverse, InverseCall, MoveBack, RemoveFolder, Restore, Undoing, moved_away,
+    ChangeSet, Inverse, InverseCall, MoveBack, RemoveFolder, Restore, RestoreMetadata, Undoing,
+    moved_away,
 };
 use crate::error::ToolError;
 use crate::file::fingerprint::ABSENT;
@@ -18,6 +19,8 @@ pub enum Step {
     RemoveFolder(RemoveFolder),
     /// Move back.
     MoveBack(MoveBack),
+    /// Give back owners and modes.
+    RestoreMetadata(RestoreMetadata),
     /// Take many changes back together.
     ChangeSet(ChangeSet),
     /// Make another call.
@@ -44,6 +47,7 @@ impl Step {
             Self::Restore(step) => step,
             Self::RemoveFolder(step) => step,
             Self::MoveBack(step) => step,
+            Self::RestoreMetadata(step) => step,
             Self::ChangeSet(step) => step,
             Self::Call(step) => step,
         }
@@ -128,13 +132,14 @@ impl Step {
             Self::Restore(Restore { path, .. })
             | Self::RemoveFolder(RemoveFolder { path })
             | Self::MoveBack(MoveBack { to: path, .. }) => Some(path),
-            Self::ChangeSet(_) | Self::Call(_) => None,
+            Self::RestoreMetadata(_) | Self::ChangeSet(_) | Self::Call(_) => None,
         }
     }
 
     /// The thing that the act left, for people.
     fn changed(&self) -> &str {
         match self {
+            Self::RestoreMetadata(step) => &step.path,
             Self::ChangeSet(_) => "what it changed",
             Self::Call(call) => &call.tool,
             one => one.path().unwrap_or_default(),
