@@ -104,6 +104,12 @@ impl Grants {
         Ok(Self { agents })
     }
 
+    /// Each agent, with what it holds.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Capability])> {
+        let agents = self.agents.iter();
+        agents.map(|(agent, held)| (agent.as_str(), held.as_slice()))
+    }
+
     /// Decides whether the caller may do all that is needed; the answer is the decision's text
     /// for the ledger.
     ///

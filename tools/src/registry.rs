@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, text};
+use crate::{fs, hw, monitor, net, pkg, process, sec, service, settings, storage, text, user};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -30,8 +30,10 @@ impl Registry {
             process::tools,
             sec::tools,
             service::tools,
+            settings::tools,
             storage::tools,
             text::tools,
+            user::tools,
         ];
         namespaces
             .into_iter()

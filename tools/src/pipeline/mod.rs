@@ -159,7 +159,7 @@ impl Pipeline {
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
-            grants,
+            grants: grants.clone(),
             approval: config.approval.clone(),
             store,
             locks: Arc::default(),
@@ -174,7 +174,7 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                parts: vec![Arc::clone(&ledger) as _],
+                parts: vec![Arc::clone(&ledger) as _, Arc::new(grants) as _],
                 owner: config.owner,
                 runtime,
             }),

@@ -1,7 +1,11 @@
-//! `sec.*`: what was done here and by whom, and whether that record is whole.
+//! `sec.*`: what was done here and by whom, whether that record is whole, who may do what, and what on
+//! this machine is open or not as it was.
 
 pub mod audit_query;
 pub mod audit_verify;
+pub mod file_integrity;
+pub mod permissions;
+pub mod scan;
 pub mod since;
 
 use std::sync::Arc;
@@ -13,5 +17,8 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
     vec![
         look::<audit_query::AuditQuery>(),
         look::<audit_verify::AuditVerify>(),
+        look::<permissions::Permissions>(),
+        look::<scan::Scan>(),
+        look::<file_integrity::FileIntegrity>(),
     ]
 }
