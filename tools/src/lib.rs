@@ -42,6 +42,7 @@ pub mod retention;
 pub mod role;
 pub mod sec;
 pub mod service;
+pub mod settings;
 pub mod slots;
 pub mod storage;
 pub mod store;
@@ -51,6 +52,7 @@ pub mod text;
 #[cfg(test)]
 mod trial;
 pub mod unrecorded;
+pub mod user;
 pub mod verification;
 
 use std::process::ExitCode;

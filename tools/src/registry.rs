@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, system, text};
+use crate::{
+    fs, hw, monitor, net, pkg, process, sec, service, settings, storage, system, text, user,
+};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -30,9 +32,11 @@ impl Registry {
             process::tools,
             sec::tools,
             service::tools,
+            settings::tools,
             storage::tools,
             system::tools,
             text::tools,
+            user::tools,
         ];
         namespaces
             .into_iter()

@@ -30,7 +30,8 @@ impl OwnServices {
         Self(names.chain(core).collect())
     }
 
-    fn has(&self, service: &str) -> bool {
+    /// Is it one of them?
+    pub fn has(&self, service: &str) -> bool {
         let service = service.strip_suffix(".service").unwrap_or(service);
         self.0.contains(service) || service.starts_with("agent-")
     }

@@ -1,5 +1,5 @@
 //! Who may call: the orchestrator for operators, the console page for whoever sits before the
-//! machine, and root.
+//! machine, the tools for whoever may call `config.*`, and root.
 
 use aios_daemon::{Access, Who};
 
@@ -10,5 +10,6 @@ pub static ACCESS: Access<()> = Access::new(
         (Who::Root, &[()]),
         (Who::Daemon("orchestrator"), &[()]),
         (Who::Daemon("console"), &[()]),
+        (Who::Daemon("tools"), &[()]),
     ],
 );

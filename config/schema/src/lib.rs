@@ -43,7 +43,7 @@ pub use services::{
     About, Approval, Autonomy, Console, Data, Encryption, Management, Node, Risk, Runtime, Tools,
     Update, is_host_name,
 };
-pub use ssh::Ssh;
+pub use ssh::{PublicKey, Ssh};
 pub use table::{Force, Key, NotInForce, Table, TopTable};
 pub use time::{Time, TimeServer};
 pub use warnings::{Card, Here, warnings};

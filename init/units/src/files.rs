@@ -17,6 +17,12 @@ const FOLDERS: [&str; 5] = [
     "/lib/systemd/system",
 ];
 
+/// The links in it name the services that start at boot (systemd.unit(5), "\[Install\]").
+pub const ENABLED: &str = "/etc/systemd/system/multi-user.target.wants";
+
+/// So many services start at boot; more links are passed over.
+const ENABLED_MAX: usize = 256;
+
 /// Links are followed at most so often.
 const LINKS_MAX: usize = 8;
 
@@ -44,6 +50,46 @@ impl std::fmt::Display for Missing {
 /// There is none, or none that can be run here.
 pub fn find(name: &str) -> Result<Unit, Missing> {
     find_in(&FOLDERS.map(PathBuf::from), name)
+}
+
+/// Where the unit of this name is described; for an instance, its template's file.
+pub fn path_of(name: &str) -> Option<PathBuf> {
+    let name = Name::new(name).ok()?;
+    let folders = FOLDERS.map(PathBuf::from);
+    let mut files = file_names(&name).into_iter();
+    files.find_map(|file| first(&folders, &file))
+}
+
+/// The services that start at boot, by their names without `.service`.
+pub fn enabled() -> Vec<String> {
+    enabled_in(Path::new(ENABLED))
+}
+
+fn enabled_in(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let name = |entry: std::fs::DirEntry| {
+        let file = entry.file_name();
+        let name = file.to_str()?.strip_suffix(".service")?;
+        Name::new(name).ok().map(|_| name.to_owned())
+    };
+    let mut names: Vec<String> = entries.filter_map(name).collect();
+    names.sort();
+    names.truncate(ENABLED_MAX);
+    names
+}
+
+/// What a text would mean as the unit file of this name, drop-ins aside.
+///
+/// # Errors
+/// Why it cannot be run here.
+pub fn check(name: &str, text: &str) -> Result<Unit, String> {
+    let name = Name::new(name).map_err(|_| format!("{name:?} is no name of a service"))?;
+    if text.len() > FILE_MAX {
+        return Err(format!("is longer than {FILE_MAX} bytes"));
+    }
+    let mut odd = Vec::new();
+    let lines = text::parse(text.as_bytes(), &mut odd)?;
+    meaning::read(name, &lines, odd)
 }
 
 fn find_in(folders: &[PathBuf], name: &str) -> Result<Unit, Missing> {
@@ -223,6 +269,42 @@ mod tests {
             let masked = find_in(&folders, name).unwrap_err();
             assert!(matches!(masked, Missing::Unusable(why) if why.contains("masked")));
         }
+    }
+
+    #[test]
+    fn links_and_files_of_services_are_enabled_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let link = |name: &str| {
+            std::os::unix::fs::symlink("/usr/lib/x.service", root.path().join(name)).unwrap();
+        };
+        for name in [
+            "web.service",
+            "db@1.service",
+            "x.timer",
+            "service",
+            "b d.service",
+        ] {
+            link(name);
+        }
+        assert_eq!(enabled_in(root.path()), ["db@1", "web"]);
+        assert_eq!(enabled_in(&root.path().join("none")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_text_is_checked_before_it_is_a_file() {
+        let unit = check("web", "[Service]\nExecStart=/bin/web\nReload=x\n").unwrap();
+        assert_eq!(unit.start[0].words, ["/bin/web"]);
+        for (name, text) in [
+            ("web", ""),
+            (
+                "web",
+                "[Service]\nType=dbus\nBusName=a.b\nExecStart=/bin/web\n",
+            ),
+            ("../web", "[Service]\nExecStart=/bin/web\n"),
+        ] {
+            check(name, text).unwrap_err();
+        }
+        check("web", &"#".repeat(FILE_MAX + 1)).unwrap_err();
     }
 
     #[test]

@@ -19,6 +19,6 @@ mod unit;
 mod values;
 mod words;
 
-pub use files::{Missing, find};
+pub use files::{ENABLED, Missing, check, enabled, find, path_of};
 pub use unit::{KillMode, Kind, Restart, Unit, unmet};
 pub use words::Name;

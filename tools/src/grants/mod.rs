@@ -46,6 +46,12 @@ impl Grants {
         Self { loans, ..self }
     }
 
+    /// Each agent, with what its manifest grants.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Capability])> {
+        let agents = self.agents.iter();
+        agents.map(|(agent, held)| (agent.as_str(), held.as_slice()))
+    }
+
     /// Decides whether the caller may do all that is needed, for this goal; the answer is the decision's
     /// text for the ledger. Of a loan that is for a number of calls, one is used.
     ///

@@ -90,7 +90,7 @@ pub struct Answer {
 /// Everything that a call goes through.
 pub struct Pipeline {
     registry: Registry,
-    grants: Grants,
+    grants: Arc<Grants>,
     rules: Rules,
     book: Book,
     store: Store,
@@ -163,12 +163,13 @@ impl Pipeline {
         let store = Store::open(state, Arc::clone(&ledger));
         let store = store.map_err(|error| folder(state, &error))?;
         let loans = Arc::new(Loans::open(&own.join("loans.json")));
+        let grants = Arc::new(grants.with(Arc::clone(&loans)));
         let approvals = own.join("approvals");
         let book = Book::open(&approvals).map_err(|error| folder(&approvals, &error))?;
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
-            grants: grants.with(Arc::clone(&loans)),
+            grants: Arc::clone(&grants),
             rules: Rules::new(config.approval.clone()),
             book,
             store,
@@ -184,7 +185,7 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                parts: vec![Arc::clone(&ledger) as _, loans],
+                parts: vec![Arc::clone(&ledger) as _, loans, grants],
                 owner: config.owner,
                 runtime,
             }),

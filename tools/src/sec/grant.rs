@@ -127,7 +127,10 @@ impl Change for Grant {
 }
 
 fn seconds(input: &Input) -> u64 {
-    input.seconds.as_ref().map_or(HOUR, |seconds| seconds.duration().as_secs())
+    input
+        .seconds
+        .as_ref()
+        .map_or(HOUR, |seconds| seconds.duration().as_secs())
 }
 
 fn loan(input: &Input, id: &str, now_ms: i64) -> Loan {

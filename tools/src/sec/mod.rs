@@ -1,11 +1,15 @@
-//! `sec.*`: what was done here and by whom, and whether that record is whole.
+//! `sec.*`: what was done here and by whom, whether that record is whole, who may do what, and what on
+//! this machine is open or not as it was.
 
 pub mod audit_query;
 pub mod audit_verify;
+pub mod file_integrity;
 pub mod grant;
 pub mod grants;
 pub mod lent;
+pub mod permissions;
 pub mod revoke;
+pub mod scan;
 pub mod since;
 
 use std::sync::Arc;
@@ -20,5 +24,8 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         change::<grant::Grant>(),
         look::<grants::Grants>(),
         change::<revoke::Revoke>(),
+        look::<permissions::Permissions>(),
+        look::<scan::Scan>(),
+        look::<file_integrity::FileIntegrity>(),
     ]
 }

@@ -60,6 +60,16 @@ impl Init {
         Self { folder, served }
     }
 
+    /// Serves another service, which runs.
+    pub fn add(&self, name: &str) {
+        self.served.0.lock().unwrap().services.push(v1::Service {
+            name: name.into(),
+            state: ServiceState::Ready.into(),
+            pid: 99,
+            ..v1::Service::default()
+        });
+    }
+
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -1,11 +1,15 @@
 //! `service.*`: the services that PID 1 keeps, through its control service on `init.sock`.
 
+pub mod define;
+pub mod enable;
 pub mod list;
 pub mod logs;
+pub mod reload;
 pub mod restart;
 pub mod start;
 pub mod status;
 pub mod stop;
+pub mod unit_file;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -25,7 +29,7 @@ use aios_tool::format::bytes;
 use std::sync::Arc;
 
 use aios_tool::preview::{Foreseen, Preview};
-use aios_tool::tool::{ErasedTool, change, look};
+use aios_tool::tool::{ErasedTool, change, edit, look};
 use aios_tool::undo::InverseCall;
 
 /// The tools of this namespace.
@@ -36,6 +40,10 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         change::<start::Start>(),
         change::<stop::Stop>(),
         change::<restart::Restart>(),
+        change::<reload::Reload>(),
+        edit::<enable::Enable>(),
+        edit::<enable::Disable>(),
+        edit::<define::Define>(),
         look::<logs::Logs>(),
     ]
 }

@@ -55,3 +55,37 @@ pub fn on_each_file_system(name: &str, check: fn(&Machine, &Path)) {
         }
     }
 }
+
+/// Runs a check in a process of its own, where these folders are empty and no other process is seen:
+/// nothing that it does there reaches this machine. Not without root, where it says so.
+pub fn with_own_folders(name: &str, folders: &[&str], check: impl FnOnce()) {
+    if std::env::var_os(MOUNTED).is_some() {
+        return check();
+    }
+    if !aios_testkit::needs::root() || !aios_testkit::needs::programs(&["unshare"]) {
+        return;
+    }
+    let mounts: Vec<String> = folders
+        .iter()
+        .map(|folder| format!("mount -t tmpfs -o mode=755 tmpfs {folder}"))
+        .collect();
+    let script = format!(
+        "set -e; {}; exec \"$0\" --exact {name} --nocapture",
+        mounts.join("; ")
+    );
+    let status = Command::new("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+        ])
+        .args(["sh", "-c", &script])
+        .arg(std::env::current_exe().unwrap())
+        .env(MOUNTED, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name}: {status}");
+}

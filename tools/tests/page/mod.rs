@@ -42,9 +42,14 @@ pub fn page() -> String {
 
 /// The tools of a namespace, a line each.
 fn overview(namespace: &str, tools: &[&dyn ErasedTool]) -> String {
-    let mut text = format!("\n## {namespace}\n\n| tool | effect | undo | risk | for | needs |\n|---|---|---|---|---|---|\n");
+    let mut text = format!(
+        "\n## {namespace}\n\n| tool | effect | undo | risk | for | needs |\n|---|---|---|---|---|---|\n"
+    );
     let prefix = format!("{namespace}.");
-    for tool in tools.iter().filter(|tool| tool.spec().name.starts_with(&prefix)) {
+    for tool in tools
+        .iter()
+        .filter(|tool| tool.spec().name.starts_with(&prefix))
+    {
         let spec = tool.spec();
         text.push_str(&format!(
             "| `{}` | {} | {} | {} | {} | {} |\n",
@@ -109,8 +114,15 @@ fn described(tool: &dyn ErasedTool) -> String {
         }
         text.push('\n');
     }
-    if spec.example.as_object().is_some_and(|example| !example.is_empty()) {
-        text.push_str(&format!("\n```\naiosctl tools call {} '{}'\n```\n", spec.name, spec.example));
+    if spec
+        .example
+        .as_object()
+        .is_some_and(|example| !example.is_empty())
+    {
+        text.push_str(&format!(
+            "\n```\naiosctl tools call {} '{}'\n```\n",
+            spec.name, spec.example
+        ));
     }
     text
 }

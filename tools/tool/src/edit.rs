@@ -15,7 +15,7 @@ use crate::spec::Effect;
 use crate::tool::{Interrupted, Tool};
 use crate::undo::{Capture, ChangeSet, Entry, InverseCall, Step};
 
-pub use plan::Plan;
+pub use plan::{Plan, Shown, text_at};
 
 /// A tool that changes what is at some paths, and nothing else but what follows from that.
 ///

@@ -40,6 +40,12 @@ pub enum Kind {
     Interface,
     /// A package.
     Package,
+    /// An account of this machine.
+    Account,
+    /// A group of accounts.
+    Group,
+    /// A key of the node's configuration: `network.dns`.
+    Setting,
     /// A moment: `yesterday`, `2 hours`, a date.
     Moment,
     /// What a name must be like, with `*` and `?`.
@@ -89,6 +95,9 @@ impl Kind {
             Self::Url => "url",
             Self::Interface => "interface",
             Self::Package => "package",
+            Self::Account => "account",
+            Self::Group => "group",
+            Self::Setting => "setting",
             Self::Moment => "moment",
             Self::Pattern => "pattern",
             Self::Seconds => "seconds",

@@ -10,7 +10,7 @@
 //! | [`VolumePath`] | `path` | a path whose file system is looked at |
 //! | [`LinkTarget`] | `target` | what a symbolic link says |
 //! | [`ServiceName`], [`LogSource`] | `service` | a service of PID 1, or whose log is read |
-//! | [`PackageName`], [`HostName`], [`Url`], [`Pid`] | … | other objects that a capability names |
+//! | [`PackageName`], [`AccountName`], [`HostName`], [`Pid`], … | … | other objects that a capability names |
 //! | [`Port`], [`Seconds`], [`Bytes`], [`Whole`] | … | numbers, with their bounds |
 //! | [`Flag`] | `flag` | yes or no |
 //! | [`Content`], [`Text`], [`Pattern`], [`Moment`], … | … | texts |
@@ -57,8 +57,9 @@ pub use flag::Flag;
 pub use kind::{ACCESS, Access, KEY, Kind, VERBS};
 pub use number::{Bytes, Pid, Port, Seconds, Whole};
 pub use object::{
-    Action, Connect, HostName, Install, LOG_OF_ALL, LogSource, Logs, Named, Object, PackageName,
-    Read, Remove, Restart, ServiceName, Signal, Start, Stop,
+    AccountName, Action, Add, Connect, Define, Disable, Enable, GroupName, HostName, Install,
+    LOG_OF_ALL, LogSource, Logs, Modify, Named, Object, PackageName, Read, Reload, Remove, Restart,
+    ServiceName, Set, SettingName, Signal, Start, Stop,
 };
 pub(crate) use path::FILES;
 pub use path::{

@@ -52,6 +52,20 @@ actions! {
     Install = "install", Change;
     /// Takes it away.
     Remove = "remove", Change;
+    /// Adds it.
+    Add = "add", Change;
+    /// Changes it.
+    Modify = "change", Change;
+    /// Has it start at boot.
+    Enable = "enable", Change;
+    /// Has it no longer start at boot.
+    Disable = "disable", Change;
+    /// Has it read its configuration again.
+    Reload = "reload", Change;
+    /// Says what it is.
+    Define = "define", Change;
+    /// Gives it a value.
+    Set = "set", Change;
 }
 
 /// A sort of objects that have names.
@@ -241,6 +255,113 @@ impl Object for Host {
         match (1..=HOST_MAX).contains(&name.len()) && name.chars().all(allowed) {
             true => Ok(name),
             false => Err("must be a name of letters, digits, - and . or an IP address".to_owned()),
+        }
+    }
+}
+
+/// Accounts of this machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Account {}
+
+/// An account, and what is done with it.
+pub type AccountName<A> = Named<Account, A>;
+
+/// Groups of accounts.
+#[derive(Clone, Copy, Debug)]
+pub enum Group {}
+
+/// A group, and what is done with it.
+pub type GroupName<A> = Named<Group, A>;
+
+/// The longest name of an account or group, in bytes (`LOGIN_NAME_MAX` of Linux allows 256, useradd(8) 32).
+const ACCOUNT_MAX: usize = 32;
+
+/// Debian's rule for names of accounts and groups: adduser.conf(5), `NAME_REGEX`; names of packages'
+/// accounts may begin with an underscore (`SYS_NAME_REGEX`).
+fn account(name: String) -> Result<String, String> {
+    let begins = |c: char| c.is_ascii_lowercase() || c == '_';
+    let allowed = |c: char| begins(c) || c.is_ascii_digit() || c == '-';
+    let fits = name.len() <= ACCOUNT_MAX && name.starts_with(begins) && name.chars().all(allowed);
+    fits.then_some(name).ok_or_else(|| {
+        format!(
+            "a name begins with a lower-case letter and has at most {ACCOUNT_MAX} lower-case \
+             letters, digits, - and _"
+        )
+    })
+}
+
+impl Object for Account {
+    const KIND: Kind = Kind::Account;
+    const NAMESPACE: &'static str = "user";
+
+    fn resolve(name: String) -> Result<String, String> {
+        account(name)
+    }
+}
+
+impl Object for Group {
+    const KIND: Kind = Kind::Group;
+    const NAMESPACE: &'static str = "group";
+
+    fn resolve(name: String) -> Result<String, String> {
+        account(name)
+    }
+}
+
+/// Keys of the node's configuration.
+#[derive(Clone, Copy, Debug)]
+pub enum Setting {}
+
+/// A key of the node's configuration, and what is done with it.
+pub type SettingName<A> = Named<Setting, A>;
+
+/// The longest key, in bytes.
+const SETTING_MAX: usize = 128;
+
+impl Object for Setting {
+    const KIND: Kind = Kind::Setting;
+    const NAMESPACE: &'static str = "config";
+
+    fn resolve(name: String) -> Result<String, String> {
+        let word = |word: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            !word.is_empty() && word.chars().all(allowed)
+        };
+        match name.len() <= SETTING_MAX && name.split('.').all(word) {
+            true => Ok(name),
+            false => Err("must be a key with its table, such as network.dns".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_accounts_follow_debians_rule() {
+        let check = |name: &str, fits: bool| {
+            assert_eq!(Account::resolve(name.to_owned()).is_ok(), fits, "{name:?}");
+        };
+        for name in ["ada", "ada-2", "a_b", "_apt", &"a".repeat(32)] {
+            check(name, true);
+        }
+        let long = "a".repeat(33);
+        for name in [
+            "",
+            "Ada",
+            "2ada",
+            "-ada",
+            "ada ",
+            "ada:x",
+            "ada\nroot",
+            "../ada",
+            "adä",
+            "ada$",
+            "a,b",
+            &long,
+        ] {
+            check(name, false);
         }
     }
 }

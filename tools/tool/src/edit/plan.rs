@@ -24,7 +24,12 @@ struct Part {
     path: String,
     after: State,
     content: Option<Vec<u8>>,
+    /// For a file with secrets: what of its text is shown.
+    shown: Option<Shown>,
 }
+
+/// What of a text with secrets may be shown to people, in place of the text.
+pub type Shown = fn(&str) -> String;
 
 impl Plan {
     /// Nothing is to change.
@@ -57,6 +62,25 @@ impl Plan {
             }
         };
         self.file(path, content, meta)
+    }
+
+    /// The same for a file with secrets, such as `/etc/shadow`: a preview shows neither its text nor a
+    /// digest of it, but what `shown` makes of the text before and after.
+    ///
+    /// # Errors
+    /// As [`Self::content`].
+    pub fn secret(
+        self,
+        path: &str,
+        content: impl Into<Vec<u8>>,
+        mode: u32,
+        shown: Shown,
+    ) -> Result<Self, ToolError> {
+        let mut plan = self.content(path, content, mode)?;
+        if let Some(part) = plan.0.last_mut() {
+            part.shown = Some(shown);
+        }
+        Ok(plan)
     }
 
     /// A file is to be there, with this content and this owner, mode and attributes.
@@ -116,6 +140,7 @@ impl Plan {
             path,
             after,
             content,
+            shown: None,
         });
         Ok(self)
     }
@@ -131,11 +156,7 @@ impl Plan {
             if before.is_as(&part.after) {
                 continue;
             }
-            let one = Foreseen::at(&part.path, &before, &part.after);
-            changes.push(match &part.content {
-                Some(content) => one.with_content(&content_of(&part.path, &before)?, content),
-                None => one,
-            });
+            changes.push(part.foreseen(&before)?);
         }
         Ok(changes.into_iter().collect())
     }
@@ -162,6 +183,49 @@ impl Plan {
     }
 }
 
+impl Part {
+    fn foreseen(&self, before: &State) -> Result<Foreseen, ToolError> {
+        let Some(content) = &self.content else {
+            return Ok(Foreseen::at(&self.path, before, &self.after));
+        };
+        let old = content_of(&self.path, before)?;
+        let Some(shown) = self.shown else {
+            return Ok(Foreseen::at(&self.path, before, &self.after).with_content(&old, content));
+        };
+        let [old, new] = [&old, content].map(|text| shown(&String::from_utf8_lossy(text)));
+        let one = Foreseen::at_secret(&self.path, before, &self.after);
+        Ok(one.with_content(old.as_bytes(), new.as_bytes()))
+    }
+}
+
+/// The text of the file at a resolved path, for a plan; `None` when there is no file. No link is followed.
+///
+/// # Errors
+/// `Precondition` when it is no file, is larger than `most` bytes, or is no text in UTF-8.
+pub fn text_at(path: &str, most: u64) -> Result<Option<String>, ToolError> {
+    use std::io::Read as _;
+    let Some(place) = Place::open_if_any(path)? else {
+        return Ok(None);
+    };
+    if place.stat()?.is_none() {
+        return Ok(None);
+    }
+    let mut content = Vec::new();
+    let file = place.open_content()?;
+    file.take(most + 1)
+        .read_to_end(&mut content)
+        .map_err(|error| ToolError::io(path, error))?;
+    if content.len() as u64 > most {
+        let most = crate::format::bytes(most);
+        return Err(ToolError::Precondition(format!(
+            "{path} is larger than {most}"
+        )));
+    }
+    let text = String::from_utf8(content)
+        .map_err(|_| ToolError::Precondition(format!("{path} is no text in UTF-8")))?;
+    Ok(Some(text))
+}
+
 /// The content of a file as far as it would be compared; of anything else, none.
 fn content_of(path: &str, state: &State) -> Result<Vec<u8>, ToolError> {
     match state {
@@ -175,5 +239,37 @@ fn content_of(path: &str, state: &State) -> Result<Vec<u8>, ToolError> {
         // Not shown: it is too large for a comparison, like any file that is not text.
         State::File { .. } => Ok(vec![0]),
         _ => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_file_with_secrets_neither_text_nor_digest_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("shadow");
+        std::fs::write(&path, "ada:$y$secret:1\n").unwrap();
+        let path = path.to_str().unwrap();
+        let names = |text: &str| text.replace("$y$secret", "set").replace("$y$other", "set");
+        let after = "ada:$y$secret:1\nbob:$y$other:1\n";
+        let plan = Plan::new().secret(path, after, 0o640, names).unwrap();
+        let text = serde_json::to_string(&plan.preview().unwrap()).unwrap();
+        assert!(text.contains("+bob:set:1"), "{text}");
+        assert!(!text.contains("$y$") && !text.contains("SHA"), "{text}");
+    }
+
+    #[test]
+    fn a_text_is_read_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let at = |name: &str| root.join(name).to_str().unwrap().to_owned();
+        std::fs::write(root.join("a"), "abc").unwrap();
+        std::os::unix::fs::symlink("a", root.join("link")).unwrap();
+        assert_eq!(text_at(&at("none"), 9), Ok(None));
+        assert_eq!(text_at(&at("a"), 3), Ok(Some("abc".to_owned())));
+        text_at(&at("a"), 2).unwrap_err();
+        text_at(&at("link"), 9).unwrap_err();
     }
 }
