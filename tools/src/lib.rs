@@ -21,6 +21,7 @@ mod daemon;
 pub mod emergency;
 pub mod executor;
 pub mod export;
+pub mod firewall;
 pub mod fs;
 pub mod grpc;
 pub mod head;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, text};
+use crate::{firewall, fs, hw, monitor, net, pkg, process, sec, service, storage, text};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -22,6 +22,7 @@ impl Registry {
     /// All tools of aiOS. Each namespace has its own.
     pub fn complete() -> Self {
         let namespaces = [
+            firewall::tools,
             fs::tools,
             hw::tools,
             monitor::tools,
@@ -136,7 +137,11 @@ mod tests {
         let value = |property: &Value| match Kind::of(property) {
             Some(Kind::Path) => path.into(),
             Some(Kind::Bytes | Kind::Count) => 1.into(),
-            _ => Value::from("x"),
+            Some(Kind::Url) => "http://a.b/".into(),
+            _ => {
+                let least = property["minLength"].as_u64().unwrap_or(1);
+                "a".repeat(usize::try_from(least).unwrap()).into()
+            }
         };
         let values = properties
             .iter()

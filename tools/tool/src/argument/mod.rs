@@ -11,6 +11,7 @@
 //! | [`LinkTarget`] | `target` | what a symbolic link says |
 //! | [`ServiceName`], [`LogSource`] | `service` | a service of PID 1, or whose log is read |
 //! | [`PackageName`], [`HostName`], [`Url`], [`Pid`] | … | other objects that a capability names |
+//! | [`OwnPort`] | `port` | a port of this node, for the packet filter |
 //! | [`Port`], [`Seconds`], [`Bytes`], [`Whole`] | … | numbers, with their bounds |
 //! | [`Content`], [`Text`], [`Pattern`], [`Moment`], … | … | texts |
 //!
@@ -52,17 +53,20 @@ use crate::demand::Collector;
 use crate::error::ToolError;
 
 pub use kind::{ACCESS, Access, KEY, Kind, VERBS};
-pub use number::{Bytes, Pid, Port, Seconds, Whole};
+pub use number::{Bytes, OwnPort, Pid, Port, Seconds, Whole};
 pub use object::{
-    Action, Connect, HostName, Install, LOG_OF_ALL, LogSource, Logs, Named, Object, PackageName,
-    Read, Remove, Restart, ServiceName, Signal, Start, Stop,
+    Action, Allow, Connect, Deny, HostName, Install, LOG_OF_ALL, LogSource, Logs, Named, Object,
+    PackageName, Read, Remove, Restart, ServiceName, Signal, Start, Stop,
 };
 pub(crate) use path::FILES;
 pub use path::{
     DeletedEntry, FilePath, NewPath, Purpose, ReadEntry, ReadPath, ReadTree, VolumePath,
     WriteEntry, WritePath,
 };
-pub use text::{AgentName, Content, InterfaceName, LinkTarget, Moment, Pattern, ProcessName, Text};
+pub use text::{
+    AgentName, Content, Digest, InterfaceName, LinkTarget, Moment, Network, Pattern, ProcessName,
+    Text,
+};
 pub use web::{Url, address, bare_host};
 
 /// One argument of a tool.

@@ -52,6 +52,10 @@ actions! {
     Install = "install", Change;
     /// Takes it away.
     Remove = "remove", Change;
+    /// Lets its packets in.
+    Allow = "allow", Change;
+    /// Refuses its packets.
+    Deny = "deny", Change;
 }
 
 /// A sort of objects that have names.
