@@ -1,10 +1,13 @@
-//! `net.*`: interfaces, routes, names, ports and web servers, looked at only.
+//! `net.*`: interfaces, routes, names, ports, connections and web servers.
 
 pub mod check_port;
+pub mod connections;
 pub mod dns_lookup;
 pub mod http_request;
 pub mod interfaces;
+pub mod listen_check;
 pub mod names;
+pub mod ping;
 mod reach;
 pub mod routes;
 
@@ -18,7 +21,10 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         look::<interfaces::Interfaces>(),
         look::<routes::Routes>(),
         look::<check_port::CheckPort>(),
+        look::<connections::Connections>(),
         look::<dns_lookup::DnsLookup>(),
         look::<http_request::HttpRequest>(),
+        look::<listen_check::ListenCheck>(),
+        look::<ping::Ping>(),
     ]
 }
