@@ -11,7 +11,7 @@ pub mod disk_usage;
 pub mod list;
 pub mod mkdir;
 pub mod move_;
-mod put;
+pub mod put;
 pub mod read;
 pub mod search;
 pub mod stat;
