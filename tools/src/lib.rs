@@ -50,6 +50,7 @@ pub mod text;
 mod trial;
 pub mod unrecorded;
 pub mod verification;
+pub mod web;
 
 use std::process::ExitCode;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{firewall, fs, hw, monitor, net, pkg, process, sec, service, storage, text};
+use crate::{firewall, fs, hw, monitor, net, pkg, process, sec, service, storage, text, web};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -33,6 +33,7 @@ impl Registry {
             service::tools,
             storage::tools,
             text::tools,
+            web::tools,
         ];
         namespaces
             .into_iter()
