@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aios_config::Config;
 use aios_daemon::configuration;
+use aios_firewall::{Rules, nft};
 use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
@@ -38,8 +39,12 @@ struct Daemon {
     config: Config,
     /// What is wrong with the configuration that was refused last.
     refused: Option<String>,
-    /// The ruleset that stands.
+    /// The ruleset that stands, without the operator's rules.
     rules: Option<String>,
+    /// The operator's rules, as their file had them when it was right.
+    operators: Rules,
+    /// Those that were loaded last.
+    loaded: Rules,
     client: Option<(String, Child)>,
     /// Sizes of packets that servers offered it and that it must not take.
     refused_sizes: dhcp::Refused,
@@ -79,6 +84,8 @@ async fn serve() -> Result<()> {
         config: Config::default(),
         refused: None,
         rules: None,
+        operators: Rules::default(),
+        loaded: Rules::default(),
         client: None,
         refused_sizes: dhcp::Refused::new(),
         known: before::read(&places::before()),
@@ -233,26 +240,62 @@ impl Daemon {
     /// Sets the firewall when it should be another than it is.
     fn load_firewall(&mut self) {
         let open = ssh::is_open(&self.config.ssh);
-        let rules = firewall::ruleset(&self.config, open, true);
+        self.read_operators_rules();
+        let rules = firewall::ruleset(&self.config, &Rules::default(), open, true);
         if self.rules.as_ref() == Some(&rules) {
-            return;
+            return self.load_operators_rules();
         }
-        let loaded = firewall::load(&rules).or_else(|error| {
-            firewall::load(&firewall::ruleset(&self.config, open, false))?;
-            tracing::warn!("the firewall stands without limits by source: {error:#}");
-            anyhow::Ok(())
+        let whole = |counted| {
+            nft::load(&firewall::ruleset(
+                &self.config,
+                &self.operators,
+                open,
+                counted,
+            ))
+        };
+        let loaded = whole(true).or_else(|error| {
+            whole(false)?;
+            tracing::warn!("the firewall stands without limits by source: {error}");
+            Ok::<_, nft::Failed>(())
         });
         match loaded {
             Ok(()) => {
                 tracing::info!("the firewall stands");
                 self.rules = Some(rules);
+                self.loaded = self.operators.clone();
             }
             Err(error) => {
                 self.failed
-                    .insert(format!("the firewall is not as configured: {error:#}"));
+                    .insert(format!("the firewall is not as configured: {error}"));
             }
         }
         self.state.ssh = open;
+    }
+
+    /// A file that is wrong changes nothing.
+    fn read_operators_rules(&mut self) {
+        match Rules::read(&places::operators_rules()) {
+            Ok(rules) => self.operators = rules,
+            Err(error) => {
+                self.failed.insert(error.to_string());
+            }
+        }
+    }
+
+    /// Puts the operator's rules in their place, when they were changed without a tool. A tool has
+    /// loaded its own already; doing it again changes nothing but the counters.
+    fn load_operators_rules(&mut self) {
+        if self.loaded == self.operators {
+            return;
+        }
+        match nft::load(&self.operators.replacement()) {
+            Ok(()) => self.loaded = self.operators.clone(),
+            Err(error) => {
+                self.failed.insert(format!(
+                    "the operator's firewall rules do not hold: {error}"
+                ));
+            }
+        }
     }
 
     /// What dhcpcd runs with.

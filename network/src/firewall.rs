@@ -1,14 +1,8 @@
 //! The firewall: an nftables ruleset, made by a pure function, loaded in one step.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use aios_config::{Config, Protocol, Rule, Verdict};
-use anyhow::{Context, ensure};
+use aios_firewall::{CHAIN, Rules, TABLE};
 use ipnet::IpNet;
-
-/// The executable.
-const NFT: &str = "/usr/sbin/nft";
 
 /// Connections to the management port that one source may have open: an IPv4 address, or an IPv6
 /// network of 64 bits. The daemon there has limits of its own (`orchestrator/src/api/incoming.rs`), so this
@@ -24,8 +18,9 @@ const COUNTED: [&str; 2] = [
 ];
 
 /// nft(8)'s text for this configuration. With `ssh` the port of SSH is open. With `counted` one source
-/// has only so many connections to the management port, which some kernels cannot do.
-pub fn ruleset(config: &Config, ssh: bool, counted: bool) -> String {
+/// has only so many connections to the management port, which some kernels cannot do. `operators` are
+/// the rules that the operator made by tools.
+pub fn ruleset(config: &Config, operators: &Rules, ssh: bool, counted: bool) -> String {
     let firewall = &config.firewall;
     let mut input = vec![
         "ct state invalid drop".to_owned(),
@@ -52,6 +47,7 @@ pub fn ruleset(config: &Config, ssh: bool, counted: bool) -> String {
     if ssh {
         input.extend(service(config.ssh.port, firewall.ssh_from.as_deref()));
     }
+    input.extend(operators_part([port, config.ssh.port]));
     denied(&firewall.input, Verdict::Allow, "saddr", &mut input);
 
     let closed = firewall.outbound == Verdict::Deny;
@@ -70,11 +66,23 @@ pub fn ruleset(config: &Config, ssh: bool, counted: bool) -> String {
     };
     // Empty, deleted, made again: in one transaction the old one is replaced by the new one.
     format!(
-        "table inet aios {{}}\ndelete table inet aios\ntable inet aios {{\n{sets}{}{}{}}}\n",
+        "table inet {TABLE} {{}}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n{sets}{}{}{}{}}}\n",
+        operators.chain(),
         chain("input", "drop", &input),
         chain("forward", "drop", &[]),
         chain("output", if closed { "drop" } else { "accept" }, &output),
     )
+}
+
+/// Sends to the operator's rules what aiOS has neither let in nor refused, and nothing that is for the
+/// ports by which the node is kept: no rule closes them, and none opens them to more than the
+/// configuration does.
+fn operators_part(kept: [u16; 2]) -> [String; 2] {
+    let [management, ssh] = kept;
+    [
+        format!("tcp dport != {{ {management}, {ssh} }} jump {CHAIN}"),
+        format!("meta l4proto udp jump {CHAIN}"),
+    ]
 }
 
 /// Refuses a source's connections beyond [`MANAGEMENT_OF_SOURCE`].
@@ -172,39 +180,17 @@ fn by_peers(peers: &[IpNet], peer: &str, what: &str, verdict: &str) -> Vec<Strin
         .collect()
 }
 
-/// Loads a ruleset: all of it or nothing.
-///
-/// # Errors
-/// When nft cannot be run, or refuses; what stood before still stands.
-pub fn load(ruleset: &str) -> anyhow::Result<()> {
-    let mut nft = Command::new(NFT)
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run {NFT}"))?;
-    if let Some(mut input) = nft.stdin.take() {
-        input
-            .write_all(ruleset.as_bytes())
-            .context("nft does not read")?;
-    }
-    let output = nft.wait_with_output().context("nft")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "nft refused the firewall: {}",
-        said.trim()
-    );
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn of(text: &str, ssh: bool) -> String {
-        ruleset(&aios_config::parse(text).unwrap(), ssh, true)
+        ruleset(
+            &aios_config::parse(text).unwrap(),
+            &Rules::default(),
+            ssh,
+            true,
+        )
     }
 
     /// With `UPDATE=1` the snapshot is written anew, to be looked at in the diff.
@@ -233,8 +219,8 @@ mod tests {
     fn a_kernel_that_cannot_count_has_the_same_rules_without() {
         let config = aios_config::parse("").unwrap();
         let (with, without) = (
-            ruleset(&config, false, true),
-            ruleset(&config, false, false),
+            ruleset(&config, &Rules::default(), false, true),
+            ruleset(&config, &Rules::default(), false, false),
         );
         let uncounted = with.lines().filter(|line| !line.contains("management_v"));
         assert_eq!(
@@ -263,5 +249,23 @@ mod tests {
         let at = |what: &str| text.find(what).unwrap();
         assert!(at("saddr { 10.0.0.0/8 } drop") < at("tcp dport 9090 accept"));
         assert!(at("saddr { 10.0.0.0/8 } drop") < at("tcp dport { 80 } accept"));
+    }
+
+    /// aiOS's own refusals come before the operator's rules, and so does what keeps the node reachable.
+    #[test]
+    fn the_operators_rules_come_after_what_keeps_the_node_and_before_permissions() {
+        let config = aios_config::parse(
+            "[[firewall.input]]\nport = 80\n[[firewall.input]]\naction = \"deny\"\nport = 81\n",
+        )
+        .unwrap();
+        let operators = Rules::parse("deny tcp 9090\nallow udp 53").unwrap();
+        let text = ruleset(&config, &operators, true, true);
+        let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+        let jump = at("tcp dport != { 9090, 22 } jump operator");
+        assert!(at("tcp dport { 81 } drop") < jump);
+        assert!(at("tcp dport 9090 accept") < jump);
+        assert!(at("tcp dport 22 accept") < jump);
+        assert!(jump < at("tcp dport { 80 } accept"));
+        assert!(at("tcp dport 9090 counter drop") < at("chain input"));
     }
 }

@@ -42,6 +42,12 @@ pub fn last_right() -> PathBuf {
     etc().join(configuration::LAST_RIGHT)
 }
 
+/// The operator's rules of the packet filter.
+pub fn operators_rules() -> PathBuf {
+    std::env::var_os("AIOS_FIREWALL_RULES")
+        .map_or_else(|| PathBuf::from(aios_firewall::FILE), PathBuf::from)
+}
+
 /// Where dropbear reads who may log in.
 pub const AUTHORIZED_KEYS: &str = "/root/.ssh/authorized_keys";
 /// The keys of node.toml (`init/roles/src/provision/install.rs`).

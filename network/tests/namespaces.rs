@@ -84,6 +84,40 @@ fn a_fixed_address_survives_reloads_and_only_the_management_port_is_open() {
     );
 }
 
+/// What the operator opened is open after a restart; no rule closes the management port; a file that
+/// is wrong changes nothing and is told.
+#[test]
+fn the_operators_rules_hold_after_a_restart_and_never_close_the_management_port() {
+    let Some(world) = World::new("ops", &["nft"]) else {
+        return;
+    };
+    std::fs::write(world.operators_rules(), "allow tcp 9091\n").unwrap();
+    let mut daemon = world.daemon(FIXED);
+    world.plug();
+    wait_for("the address", || world.address().is_some());
+    let _listeners = [9090, 9091, 22].map(|port| world.listen(port));
+    assert!(world.connect(9091).is_some(), "the rule opens 9091");
+
+    std::fs::write(world.operators_rules(), "allow tcp 9091 please\n").unwrap();
+    daemon.hangup();
+    wait_for("the mistake", || world.has_problem("\"please\""));
+    assert!(world.connect(9091).is_some(), "a mistake changes nothing");
+
+    std::fs::write(
+        world.operators_rules(),
+        "deny any\nallow tcp 9091\nallow tcp 22\n",
+    )
+    .unwrap();
+    daemon.hangup();
+    wait_for("9091 to be closed", || world.connect(9091).is_none());
+    assert!(world.connect(9090).is_some(), "9090 was closed by a rule");
+
+    std::fs::write(world.operators_rules(), "allow tcp 1-65535\n").unwrap();
+    daemon.hangup();
+    wait_for("9091 to be open", || world.connect(9091).is_some());
+    assert!(world.connect(22).is_none(), "SSH was opened by a rule");
+}
+
 #[test]
 fn one_source_holds_only_so_many_connections_to_the_management_port() {
     let Some(world) = World::new("many", &["nft"]) else {

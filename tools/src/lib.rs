@@ -22,6 +22,7 @@ mod daemon;
 pub mod emergency;
 pub mod executor;
 pub mod export;
+pub mod firewall;
 pub mod fs;
 pub mod grants;
 pub mod grpc;
@@ -54,6 +55,7 @@ mod trial;
 pub mod unrecorded;
 pub mod user;
 pub mod verification;
+pub mod web;
 
 use std::process::ExitCode;
 

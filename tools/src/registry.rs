@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    fs, hw, monitor, net, pkg, process, sec, service, settings, storage, system, text, user,
+    firewall, fs, hw, monitor, net, pkg, process, sec, service, settings, storage, system, text,
+    user, web,
 };
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
@@ -24,6 +25,7 @@ impl Registry {
     /// All tools of aiOS. Each namespace has its own.
     pub fn complete() -> Self {
         let namespaces = [
+            firewall::tools,
             fs::tools,
             hw::tools,
             monitor::tools,
@@ -37,6 +39,7 @@ impl Registry {
             system::tools,
             text::tools,
             user::tools,
+            web::tools,
         ];
         namespaces
             .into_iter()

@@ -126,6 +126,11 @@ impl World {
         std::fs::write(self.folder.path().join("config.toml"), text).unwrap();
     }
 
+    /// The file of the operator's firewall rules.
+    pub fn operators_rules(&self) -> PathBuf {
+        self.folder.path().join("firewall.rules")
+    }
+
     pub fn daemon(&self, config: &str) -> Background {
         self.configure(config);
         let mut command = Command::new("ip");
@@ -138,6 +143,7 @@ impl World {
         command.env("AIOS_RUN_DIR", self.folder.path());
         command.env("AIOS_ETC_DIR", self.folder.path());
         command.env("AIOS_RESOLV_CONF", self.resolv_conf());
+        command.env("AIOS_FIREWALL_RULES", self.operators_rules());
         Background(command.spawn().unwrap())
     }
 

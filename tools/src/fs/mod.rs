@@ -19,7 +19,7 @@ mod metadata;
 pub mod mkdir;
 pub mod move_;
 mod packed;
-pub(crate) mod put;
+pub mod put;
 pub mod read;
 pub(crate) mod rewrite;
 pub mod search;

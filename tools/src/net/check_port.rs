@@ -6,8 +6,7 @@ use std::time::Duration;
 use caps::Capability;
 
 use super::names;
-use crate::procfs::process::{self, Process};
-use crate::procfs::sockets::{self, Listener};
+use crate::procfs::{process, sockets};
 use aios_tool::argument::{HostName, Port};
 use aios_tool::prelude::*;
 
@@ -85,30 +84,20 @@ impl Look for CheckPort {
 
 fn here(port: u16) -> Result<Output, ToolError> {
     let mut listeners = sockets::listeners()?;
-    listeners.retain(|listener| listener.port == port);
-    let process = listeners.first().and_then(owner);
-    let account = listeners
-        .first()
-        .map(|listener| process::account(listener.uid));
+    listeners.retain(|listener| listener.local.port() == port);
+    let owners = sockets::Owners::look();
+    let first = listeners.first();
+    let process = first.and_then(|listener| owners.of(listener));
     Ok(Output {
         open: !listeners.is_empty(),
         addresses: listeners
             .iter()
-            .map(|listener| listener.address.to_string())
+            .map(|listener| listener.local.ip().to_string())
             .collect(),
-        pid: process.as_ref().map(|process| process.stat.pid),
-        process: process.map(|process| process.name).or(account),
-    })
-}
-
-/// The process that has the socket; where that cannot be seen (a confined thread
-/// may not look into other processes), the only one of its user.
-fn owner(listener: &Listener) -> Option<Process> {
-    sockets::owner(listener.inode).or_else(|| {
-        let mut of_user: Vec<Process> = process::all().ok()?;
-        of_user.retain(|process| process.uid == Some(listener.uid));
-        let only = of_user.len() == 1;
-        of_user.pop().filter(|_| only)
+        pid: process.map(|process| process.stat.pid),
+        process: process
+            .map(|process| process.name.clone())
+            .or_else(|| first.map(|listener| process::account(listener.uid))),
     })
 }
 

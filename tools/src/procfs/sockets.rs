@@ -1,43 +1,109 @@
-//! `/proc/net/tcp` and `tcp6`: who listens where.
+//! `/proc/net/tcp`, `tcp6`, `udp` and `udp6`: who listens where, who is connected with whom.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
-use super::{process, read};
+use super::process::{self, Process};
+use super::read;
 use aios_tool::error::ToolError;
 
-/// A TCP socket that listens.
+/// The protocol of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// A socket of this network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// The address that it is bound to.
-    pub address: IpAddr,
-    /// Its port.
-    pub port: u16,
+pub struct Socket {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The address and port that it is bound to.
+    pub local: SocketAddr,
+    /// The other end, when it has one.
+    pub remote: Option<SocketAddr>,
+    /// Its state in words.
+    pub state: &'static str,
     /// Whose it is.
     pub uid: u32,
-    /// Its inode, by which its process is found.
+    /// Its inode, by which its process is found; 0 when no process has it any more.
     pub inode: u64,
 }
 
-/// The state TCP_LISTEN of the kernel's table.
-const LISTEN: &str = "0A";
-
-/// Parses `/proc/net/tcp` or `/proc/net/tcp6`; only listening sockets.
-pub fn parse_listeners(text: &str) -> Vec<Listener> {
-    text.lines().skip(1).filter_map(parse_listener).collect()
+impl Socket {
+    /// Does it wait for others? A UDP socket without another end does.
+    pub fn is_listening(&self) -> bool {
+        match self.protocol {
+            Protocol::Tcp => self.state == LISTEN,
+            Protocol::Udp => self.remote.is_none(),
+        }
+    }
 }
 
-fn parse_listener(line: &str) -> Option<Listener> {
+/// The state of a TCP socket that listens.
+const LISTEN: &str = "listen";
+
+/// The kernel's states of TCP in words, from 1 (include/net/tcp_states.h).
+const TCP_STATES: [&str; 12] = [
+    "established",
+    "syn sent",
+    "syn received",
+    "fin wait 1",
+    "fin wait 2",
+    "time wait",
+    "closed",
+    "close wait",
+    "last ack",
+    LISTEN,
+    "closing",
+    "syn received", // not yet a socket of its own
+];
+
+/// Parses one of the kernel's tables. A line that is none is passed over.
+pub fn parse(text: &str, protocol: Protocol) -> Vec<Socket> {
+    let lines = text.lines().skip(1);
+    lines
+        .filter_map(|line| parse_socket(line, protocol))
+        .collect()
+}
+
+fn parse_socket(line: &str, protocol: Protocol) -> Option<Socket> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    if *fields.get(3)? != LISTEN {
-        return None;
-    }
-    let (address, port) = fields.get(1)?.split_once(':')?;
-    Some(Listener {
-        address: parse_address(address)?,
-        port: u16::from_str_radix(port, 16).ok()?,
+    let remote = parse_end(fields.get(2)?)?;
+    let remote = (remote.port() > 0).then_some(remote);
+    let state = usize::from_str_radix(fields.get(3)?, 16).ok()?;
+    let state = match (protocol, remote) {
+        (Protocol::Tcp, _) => TCP_STATES.get(state.checked_sub(1)?)?,
+        (Protocol::Udp, Some(_)) => "connected",
+        (Protocol::Udp, None) => "open",
+    };
+    Some(Socket {
+        protocol,
+        local: parse_end(fields.get(1)?)?,
+        remote,
+        state,
         uid: fields.get(7)?.parse().ok()?,
         inode: fields.get(9)?.parse().ok()?,
     })
+}
+
+fn parse_end(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some(SocketAddr::new(parse_address(address)?, port))
 }
 
 /// Addresses stand there as 32-bit words in the machine's own byte order.
@@ -57,33 +123,83 @@ fn parse_address(hex: &str) -> Option<IpAddr> {
     }
 }
 
-/// All listening sockets of this network namespace.
+/// All sockets of TCP and UDP of this network namespace.
 ///
 /// # Errors
 /// When the kernel does not tell.
-pub fn listeners() -> Result<Vec<Listener>, ToolError> {
-    let mut found = parse_listeners(&read("/proc/net/tcp")?);
-    found.extend(parse_listeners(&read("/proc/net/tcp6").unwrap_or_default()));
+pub fn all() -> Result<Vec<Socket>, ToolError> {
+    let mut found = tcp()?;
+    for table in ["/proc/net/udp", "/proc/net/udp6"] {
+        found.extend(parse(&read(table).unwrap_or_default(), Protocol::Udp));
+    }
     Ok(found)
 }
 
-/// The process that has a socket open, as far as this process may see that.
-pub fn owner(inode: u64) -> Option<process::Process> {
-    let target = format!("socket:[{inode}]");
-    let has_it = |pid: &u32| {
-        let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-            return false;
-        };
-        entries
-            .flatten()
-            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-            .any(|link| link.as_os_str() == target.as_str())
-    };
-    process::pids()
-        .ok()?
-        .into_iter()
-        .find(has_it)
-        .and_then(process::of)
+fn tcp() -> Result<Vec<Socket>, ToolError> {
+    let mut found = parse(&read("/proc/net/tcp")?, Protocol::Tcp);
+    let six = read("/proc/net/tcp6").unwrap_or_default(); // absent without IPv6
+    found.extend(parse(&six, Protocol::Tcp));
+    Ok(found)
+}
+
+/// All listening sockets of TCP of this network namespace.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn listeners() -> Result<Vec<Socket>, ToolError> {
+    let mut found = tcp()?;
+    found.retain(Socket::is_listening);
+    Ok(found)
+}
+
+/// Which process has which socket, as far as this process may see that.
+pub struct Owners {
+    /// Process ids by inode.
+    sockets: HashMap<u64, u32>,
+    processes: Vec<Process>,
+}
+
+impl Owners {
+    /// One look at all processes.
+    pub fn look() -> Self {
+        let processes = process::all().unwrap_or_default();
+        let mut sockets = HashMap::new();
+        for process in &processes {
+            let pid = process.stat.pid;
+            let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+                continue;
+            };
+            let inodes = entries
+                .flatten()
+                .filter_map(|entry| inode(&std::fs::read_link(entry.path()).ok()?));
+            for inode in inodes {
+                sockets.entry(inode).or_insert(pid);
+            }
+        }
+        Self { sockets, processes }
+    }
+
+    /// The process that has a socket. Where that cannot be seen (a confined thread may not look into
+    /// other processes), the only one of its account.
+    pub fn of(&self, socket: &Socket) -> Option<&Process> {
+        if socket.inode == 0 {
+            return None;
+        }
+        if let Some(pid) = self.sockets.get(&socket.inode) {
+            return self.processes.iter().find(|one| one.stat.pid == *pid);
+        }
+        let mut of_account = self
+            .processes
+            .iter()
+            .filter(|process| process.uid == Some(socket.uid));
+        of_account.next().filter(|_| of_account.next().is_none())
+    }
+}
+
+/// The inode of a socket, as an open file of a process tells it: `socket:[4711]`.
+fn inode(link: &Path) -> Option<u64> {
+    let text = link.to_str()?.strip_prefix("socket:[")?;
+    text.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]
@@ -93,19 +209,41 @@ mod tests {
     const HEAD: &str = "  sl  local_address rem_address   st tx_queue …\n";
 
     #[test]
-    fn only_listening_sockets_are_read() {
+    fn the_tables_are_read_line_by_line() {
         let text = format!(
             "{HEAD}   0: 0100007F:2382 00000000:0000 0A 00000000:00000000 00:00000000 00000000   905        0 4242 1 0\n   \
              1: 0100007F:2383 0100007F:1234 01 00000000:00000000 00:00000000 00000000   905        0 4243 1 0\n   \
-             2: broken\n"
+             2: broken\n   \
+             3: 0100007F:2383 0100007F:1234 00 00000000:00000000 00:00000000 00000000   905        0 4243 1 0\n"
         );
-        let expected = Listener {
-            address: Ipv4Addr::LOCALHOST.into(),
-            port: 9090,
+        let socket = |local: &str, remote: Option<&str>, state, inode| Socket {
+            protocol: Protocol::Tcp,
+            local: local.parse().unwrap(),
+            remote: remote.map(|end| end.parse().unwrap()),
+            state,
             uid: 905,
-            inode: 4242,
+            inode,
         };
-        assert_eq!(parse_listeners(&text), [expected]);
+        let expected = [
+            socket("127.0.0.1:9090", None, LISTEN, 4242),
+            socket(
+                "127.0.0.1:9091",
+                Some("127.0.0.1:4660"),
+                "established",
+                4243,
+            ),
+        ];
+        let found = parse(&text, Protocol::Tcp);
+        assert_eq!(found, expected);
+        assert_eq!(
+            found.iter().map(Socket::is_listening).collect::<Vec<_>>(),
+            [true, false]
+        );
+        let states: Vec<_> = parse(&text, Protocol::Udp)
+            .iter()
+            .map(|socket| (socket.state, socket.is_listening()))
+            .collect();
+        assert_eq!(states[..2], [("open", true), ("connected", false)]);
     }
 
     #[test]
@@ -132,9 +270,12 @@ mod tests {
         let found = listeners()
             .unwrap()
             .into_iter()
-            .find(|found| found.port == port)
+            .find(|found| found.local.port() == port)
             .unwrap();
-        assert_eq!(found.address, IpAddr::from(Ipv4Addr::LOCALHOST));
-        assert_eq!(owner(found.inode).unwrap().stat.pid, std::process::id());
+        assert_eq!(found.local.ip(), IpAddr::from(Ipv4Addr::LOCALHOST));
+        assert_eq!(
+            Owners::look().of(&found).unwrap().stat.pid,
+            std::process::id()
+        );
     }
 }

@@ -21,7 +21,7 @@ fn fetched(arguments: Value) -> Result<Done, ToolError> {
 }
 
 /// Answers each request by its path.
-fn server() -> String {
+pub fn server() -> String {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -41,6 +41,7 @@ fn server() -> String {
                 "/away" => head("302 Found\r\nLocation: http://192.0.2.1/"),
                 "/port" => head("302 Found\r\nLocation: http://127.0.0.1:22/"),
                 "/loop" => head("302 Found\r\nLocation: /loop"),
+                "/said" => head("200 OK\r\nContent-Length: 3000000"),
                 "/large" => head("200 OK") + &"x".repeat(3_000_000),
                 _ => head("404 Not Found\r\nContent-Length: 0"),
             };

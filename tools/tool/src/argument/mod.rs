@@ -10,7 +10,8 @@
 //! | [`VolumePath`] | `path` | a path whose file system is looked at |
 //! | [`LinkTarget`] | `target` | what a symbolic link says |
 //! | [`ServiceName`], [`LogSource`] | `service` | a service of PID 1, or whose log is read |
-//! | [`PackageName`], [`AccountName`], [`HostName`], [`Pid`], … | … | other objects that a capability names |
+//! | [`PackageName`], [`AccountName`], [`HostName`], [`Url`], [`Pid`], … | … | other objects that a capability names |
+//! | [`OwnPort`] | `port` | a port of this node, for the packet filter |
 //! | [`Port`], [`Seconds`], [`Bytes`], [`Whole`] | … | numbers, with their bounds |
 //! | [`Flag`] | `flag` | yes or no |
 //! | [`Content`], [`Text`], [`Pattern`], [`Moment`], … | … | texts |
@@ -55,18 +56,21 @@ use crate::error::ToolError;
 
 pub use flag::Flag;
 pub use kind::{ACCESS, Access, KEY, Kind, VERBS};
-pub use number::{Bytes, Pid, Port, Seconds, Whole};
+pub use number::{Bytes, OwnPort, Pid, Port, Seconds, Whole};
 pub use object::{
-    AccountName, Action, Add, Connect, Define, Disable, Enable, GroupName, HostName, Install,
-    LOG_OF_ALL, LogSource, Logs, Modify, Named, Object, PackageName, Read, Reload, Remove, Restart,
-    ServiceName, Set, SettingName, Signal, Start, Stop,
+    AccountName, Action, Add, Allow, Connect, Define, Deny, Disable, Enable, GroupName, HostName,
+    Install, LOG_OF_ALL, LogSource, Logs, Modify, Named, Object, PackageName, Read, Reload, Remove,
+    Restart, ServiceName, Set, SettingName, Signal, Start, Stop,
 };
 pub(crate) use path::FILES;
 pub use path::{
     DeletedEntry, FilePath, NewPath, Purpose, ReadEntry, ReadPath, ReadTree, VolumePath,
     WriteEntry, WritePath,
 };
-pub use text::{AgentName, Content, InterfaceName, LinkTarget, Moment, Pattern, ProcessName, Text};
+pub use text::{
+    AgentName, Content, Digest, InterfaceName, LinkTarget, Moment, Network, Pattern, ProcessName,
+    Text,
+};
 pub use web::{Url, address, bare_host};
 
 /// One argument of a tool.

@@ -176,6 +176,72 @@ impl Argument for Port {
     }
 }
 
+/// A port of this node whose packets are let in or refused, and which of both.
+pub struct OwnPort<A> {
+    port: u16,
+    action: PhantomData<fn() -> A>,
+}
+
+impl<A> OwnPort<A> {
+    /// The port's number.
+    pub const fn get(&self) -> u16 {
+        self.port
+    }
+}
+
+impl<A> Clone for OwnPort<A> {
+    fn clone(&self) -> Self {
+        Self { ..*self }
+    }
+}
+
+impl<A> fmt::Debug for OwnPort<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OwnPort({})", self.port)
+    }
+}
+
+impl<A> Serialize for OwnPort<A> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.port.serialize(to)
+    }
+}
+
+impl<'de, A> Deserialize<'de> for OwnPort<A> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let port = bounded(i64::deserialize(from)?, 1, i64::from(u16::MAX))?;
+        Ok(Self {
+            port: u16::try_from(port).map_err(D::Error::custom)?,
+            action: PhantomData,
+        })
+    }
+}
+
+impl<A: Action> JsonSchema for OwnPort<A> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OwnPort_{}", A::NAME).into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        whole(Kind::Port, 1, i64::from(u16::MAX))
+    }
+}
+
+impl<A: Action> Argument for OwnPort<A> {
+    fn demand(&self, _name: &str, to: &mut Collector) -> Result<(), ToolError> {
+        to.need("firewall", A::NAME, &self.port.to_string());
+        Ok(())
+    }
+
+    fn template(name: &str, to: &mut Collector) {
+        to.need("firewall", A::NAME, &format!("{{{name}}}"));
+    }
+}
+
 /// A process, by its id, and what is done to it.
 pub struct Pid<A> {
     pid: u32,

@@ -66,6 +66,10 @@ actions! {
     Define = "define", Change;
     /// Gives it a value.
     Set = "set", Change;
+    /// Lets its packets in.
+    Allow = "allow", Change;
+    /// Refuses its packets.
+    Deny = "deny", Change;
 }
 
 /// A sort of objects that have names.

@@ -125,6 +125,10 @@ sorts! {
     LinkTarget, LinkTargetSort: Target, 1, Some(4095); // PATH_MAX of Linux
     /// An agent by its domain (`storage`), by which entries are chosen.
     AgentName, AgentSort: Agent, 1, None;
+    /// An address or a network of other machines (`10.0.0.0/8`), by which packets are chosen.
+    Network, NetworkSort: Host, 2, Some(43); // the longest IPv6 network
+    /// What a content is recognised by: a SHA-256 in hex digits.
+    Digest, DigestSort: Text, 64, Some(64);
     /// A network interface, by which traffic is chosen.
     InterfaceName, InterfaceSort: Interface, 1, None;
     /// A process by its name, by which it is found.
