@@ -14,6 +14,7 @@
 //! What must not live here: planning, and knowledge about goals.
 
 pub mod allowance;
+pub mod build;
 pub mod capability;
 pub mod config;
 pub mod confine;
@@ -22,6 +23,7 @@ pub mod emergency;
 pub mod executor;
 pub mod export;
 pub mod fs;
+pub mod git;
 pub mod grpc;
 pub mod head;
 pub mod hw;
@@ -34,6 +36,7 @@ pub mod policy;
 pub mod pools;
 pub mod process;
 pub mod procfs;
+pub mod program;
 pub mod reclaim;
 pub mod registry;
 pub mod retention;

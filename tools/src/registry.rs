@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{fs, hw, monitor, net, pkg, process, sec, service, storage, text};
+use crate::{build, fs, git, hw, monitor, net, pkg, process, sec, service, storage, text};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -22,7 +22,9 @@ impl Registry {
     /// All tools of aiOS. Each namespace has its own.
     pub fn complete() -> Self {
         let namespaces = [
+            build::tools,
             fs::tools,
+            git::tools,
             hw::tools,
             monitor::tools,
             net::tools,
@@ -78,7 +80,7 @@ impl Registry {
 mod tests {
     use super::*;
     use aios_tool::argument::Kind;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     #[test]
     fn an_unknown_tool_is_answered_with_near_names() {
@@ -135,7 +137,9 @@ mod tests {
         kinds().find(|kind| *kind == Kind::Path)?;
         let value = |property: &Value| match Kind::of(property) {
             Some(Kind::Path) => path.into(),
-            Some(Kind::Bytes | Kind::Count) => 1.into(),
+            Some(Kind::Bytes | Kind::Count | Kind::Seconds) => 1.into(),
+            Some(Kind::List) => json!([]),
+            Some(Kind::Choice) => property["enum"][0].clone(),
             _ => Value::from("x"),
         };
         let values = properties

@@ -105,7 +105,7 @@ impl Look for HttpRequest {
 }
 
 /// Says why an address is not connected to; `None` when it may be.
-type Refusal = fn(IpAddr) -> Option<&'static str>;
+pub(crate) type Refusal = fn(IpAddr) -> Option<&'static str>;
 
 fn fetch(input: &Input, context: &Context, refusal: Refusal) -> Result<Output, ToolError> {
     let began = Instant::now();
@@ -125,7 +125,11 @@ fn fetch(input: &Input, context: &Context, refusal: Refusal) -> Result<Output, T
 
 /// The addresses of a host that may be connected to. They are looked up once for each request, and
 /// the client gets exactly these: a name that has another address a moment later leads nowhere else.
-fn addresses(url: &Uri, context: &Context, refusal: Refusal) -> Result<Vec<IpAddr>, ToolError> {
+pub(crate) fn addresses(
+    url: &Uri,
+    context: &Context,
+    refusal: Refusal,
+) -> Result<Vec<IpAddr>, ToolError> {
     let mut addresses = names::lookup(bare_host(url.host().unwrap_or_default()), context)?;
     let mut refused = None;
     addresses.retain(|address| match refusal(*address) {
@@ -234,7 +238,7 @@ fn read(url: &Uri, answer: Answer, began: Instant) -> Result<Output, ToolError> 
 }
 
 /// The port of an address, said or by its scheme.
-fn port(url: &Uri) -> u16 {
+pub(crate) fn port(url: &Uri) -> u16 {
     let by_scheme = match url.scheme_str() {
         Some("https") => 443,
         _ => 80,

@@ -5,7 +5,7 @@ pub mod dns_lookup;
 pub mod http_request;
 pub mod interfaces;
 pub mod names;
-mod reach;
+pub(crate) mod reach;
 pub mod routes;
 
 use std::sync::Arc;

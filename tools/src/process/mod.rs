@@ -1,8 +1,9 @@
-//! `process.*`: what runs, and signals to it.
+//! `process.*`: what runs, signals to it, and running something.
 
 pub mod info;
 pub mod list;
 pub mod signal;
+pub mod spawn;
 
 use std::sync::Arc;
 
@@ -14,5 +15,6 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         look::<list::List>(),
         look::<info::Info>(),
         change::<signal::Signal>(),
+        change::<spawn::Spawn>(),
     ]
 }

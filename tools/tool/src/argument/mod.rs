@@ -37,8 +37,10 @@
 //! ```
 
 mod kind;
+mod list;
 mod number;
 mod object;
+mod origin;
 mod path;
 mod text;
 mod web;
@@ -52,15 +54,17 @@ use crate::demand::Collector;
 use crate::error::ToolError;
 
 pub use kind::{ACCESS, Access, KEY, Kind, VERBS};
+pub use list::List;
 pub use number::{Bytes, Pid, Port, Seconds, Whole};
 pub use object::{
     Action, Connect, HostName, Install, LOG_OF_ALL, LogSource, Logs, Named, Object, PackageName,
     Read, Remove, Restart, ServiceName, Signal, Start, Stop,
 };
+pub use origin::Origin;
 pub(crate) use path::FILES;
 pub use path::{
-    DeletedEntry, FilePath, NewPath, Purpose, ReadEntry, ReadPath, ReadTree, VolumePath,
-    WriteEntry, WritePath,
+    DeletedEntry, FilePath, NewPath, ProgramPath, Purpose, ReadEntry, ReadPath, ReadTree,
+    VolumePath, WorkTree, WriteEntry, WritePath,
 };
 pub use text::{AgentName, Content, InterfaceName, LinkTarget, Moment, Pattern, ProcessName, Text};
 pub use web::{Url, address, bare_host};
