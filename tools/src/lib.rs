@@ -19,6 +19,7 @@ pub mod capability;
 pub mod config;
 pub mod confine;
 mod daemon;
+pub mod data;
 pub mod emergency;
 pub mod executor;
 pub mod export;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{build, fs, git, hw, monitor, net, pkg, process, sec, service, storage, text};
+use crate::{build, data, fs, git, hw, monitor, net, pkg, process, sec, service, storage, text};
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
 
@@ -23,6 +23,7 @@ impl Registry {
     pub fn complete() -> Self {
         let namespaces = [
             build::tools,
+            data::tools,
             fs::tools,
             git::tools,
             hw::tools,
@@ -139,6 +140,7 @@ mod tests {
             Some(Kind::Path) => path.into(),
             Some(Kind::Bytes | Kind::Count | Kind::Seconds) => 1.into(),
             Some(Kind::List) => json!([]),
+            Some(Kind::Url) => "https://example.org/x".into(),
             Some(Kind::Choice) => property["enum"][0].clone(),
             _ => Value::from("x"),
         };

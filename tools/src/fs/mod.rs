@@ -11,7 +11,7 @@ pub mod disk_usage;
 pub mod list;
 pub mod mkdir;
 pub mod move_;
-mod put;
+pub(crate) mod put;
 pub mod read;
 pub mod search;
 pub mod stat;
@@ -68,7 +68,10 @@ fn whole_content(place: &Place) -> Result<Vec<u8>, ToolError> {
 }
 
 /// Post-condition: the file has exactly this content.
-fn has_content<P: Purpose>(path: &FilePath<P>, expected: &[u8]) -> Result<(), ToolError> {
+pub(crate) fn has_content<P: Purpose>(
+    path: &FilePath<P>,
+    expected: &[u8],
+) -> Result<(), ToolError> {
     let content = whole_content(&path.place()?)?;
     if content == expected {
         return Ok(());

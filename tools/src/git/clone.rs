@@ -99,9 +99,13 @@ impl Change for Act {
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let destination = input.destination.place()?;
-        must_be_free(&destination)?;
         let folder = input.destination.to_path();
         let fault = |error: std::io::Error| ToolError::io(&input.destination, error);
+        if context.is_resumed() && destination.stat()?.is_some() {
+            // Nothing was there before; a process that died in this call left it.
+            std::fs::remove_dir_all(&folder).map_err(fault)?;
+        }
+        must_be_free(&destination)?;
         rustix::fs::mkdirat(&destination.parent, &destination.name, 0o755.into())
             .map_err(|error| fault(error.into()))?;
         let cloned = std::fs::set_permissions(&folder, Permissions::from_mode(0o755))

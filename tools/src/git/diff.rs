@@ -64,13 +64,8 @@ impl Tool for Diff {
     }
 
     fn relate(input: &mut Input, _context: &Context) -> Result<(), ToolError> {
-        match (&input.since, input.part) {
-            (Some(_), Some(Part::Unstaged | Part::Staged)) => Err(ToolError::Invalid(
-                "since: goes with part \"all\" only".into(),
-            )),
-            (Some(since), _) => check_name("since", since.as_str()),
-            (None, _) => Ok(()),
-        }
+        let since = input.since.as_ref();
+        since.map_or(Ok(()), |since| check_name("since", since.as_str()))
     }
 
     fn summarize(input: &Input, output: &Output) -> String {
@@ -86,6 +81,11 @@ impl Tool for Diff {
 
 impl Look for Diff {
     fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
+        if let (Some(_), Some(Part::Unstaged | Part::Staged)) = (&input.since, input.part) {
+            return Err(ToolError::Invalid(
+                "since: goes with part \"all\" only".into(),
+            ));
+        }
         let folder = input.repository.to_path();
         let repository = Repository::at(&folder, context)?;
         let since = input.since.as_ref().map_or("HEAD", Text::as_str);

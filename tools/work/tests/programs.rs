@@ -142,3 +142,24 @@ fn a_project_is_built_and_tested_without_network() {
         tested.summary
     );
 }
+
+#[test]
+fn a_converted_table_is_taken_back() {
+    let Some(scene) = Scene::new(&[]) else {
+        return;
+    };
+    let (from, to) = (scene.path("x.csv"), scene.path("x.json"));
+    std::fs::write(&from, "a,b\n1,x\n").unwrap();
+    std::fs::write(&to, "mine").unwrap();
+    let before = scene::tree(from.parent().unwrap());
+    let paths = json!({"source": from.to_str().unwrap(), "destination": to.to_str().unwrap()});
+    let done = scene.done("data.convert", paths);
+    let written: Value = serde_json::from_slice(&std::fs::read(&to).unwrap()).unwrap();
+    assert_eq!(written, json!([{"a": 1, "b": "x"}]));
+    scene.machine.undo(&done).unwrap();
+    assert_eq!(scene::tree(from.parent().unwrap()), before);
+    let ask = json!({"path": from.to_str().unwrap(), "sql": "SELECT b FROM data WHERE a = 1"});
+    assert_eq!(scene.done("data.query", ask).output["rows"], json!([["x"]]));
+    let describe = json!({"path": from.to_str().unwrap()});
+    assert_eq!(scene.done("data.describe", describe).output["rows"], 1);
+}
