@@ -14,7 +14,7 @@ use std::process::ExitCode;
 type Program = (&'static str, fn() -> ExitCode);
 
 /// Every program: where its link is, and its entry.
-const PROGRAMS: [Program; 15] = [
+const PROGRAMS: [Program; 16] = [
     ("/usr/bin/aiosctl", aiosctl::main),
     ("/usr/lib/aios/aios-agent", aios_agents::main),
     ("/usr/lib/aios/aios-config", aios_configd::main),
@@ -40,6 +40,7 @@ const PROGRAMS: [Program; 15] = [
     }),
     ("/usr/lib/aios/aios-tools", aios_tools::main),
     ("/usr/lib/aios/aios-update", aios_update::main),
+    ("/usr/lib/aios/aios-work", aios_work::main),
 ];
 
 fn main() -> ExitCode {

@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "runtime",
         "tools",
         "update",
+        "work",
     ]
     .map(|name| format!("aios/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=aios/v1");

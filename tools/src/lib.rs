@@ -15,15 +15,18 @@
 
 pub mod allowance;
 pub mod approval;
+pub mod build;
 pub mod capability;
 pub mod config;
 pub mod confine;
 mod daemon;
+pub mod data;
 pub mod emergency;
 pub mod executor;
 pub mod export;
 pub mod firewall;
 pub mod fs;
+pub mod git;
 pub mod grants;
 pub mod grpc;
 pub mod head;
@@ -37,6 +40,7 @@ pub mod policy;
 pub mod pools;
 pub mod process;
 pub mod procfs;
+pub mod program;
 pub mod reclaim;
 pub mod registry;
 pub mod retention;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    firewall, fs, hw, monitor, net, pkg, process, sec, service, settings, storage, system, text,
-    user, web,
+    build, data, firewall, fs, git, hw, monitor, net, pkg, process, sec, service, settings,
+    storage, system, text, user, web,
 };
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
@@ -25,8 +25,11 @@ impl Registry {
     /// All tools of aiOS. Each namespace has its own.
     pub fn complete() -> Self {
         let namespaces = [
+            build::tools,
+            data::tools,
             firewall::tools,
             fs::tools,
+            git::tools,
             hw::tools,
             monitor::tools,
             net::tools,

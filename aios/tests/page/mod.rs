@@ -12,11 +12,12 @@ use aios_tools::grpc::Right;
 use aios_tools::pools;
 
 /// The services on Unix sockets: the socket in `/run/aios`, and who may do what there.
-pub const SOCKETS: [(&str, &dyn Known); 9] = [
+pub const SOCKETS: [(&str, &dyn Known); 10] = [
     ("init.sock", &aios_roles::INIT_ACCESS),
     ("config.sock", &aios_configd::ACCESS),
     ("update.sock", &aios_update::service::ACCESS),
     ("packages.sock", &aios_packages::service::ACCESS),
+    ("work.sock", &aios_work::service::ACCESS),
     ("runtime.sock", &aios_runtime::service::ACCESS),
     ("memory.sock", &aios_memory::access::ACCESS),
     ("tools.sock", &aios_tools::grpc::ACCESS),

@@ -1,16 +1,11 @@
-//! What was written in a shadow, as a list of planned changes: the upper layer of its overlay, read.
-//! (Documentation/filesystems/overlayfs.rst: a removed file is a character device 0:0, a folder that
-//! replaces another one is opaque.)
+//! What was written in a shadow of the root, as a list of planned changes.
 
-use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use aios_tool::changes::{Planned, is_within, may_be_changed};
+use aios_tool::changes::layer::{Layer, below};
+use aios_tool::changes::{Planned, is_within};
 use aios_tool::error::ToolError;
-use aios_tool::file::meta::Meta;
 use aios_tool::file::name;
 use aios_tool::file::state::State;
 
@@ -41,14 +36,6 @@ const FORMER: [(&str, &str); 3] = [
     ("/var/lib/dpkg/", "-old"),
 ];
 
-/// The attributes by which the overlay notes what it needs to know.
-const NOTES: &str = "user.overlay.";
-/// The one of a folder that replaces what is below it.
-const OPAQUE: &str = "user.overlay.opaque";
-
-/// Folders that are nested deeper than this are no package's.
-const DEPTH_MAX: usize = 128;
-
 /// What the changes need on the disk, in bytes; below 0: what they give back.
 pub fn bytes(root: &Path, planned: &[Planned]) -> i64 {
     let change = |one: &Planned| {
@@ -69,147 +56,15 @@ pub fn bytes(root: &Path, planned: &[Planned]) -> i64 {
 /// All that differs in the shadow from the root, parents before what is in them.
 ///
 /// # Errors
-/// `Precondition` for what no package may bring (a device, a change of aiOS itself); otherwise when
-/// something cannot be read.
+/// As [`Layer::changes`].
 pub fn changes(upper: &Path, root: &Path) -> Result<Vec<Planned>, ToolError> {
-    let mut found = Found {
+    let layer = Layer {
         upper,
-        root,
-        planned: BTreeMap::new(),
+        lower: root,
+        at: Path::new("/"),
+        passing: is_passing,
     };
-    found.folder(Path::new("/"), 0)?;
-    Ok(found.planned.into_values().collect())
-}
-
-struct Found<'a> {
-    upper: &'a Path,
-    root: &'a Path,
-    /// By path: a parent's is the beginning of its child's.
-    planned: BTreeMap<PathBuf, Planned>,
-}
-
-impl Found<'_> {
-    /// What is in a folder of the upper layer.
-    fn folder(&mut self, path: &Path, depth: usize) -> Result<(), ToolError> {
-        if depth > DEPTH_MAX {
-            let why = format!("{} is nested too deep", name::encode(path));
-            return Err(ToolError::Precondition(why));
-        }
-        for name in names(&below(self.upper, path)).map_err(fault(path))? {
-            self.thing(&path.join(name), depth)?;
-        }
-        Ok(())
-    }
-
-    fn thing(&mut self, path: &Path, depth: usize) -> Result<(), ToolError> {
-        let shown = name::encode(path);
-        if is_passing(&shown) {
-            return Ok(());
-        }
-        let source = below(self.upper, path);
-        let data = source.symlink_metadata().map_err(fault(path))?;
-        if is_whiteout(&data) {
-            return self.removed(path, depth);
-        }
-        let mut after = State::at(&name::encode(&source))?;
-        let notes = forget_notes(&mut after);
-        if matches!(after, State::Folder { .. }) {
-            if notes {
-                self.hidden(path, depth)?;
-            }
-            self.plan(path, after, None)?;
-            return self.folder(path, depth + 1);
-        }
-        let content = data.is_file().then_some(source);
-        self.plan(path, after, content)
-    }
-
-    /// Something of the root that is not in the shadow any more, with all that is in it.
-    fn removed(&mut self, path: &Path, depth: usize) -> Result<(), ToolError> {
-        let there = below(self.root, path);
-        let Ok(data) = there.symlink_metadata() else {
-            return Ok(()); // made and removed in the shadow
-        };
-        if depth > DEPTH_MAX {
-            let why = format!("{} is nested too deep", name::encode(path));
-            return Err(ToolError::Precondition(why));
-        }
-        self.plan(path, State::Absent, None)?;
-        if data.is_dir() {
-            for name in names(&there).map_err(fault(path))? {
-                self.removed(&path.join(name), depth + 1)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What an opaque folder hides: whatever of the root is not in the upper layer.
-    fn hidden(&mut self, path: &Path, depth: usize) -> Result<(), ToolError> {
-        let there = below(self.root, path);
-        if !there.symlink_metadata().is_ok_and(|data| data.is_dir()) {
-            return Ok(());
-        }
-        for name in names(&there).map_err(fault(path))? {
-            let child = path.join(name);
-            if below(self.upper, &child).symlink_metadata().is_err() {
-                self.removed(&child, depth + 1)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn plan(
-        &mut self,
-        path: &Path,
-        after: State,
-        content: Option<PathBuf>,
-    ) -> Result<(), ToolError> {
-        let shown = name::encode(path);
-        let before = State::at(&name::encode(below(self.root, path)))?;
-        if before.is_as(&after) {
-            return Ok(());
-        }
-        may_be_changed(&shown)?;
-        let one = Planned {
-            path: shown,
-            after,
-            content,
-        };
-        self.planned.insert(path.to_owned(), one);
-        Ok(())
-    }
-}
-
-fn fault(path: &Path) -> impl Fn(io::Error) -> ToolError + '_ {
-    move |error| ToolError::io(name::encode(path), error)
-}
-
-/// The same path below another root.
-fn below(root: &Path, path: &Path) -> PathBuf {
-    root.join(path.strip_prefix("/").unwrap_or(path))
-}
-
-fn names(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
-    let mut names = std::fs::read_dir(folder)?
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect::<io::Result<Vec<_>>>()?;
-    names.sort();
-    Ok(names)
-}
-
-fn is_whiteout(data: &Metadata) -> bool {
-    data.file_type().is_char_device() && data.rdev() == 0
-}
-
-/// Takes the overlay's own notes away. The answer: it is an opaque folder.
-fn forget_notes(state: &mut State) -> bool {
-    let meta: &mut Meta = match state {
-        State::Absent => return false,
-        State::Folder { meta } | State::File { meta, .. } | State::Link { meta, .. } => meta,
-    };
-    let opaque = meta.attributes.contains_key(OPAQUE);
-    meta.attributes.retain(|name, _| !name.starts_with(NOTES));
-    opaque
+    layer.changes()
 }
 
 fn is_passing(path: &str) -> bool {

@@ -50,7 +50,11 @@ pub fn open(
 
 /// The addresses of a host that may be connected to. They are looked up once for each request, and
 /// the client gets exactly these: a name that has another address a moment later leads nowhere else.
-fn addresses(url: &Uri, context: &Context, refusal: Refusal) -> Result<Vec<IpAddr>, ToolError> {
+pub(crate) fn addresses(
+    url: &Uri,
+    context: &Context,
+    refusal: Refusal,
+) -> Result<Vec<IpAddr>, ToolError> {
     let mut addresses = names::lookup(bare_host(url.host().unwrap_or_default()), context)?;
     let mut refused = None;
     addresses.retain(|address| match refusal(*address) {
@@ -133,7 +137,7 @@ fn redirect(from: &Uri, answer: &Answer) -> Result<Option<Uri>, ToolError> {
 }
 
 /// The port of an address, said or by its scheme.
-fn port(url: &Uri) -> u16 {
+pub(crate) fn port(url: &Uri) -> u16 {
     let by_scheme = match url.scheme_str() {
         Some("https") => 443,
         _ => 80,

@@ -1,9 +1,10 @@
-//! `process.*`: what runs, and signals to it.
+//! `process.*`: what runs, signals to it, and running something.
 
 pub mod info;
 pub mod kill;
 pub mod list;
 pub mod signal;
+pub mod spawn;
 pub mod wait;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
         change::<signal::Signal>(),
         change::<kill::Act>(),
         look::<wait::Act>(),
+        change::<spawn::Spawn>(),
     ]
 }
 

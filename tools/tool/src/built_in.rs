@@ -102,7 +102,7 @@ impl<T: Edit> Work<T> for Editing {
     const LOOKS: bool = false;
 
     fn preview(input: &T::Input, context: &Context) -> Result<Preview, ToolError> {
-        Ok(T::plan(input, context)?.preview()?.with(T::more(input)))
+        T::preview(input, context)
     }
 
     fn capture(input: &T::Input, into: &mut Capture, context: &Context) -> Result<(), ToolError> {

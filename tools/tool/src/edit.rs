@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::changes::{self, Planned};
 use crate::context::Context;
 use crate::error::ToolError;
-use crate::preview::Foreseen;
+use crate::preview::{Foreseen, Preview};
 use crate::spec::Effect;
 use crate::tool::{Interrupted, Tool};
 use crate::undo::{Capture, ChangeSet, Entry, InverseCall, Step};
@@ -30,6 +30,17 @@ pub trait Edit: Tool {
     /// # Errors
     /// What hinders the act.
     fn plan(input: &Self::Input, context: &Context) -> Result<Plan, ToolError>;
+
+    /// What it would do. A tool whose plan is not the same each time (there is a time in it), or whose
+    /// files say little to people, says it in other words, found out by looking.
+    ///
+    /// # Errors
+    /// What hinders the act.
+    fn preview(input: &Self::Input, context: &Context) -> Result<Preview, ToolError> {
+        Ok(Self::plan(input, context)?
+            .preview()?
+            .with(Self::more(input)))
+    }
 
     /// What follows from it that is no file, for the preview.
     fn more(_input: &Self::Input) -> Vec<Foreseen> {

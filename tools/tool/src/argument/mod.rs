@@ -40,8 +40,10 @@
 
 mod flag;
 mod kind;
+mod list;
 mod number;
 mod object;
+mod origin;
 mod path;
 mod text;
 mod web;
@@ -56,16 +58,18 @@ use crate::error::ToolError;
 
 pub use flag::Flag;
 pub use kind::{ACCESS, Access, KEY, Kind, VERBS};
+pub use list::List;
 pub use number::{Bytes, OwnPort, Pid, Port, Seconds, Whole};
 pub use object::{
     AccountName, Action, Add, Allow, Connect, Define, Deny, Disable, Enable, GroupName, HostName,
     Install, LOG_OF_ALL, LogSource, Logs, Modify, Named, Object, PackageName, Read, Reload, Remove,
     Restart, ServiceName, Set, SettingName, Signal, Start, Stop,
 };
+pub use origin::Origin;
 pub(crate) use path::FILES;
 pub use path::{
-    DeletedEntry, FilePath, NewPath, Purpose, ReadEntry, ReadPath, ReadTree, VolumePath,
-    WriteEntry, WritePath,
+    DeletedEntry, FilePath, NewPath, ProgramPath, Purpose, ReadEntry, ReadPath, ReadTree,
+    VolumePath, WorkTree, WriteEntry, WritePath,
 };
 pub use text::{
     AgentName, Content, Digest, InterfaceName, LinkTarget, Moment, Network, Pattern, ProcessName,

@@ -232,6 +232,12 @@ purposes! {
         reach.to_write(path);
         reach.write.extend(quarantine::reach(&name::decode(path)));
     };
+    /// A folder in which a program works, and whatever is in it may change.
+    WorkTree, Working: Follow, WRITE, Change, [path::changeable, path::holds_no_secret], |reach, path| {
+        reach.write.push(name::decode(path));
+    };
+    /// A program that is run; none of aiOS's own.
+    ProgramPath, Running: Follow, ("process", "spawn"), Change, [path::readable, path::changeable], |_, _| {};
     /// Where something new is put, see [`NewPath::enter`].
     NewPath, Making: Follow, WRITE, Change, [path::changeable], Reach::to_write;
     /// A path of which only its file system is looked at: nothing at it is opened, so nothing at it

@@ -1,8 +1,10 @@
 //! Making planned changes.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -33,18 +35,36 @@ pub fn make(planned: &[Planned], execution: &str) -> Result<(), ToolError> {
         for one in part.iter().rev().filter(is_gone) {
             remove(&one.path)?;
         }
-        sync()?;
+        sync(part.iter().map(|one| one.path.as_str()))?;
     }
     Ok(())
 }
 
-/// Makes everything durable that was changed on the root file system.
+/// Makes everything durable that was changed on the file systems of these paths.
 ///
 /// # Errors
 /// What the kernel says.
-pub(crate) fn sync() -> Result<(), ToolError> {
-    let root = File::open("/").map_err(|error| ToolError::io("/", error))?;
-    rustix::fs::syncfs(root.as_fd()).map_err(|error| ToolError::io("syncing the disk", error))
+pub(crate) fn sync<'a>(paths: impl Iterator<Item = &'a str>) -> Result<(), ToolError> {
+    let mut synced = BTreeSet::new();
+    for path in paths {
+        let path = name::decode(path);
+        let above = path.ancestors().skip(1);
+        let there =
+            |folder: &Path| Some((folder.to_owned(), folder.symlink_metadata().ok()?.dev()));
+        let Some((folder, device)) = above.into_iter().find_map(there) else {
+            continue;
+        };
+        if !synced.insert(device) {
+            continue;
+        }
+        match File::open(&folder) {
+            Ok(folder) => rustix::fs::syncfs(folder.as_fd())
+                .map_err(|error| ToolError::io("syncing the disk", error))?,
+            // An act that may change a file but not read its folder has no other way.
+            Err(_) => rustix::fs::sync(),
+        }
+    }
+    Ok(())
 }
 
 /// Makes one change.

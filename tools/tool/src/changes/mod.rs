@@ -7,6 +7,7 @@
 //! 2. Making them ([`make`]) can be repeated after a crash: each change that was made is passed over.
 //! 3. Nothing below the folders of [`OWN`] is ever changed by such a list.
 
+pub mod layer;
 mod make;
 
 use std::io::{BufRead as _, BufReader};

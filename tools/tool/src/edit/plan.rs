@@ -10,6 +10,7 @@ use crate::file::meta::Meta;
 use crate::file::name;
 use crate::file::place::Place;
 use crate::file::state::{State, hex};
+use crate::format;
 use crate::preview::{Foreseen, Preview, TEXT_MAX};
 
 /// Root's.
@@ -126,6 +127,32 @@ impl Plan {
     /// `Denied` for a path that is aiOS's own.
     pub fn absent(self, path: &str) -> Result<Self, ToolError> {
         self.part(path, State::Absent, None)
+    }
+
+    /// What a program wrote over a folder. The contents are read, together at most so many bytes.
+    ///
+    /// # Errors
+    /// `Denied` for a path that is aiOS's own; `Precondition` when the contents are larger.
+    pub fn of(planned: Vec<Planned>, most: u64) -> Result<Self, ToolError> {
+        let mut plan = Self::new();
+        let mut left = most;
+        for one in planned {
+            let content = match (&one.after, &one.content) {
+                (State::File { size, .. }, Some(kept)) => {
+                    left = left.checked_sub(*size).ok_or_else(|| {
+                        ToolError::Precondition(format!(
+                            "more than {} would be written, too much to be kept for undo",
+                            format::bytes(most)
+                        ))
+                    })?;
+                    let read = std::fs::read(kept);
+                    Some(read.map_err(|error| ToolError::io(kept.display(), error))?)
+                }
+                _ => None,
+            };
+            plan = plan.part(&one.path, one.after, content)?;
+        }
+        Ok(plan)
     }
 
     fn part(

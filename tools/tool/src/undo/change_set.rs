@@ -182,7 +182,7 @@ impl ChangeSet {
                 self.put_back(entry, execution)?;
             }
         }
-        changes::sync()
+        changes::sync(entries.iter().map(|entry| entry.path.as_str()))
     }
 
     fn put_back(&self, entry: &Entry, execution: &str) -> Result<(), ToolError> {

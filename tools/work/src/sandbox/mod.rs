@@ -1,0 +1,244 @@
+//! A sandbox: what a program sees and may do, and the way into it.
+//!
+//! Into a sandbox leads a way of two processes, because a PID namespace begins with a child:
+//! [`enter()`] gets namespaces and builds the root that the program sees; its child [`inside()`] is the
+//! first process of the new namespace, makes that root its own, gives up all capabilities, starts the
+//! program and waits for it. When one of them is killed, all that runs in the sandbox ends.
+
+mod enter;
+mod inside;
+mod output;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use aios_tool::file::name;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+
+pub use enter::enter;
+pub use inside::inside;
+pub use output::{Keep, Kept};
+
+/// The first argument of the process that builds a sandbox.
+pub const ENTER: &str = "enter";
+/// The first argument of the first process in it.
+pub const INSIDE: &str = "inside";
+
+/// The exit code that shells give to a program that a signal ended, less the signal.
+const BY_SIGNAL: i32 = 128;
+
+/// Where sandboxes are made.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The daemon's own folder.
+    pub state: PathBuf,
+    /// This program, which goes into sandboxes.
+    pub program: PathBuf,
+}
+
+/// What a program may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Writing {
+    /// Nothing but its `/tmp`.
+    Nothing,
+    /// The folder that it works in.
+    Folder,
+    /// An overlay over the folder that it works in.
+    Shadow,
+}
+
+/// What is run, and what it may do.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Names the sandbox's own folder.
+    pub id: String,
+    /// Absolute path of the program.
+    pub program: PathBuf,
+    /// Its arguments, without its name.
+    pub arguments: Vec<OsString>,
+    /// Its environment beside `PATH`, `HOME` and `LC_ALL`.
+    pub environment: Vec<(String, String)>,
+    /// Where it works.
+    pub folder: PathBuf,
+    /// What it may write.
+    pub writing: Writing,
+    /// What else it sees.
+    pub reads: Vec<PathBuf>,
+    /// What it may execute, with all below; none: whatever it sees.
+    pub executes: Vec<PathBuf>,
+    /// May it reach the network of the machine?
+    pub network: bool,
+    /// So long it may take.
+    pub limit: Duration,
+    /// So much of its output, and of its errors, is kept.
+    pub keep: Keep,
+    /// What it reads from its standard input.
+    pub input: Vec<u8>,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// Its time was over, and it was killed.
+    pub late: bool,
+    /// What it wrote to its standard output.
+    pub output: Kept,
+    /// What it wrote to its standard error.
+    pub errors: Kept,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+/// What the processes on the way into the sandbox are told, as JSON. Paths are in the written form of
+/// names.
+#[derive(Debug, Serialize, Deserialize)]
+struct Ground {
+    /// The sandbox's own folder.
+    scratch: String,
+    folder: String,
+    writing: Writing,
+    reads: Vec<String>,
+    executes: Vec<String>,
+    network: bool,
+    uid: u32,
+    gid: u32,
+    environment: Vec<(String, String)>,
+}
+
+impl Site {
+    /// The site of a running system.
+    pub fn of_this_machine() -> Self {
+        Self {
+            state: "/var/lib/aios/work".into(),
+            program: "/usr/lib/aios/aios-work".into(),
+        }
+    }
+
+    /// Throws away all sandboxes' folders.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn tidy(&self) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.sandboxes()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Throws a sandbox's folder away; nothing there is fine.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn discard(&self, id: &str) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.scratch(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was written in the shadow of this id.
+    pub fn upper(&self, id: &str) -> PathBuf {
+        self.scratch(id).join("upper")
+    }
+
+    /// Where the list of changes of this id is kept.
+    pub fn plan(&self, id: &str) -> PathBuf {
+        self.scratch(id).join("plan.jsonl")
+    }
+
+    fn sandboxes(&self) -> PathBuf {
+        self.state.join("sandbox")
+    }
+
+    fn scratch(&self, id: &str) -> PathBuf {
+        self.sandboxes().join(id)
+    }
+
+    /// Runs a program to its end, or until its time is over.
+    ///
+    /// # Errors
+    /// When the folder cannot be looked at, or no process can be made.
+    pub async fn run(&self, order: &Order) -> io::Result<Ended> {
+        self.discard(&order.id)?;
+        let scratch = self.scratch(&order.id);
+        for part in ["root", "lower", "upper", "work"] {
+            std::fs::create_dir_all(scratch.join(part))?;
+        }
+        let owner = std::fs::symlink_metadata(&order.folder)?;
+        let upper = scratch.join("upper");
+        std::fs::set_permissions(&upper, owner.permissions())?;
+        std::os::unix::fs::chown(&upper, Some(owner.uid()), Some(owner.gid()))?;
+        let written = |paths: &[PathBuf]| paths.iter().map(name::encode).collect();
+        let ground = Ground {
+            scratch: name::encode(&scratch),
+            folder: name::encode(&order.folder),
+            writing: order.writing,
+            reads: written(&order.reads),
+            executes: written(&order.executes),
+            network: order.network,
+            uid: owner.uid(),
+            gid: owner.gid(),
+            environment: order.environment.clone(),
+        };
+        let begun = Instant::now();
+        let mut child = Command::new(&self.program)
+            .args([ENTER, &serde_json::to_string(&ground)?])
+            .arg(&order.program)
+            .args(&order.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut ended = ended(&mut child, order).await?;
+        ended.took = begun.elapsed();
+        Ok(ended)
+    }
+}
+
+/// Feeds and reads a program until it has ended or its time is over.
+async fn ended(child: &mut Child, order: &Order) -> io::Result<Ended> {
+    let (mut output, mut errors) = (Kept::new(order.keep), Kept::new(order.keep));
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // It may end without reading.
+            drop(stdin.write_all(&order.input).await);
+        }
+        Ok(())
+    };
+    let said = async {
+        tokio::try_join!(feed, output.take(stdout), errors.take(stderr))?;
+        child.wait().await
+    };
+    let status = tokio::time::timeout(order.limit, said).await;
+    let (late, status) = match status {
+        Ok(status) => (false, status?),
+        Err(_) => {
+            child.start_kill()?;
+            (true, child.wait().await?)
+        }
+    };
+    let signal = || BY_SIGNAL + status.signal().unwrap_or(0);
+    Ok(Ended {
+        code: status.code().unwrap_or_else(signal),
+        late,
+        output,
+        errors,
+        took: Duration::ZERO,
+    })
+}
+
+/// The path below another root.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
