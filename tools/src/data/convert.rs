@@ -73,7 +73,7 @@ impl Change for Act {
 
     fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
         let (text, _) = converted(input)?;
-        put::foreseen(&input.destination, context, New::Whole(&text))
+        put::foreseen(&input.destination, context, New::Whole(text.as_bytes()))
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
@@ -84,7 +84,7 @@ impl Change for Act {
 
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let (text, rows) = converted(input)?;
-        let put = put::put(&input.destination, context, New::Whole(&text))?;
+        let put = put::put(&input.destination, context, New::Whole(text.as_bytes()))?;
         Ok(output(input, rows, put.size))
     }
 

@@ -184,15 +184,16 @@ fn accounts(tables: &Tables) -> Vec<Finding> {
 }
 
 fn ports() -> Result<Vec<Finding>, ToolError> {
+    let owners = sockets::Owners::look();
     let listeners = sockets::listeners()?.into_iter();
-    let open = listeners.filter(|one| !one.address.is_loopback());
+    let open = listeners.filter(|one| !one.local.ip().is_loopback());
     Ok(open
         .map(|one| {
-            let process = sockets::owner(one.inode).map_or_else(
+            let process = owners.of(&one).map_or_else(
                 || format!("a process of uid {}", one.uid),
                 |process| printable(&process.name),
             );
-            let object = format!("{} port {}", one.address, one.port);
+            let object = format!("{} port {}", one.local.ip(), one.local.port());
             finding(Weight::Note, "listening", object, process)
         })
         .collect())
