@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use similar::{ChangeTag, DiffOp, TextDiff};
+use similar::{ChangeTag, DiffOp, DiffTag, TextDiff};
 
 use crate::file::state::{State, hex};
 use crate::format;
@@ -202,15 +202,15 @@ pub fn unified(old: &str, new: &str, [before, after]: [&str; 2]) -> Difference {
 }
 
 /// In the unified format. The library writes it too, but counts the lines of a hunk by the places of
-/// its first and last change, which are wrong when it ends with a removal: nobody could apply that.
+/// its first and last change, which are wrong for some removals: nobody could apply that.
 fn hunks(diff: &TextDiff<'_, '_, '_, str>, [before, after]: [&str; 2]) -> String {
     let mut text = String::new();
     for group in diff.grouped_ops(AROUND) {
         if text.is_empty() {
             text = format!("--- {before}\n+++ {after}\n");
         }
-        let old = lines_of(group.iter().map(DiffOp::old_range));
-        let new = lines_of(group.iter().map(DiffOp::new_range));
+        let old = lines_of(&group, DiffOp::old_range);
+        let new = lines_of(&group, DiffOp::new_range);
         text += &format!("@@ -{old} +{new} @@\n");
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
             text += &format!("{}{}", change.tag(), change.value());
@@ -223,13 +223,17 @@ fn hunks(diff: &TextDiff<'_, '_, '_, str>, [before, after]: [&str; 2]) -> String
 }
 
 /// Where the lines of a hunk begin, from 1, and how many there are; of none, the line before them.
-fn lines_of(mut ranges: impl Iterator<Item = Range<usize>>) -> String {
-    let first = ranges.next().unwrap_or_default();
-    let count = first.len() + ranges.map(|range| range.len()).sum::<usize>();
+fn lines_of(hunk: &[DiffOp], range: fn(&DiffOp) -> Range<usize>) -> String {
+    // A hunk without equal lines before its first change is at the beginning of the text.
+    let start = match hunk.first() {
+        Some(first) if first.tag() == DiffTag::Equal => range(first).start,
+        _ => 0,
+    };
+    let count: usize = hunk.iter().map(|op| range(op).len()).sum();
     match count {
-        0 => format!("{},0", first.start),
-        1 => format!("{}", first.start + 1),
-        _ => format!("{},{count}", first.start + 1),
+        0 => format!("{start},0"),
+        1 => format!("{}", start + 1),
+        _ => format!("{},{count}", start + 1),
     }
 }
 
