@@ -104,6 +104,41 @@ impl System {
     }
 }
 
+/// A link among the wants of `multi-user.target`, as `systemctl enable` makes it, starts a service at
+/// boot; what is not enabled does not start, and what was stopped does not come back with control.
+#[test]
+fn what_is_enabled_starts_at_boot_and_once() {
+    let unit = "[Service]\nExecStart=/bin/sleep 1000\n";
+    let booted = Boot::start_sealed(&[], |layer| {
+        let units = layer.join("etc/systemd/system");
+        let wants = units.join("multi-user.target.wants");
+        std::fs::create_dir_all(&wants).unwrap();
+        for name in ["on", "off"] {
+            std::fs::write(units.join(format!("{name}.service")), unit).unwrap();
+        }
+        for name in ["on", "broken"] {
+            let target = format!("/etc/systemd/system/{name}.service");
+            std::os::unix::fs::symlink(target, wants.join(format!("{name}.service"))).unwrap();
+        }
+    });
+    let Some(boot) = booted else { return };
+    boot.wait_for_line("aios: READY after");
+    boot.wait_until(|| boot.socket().exists().then_some(()));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let system = System { boot, runtime };
+    system.becomes("on", |now| now.state() == v1::ServiceState::Ready);
+    assert_eq!(system.now("off").state(), v1::ServiceState::Inactive);
+    system.stop("on");
+    let control = system.now("control").pid;
+    system.boot.kill_inside(control);
+    system.becomes("control", |now| now.pid != control && now.pid != 0);
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(system.now("on").state(), v1::ServiceState::Inactive);
+}
+
 #[test]
 fn a_start_that_fails_is_a_failure_and_the_log_says_what_was_waited_for() {
     let notify = "[Service]\nType=notify\nTimeoutStartSec=1\nExecStart=/bin/sleep 1000\n";

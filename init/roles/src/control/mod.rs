@@ -7,6 +7,7 @@
 mod access;
 mod agents;
 mod backwards;
+mod enabled;
 mod last;
 mod link;
 mod logs;
@@ -51,12 +52,17 @@ async fn serve() -> io::Result<()> {
     let door = Door::open(&aios_daemon::socket::of("init"), &callers, &[&ACCESS])
         .map_err(|error| io::Error::other(chain(&error)))?;
     let door = door.grace(GRACE); // open streams (`logs -f`) are cut off then
+    let boot = InitService::new(link.clone(), callers.clone());
     let service = InitService::new(link.clone(), callers);
     let server = InitServer::new(service)
         .max_decoding_message_size(aios_daemon::socket::MESSAGE_MAX)
         .max_encoding_message_size(aios_daemon::socket::MESSAGE_MAX);
     let terminated = serve::terminated().map_err(|error| io::Error::other(chain(&error)))?;
+    let is_boot = !boot.is_core_there().await;
     serve::ready();
+    if is_boot {
+        tokio::spawn(async move { boot.start_enabled().await });
+    }
     let end = async {
         tokio::select! {
             () = terminated => Ok(()),
