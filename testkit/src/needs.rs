@@ -25,6 +25,9 @@ pub const MUST_RUN: &str = "AIOS_TESTS_MUST_RUN";
 /// Names the file to which a test adds a line when the host's kernel lacks what it needs.
 pub const LEFT: &str = "AIOS_TESTS_LEFT";
 
+/// Names the file to which a test that needs root adds its executable and its name, for a second run.
+pub const BY_ROOT: &str = "AIOS_TESTS_BY_ROOT";
+
 /// Names the folder of the models that `cargo xtask models` builds.
 pub const MODELS: &str = "AIOS_TEST_MODELS";
 
@@ -37,13 +40,27 @@ pub const LONG: &str = "AIOS_LONG_TESTS";
 /// Where Debian puts the programs that tests use; `/usr/sbin` is often not in a user's `PATH`.
 const PROGRAMS: [&str; 3] = ["/usr/sbin", "/usr/bin", "/bin"];
 
-/// Root's rights, for namespaces, mounts and changes of identity.
+/// Root's rights, for namespaces, mounts and changes of identity. Without them the test is noted in the
+/// file that [`BY_ROOT`] names, if it names one: `xtask` runs it again, by `sudo`.
 ///
 /// # Panics
-/// Under `cargo xtask test`, when this process has not got them.
+/// Under `cargo xtask test`, when this process has not got them and cannot note that.
 #[must_use]
 pub fn root() -> bool {
-    that(rustix::process::geteuid().is_root(), "it needs root")
+    let is_root = rustix::process::geteuid().is_root();
+    if let Some(list) = std::env::var_os(BY_ROOT)
+        && !is_root
+    {
+        let binary = std::env::var("NEXTEST_BINARY_ID").unwrap_or_default();
+        let thread = std::thread::current();
+        note(
+            &list,
+            &format!("{binary} {}", thread.name().unwrap_or_default()),
+        );
+        println!("left to root");
+        return false;
+    }
+    that(is_root, "it needs root")
 }
 
 /// Programs of Debian packages, by their names.
@@ -92,7 +109,9 @@ pub fn kernel(feature: &str, is_there: bool, checked_by: &str) -> bool {
         let test = thread.name().unwrap_or("a test");
         let line = format!("{test}: the host's kernel has no {feature}; {checked_by} checks it");
         println!("SKIPPED {line}");
-        note(&line);
+        if let Some(path) = std::env::var_os(LEFT) {
+            note(&path, &line);
+        }
     }
     is_there
 }
@@ -123,12 +142,8 @@ fn settle_when<T>(must_run: bool, found: Result<T, String>) -> Option<T> {
     }
 }
 
-/// Adds a line to the file that [`LEFT`] names. One write, so that tests that run at the same time
-/// do not mix their lines.
-fn note(line: &str) {
-    let Some(path) = std::env::var_os(LEFT) else {
-        return;
-    };
+/// Adds a line to a file. One write, so that tests that run at the same time do not mix their lines.
+fn note(path: &std::ffi::OsStr, line: &str) {
     let file = std::fs::OpenOptions::new()
         .append(true)
         .create(true)

@@ -4,6 +4,7 @@
 //! models, a Debian root with services, and root's rights (by `sudo` when the caller is not root).
 //! `testkit/src/needs.rs` is the tests' side of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,14 +25,12 @@ pub struct TestArguments {
     long: bool,
 }
 
-/// The tests that need root's rights, as nextest's filter: those that boot PID 1 in namespaces, and
-/// those that give interfaces to the network daemon.
-const PRIVILEGED: &str = "kind(test) & package(/^aios-(init|network)/)";
-
 /// Tells tests that none of them may skip.
 const MUST_RUN: &str = "AIOS_TESTS_MUST_RUN";
 /// Names the file in which tests say what they leave to a machine test.
 const LEFT: &str = "AIOS_TESTS_LEFT";
+/// Names the file in which tests say that root has to run them.
+const BY_ROOT: &str = "AIOS_TESTS_BY_ROOT";
 /// Names the folder of the built models.
 const MODELS: &str = "AIOS_TEST_MODELS";
 /// Names the Debian root with services.
@@ -63,7 +62,7 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
             "warnings",
         ]),
     )?;
-    let left = left()?;
+    let left = noted("target/tests-left.txt")?;
     let (models, services) = (models::build()?, services::build()?);
     let provide = |mut tests: Command| {
         tests.envs([(MODELS, &models), (SERVICES, &services), (LEFT, &left)]);
@@ -74,10 +73,12 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     if host::is_root() {
         step("unit and integration tests", provide(cargo(&tests)))?;
     } else {
-        let with = |filter: &str| cargo(&[&tests[..], &["-E", filter]].concat());
-        let others = with(&format!("not ({PRIVILEGED})"));
-        step("unit and integration tests", provide(others))?;
-        let mut privileged = with(PRIVILEGED);
+        let list = noted("target/tests-by-root.txt")?;
+        let mut all = provide(cargo(&tests));
+        all.env(BY_ROOT, &list);
+        step("unit and integration tests", all)?;
+        let filter = by_root(&fs::read_to_string(&list)?);
+        let mut privileged = cargo(&[&tests[..], &["-E", &filter]].concat());
         privileged.env(RUNNER, BY_SUDO);
         step("tests that need root", provide(privileged))?;
     }
@@ -110,9 +111,23 @@ pub fn run(arguments: &TestArguments) -> Result<()> {
     Ok(())
 }
 
-/// Where tests of this run say what they leave to a machine test; nothing is in it yet.
-fn left() -> Result<PathBuf> {
-    let path = paths::repository().join("target/tests-left.txt");
+/// The tests that said that root has to run them, as nextest's filter. A line is an executable's id
+/// and a test's name.
+fn by_root(list: &str) -> String {
+    let tests: BTreeSet<String> = list
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(binary, test)| format!("(binary_id(={binary}) & test(={test}))"))
+        .collect();
+    match tests.is_empty() {
+        true => "none()".to_owned(),
+        false => tests.into_iter().collect::<Vec<_>>().join(" | "),
+    }
+}
+
+/// A file in which tests of this run say something; nothing is in it yet.
+fn noted(name: &str) -> Result<PathBuf> {
+    let path = paths::repository().join(name);
     fs::write(&path, "").with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
@@ -162,6 +177,7 @@ mod tests {
         let set = [
             super::MUST_RUN,
             super::LEFT,
+            super::BY_ROOT,
             super::MODELS,
             super::SERVICES,
             super::LONG,
@@ -169,10 +185,19 @@ mod tests {
         let read = [
             needs::MUST_RUN,
             needs::LEFT,
+            needs::BY_ROOT,
             needs::MODELS,
             needs::SERVICES,
             needs::LONG,
         ];
         assert_eq!(set, read);
+    }
+
+    #[test]
+    fn root_runs_the_tests_that_said_so_and_no_other() {
+        let list = "aios-ledger::reserve a::b\naios-ledger::reserve a::b\naios-tools c\n";
+        let expected = "(binary_id(=aios-ledger::reserve) & test(=a::b)) | (binary_id(=aios-tools) & test(=c))";
+        assert_eq!(super::by_root(list), expected);
+        assert_eq!(super::by_root(""), "none()");
     }
 }

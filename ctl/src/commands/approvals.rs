@@ -256,7 +256,7 @@ mod tests {
             assert!(!told.contains('\x1b'), "{told:?}");
         }
         assert!(list(&all).contains("always: pkg.install pkg:install:nginx"));
-        assert!(whole(&asked()).contains("\n+a"));
+        assert!(whole(&asked()).contains("\n    +a"));
         assert!(list(&Approvals::default()).contains("nothing waits"));
     }
 }

@@ -286,11 +286,21 @@ async fn while_the_memory_is_stopped_goals_end_with_that_reason_within_seconds()
     }
 }
 
+fn making(path: &str) -> Wish {
+    Wish {
+        call: Some(Call {
+            tool: "fs.mkdir".into(),
+            arguments_json: serde_json::json!({ "path": path }).to_string(),
+        }),
+        ..Wish::default()
+    }
+}
+
 #[tokio::test]
 async fn a_goal_waits_for_a_person_across_a_restart_and_does_what_was_allowed_once() {
     let node = Node::new().await;
     let process = node.start();
-    let goal = process.submit("make /asked/a").await;
+    let goal = process.goals.submit(making("/asked/a")).await.unwrap();
     let asked = format!("{}/0/0", goal.id);
     let is_waiting = || async {
         let stored = node.memory.goal(&goal.id);
@@ -320,9 +330,9 @@ async fn a_goal_that_waits_costs_no_turn_and_no_time_and_can_be_called_off() {
         at_once: 1,
         ..Limits::default()
     });
-    let first = process.submit("make /asked/a").await;
-    let second = process.submit("make /asked/b").await;
-    let other = process.submit("make /srv/c").await;
+    let first = process.goals.submit(making("/asked/a")).await.unwrap();
+    let second = process.goals.submit(making("/asked/b")).await.unwrap();
+    let other = process.goals.submit(making("/srv/c")).await.unwrap();
     let other = process.ended(&other.id).await;
     assert_eq!(other.state(), GoalState::Succeeded, "{}", other.reason);
     tokio::time::sleep(Duration::from_millis(2300)).await;

@@ -229,7 +229,7 @@ fn walk(root: &Path, has_time: &dyn Fn() -> bool) -> Files {
     let mut open: Vec<PathBuf> = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
         for entry in folder.read_dir().into_iter().flatten().flatten() {
-            if files.count == ENTRIES_MAX || (files.count % 256 == 0 && !has_time()) {
+            if files.count == ENTRIES_MAX || (files.count.is_multiple_of(256) && !has_time()) {
                 files.is_whole = false;
                 return files;
             }
