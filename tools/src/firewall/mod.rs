@@ -4,9 +4,8 @@
 //! table at each start. These tools write the file, and have the kernel take the chain at once. What
 //! reaches the chain is aios-network's to say: no rule reaches the management port or that of SSH.
 
-pub mod allow;
+pub mod add;
 pub mod decision;
-pub mod deny;
 pub mod load;
 pub mod remove;
 pub mod rules;
@@ -27,8 +26,8 @@ use caps::Capability;
 pub fn tools() -> Vec<Arc<dyn ErasedTool>> {
     vec![
         look::<rules::ListRules>(),
-        edit::<allow::AllowPort>(),
-        edit::<deny::DenyPort>(),
+        edit::<add::allow::AllowPort>(),
+        edit::<add::deny::DenyPort>(),
         edit::<remove::RemoveRule>(),
         aios_tool::tool::change::<load::LoadRules>(),
     ]

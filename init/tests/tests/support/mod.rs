@@ -44,12 +44,13 @@ impl Boot {
         write_manifests(folder.path(), services);
         // A state folder of the namespaces' own: the host's stays as it is.
         std::fs::create_dir_all(folder.path().join("state")).unwrap();
-        // Folders of units of the namespaces' own, too. And as a container's runtime does: its
+        // Folders of units of the namespaces' own, too: what is enabled on the host is not started here. And as a container's runtime does: its
         // clock is its host's.
         let script = format!(
             "mkdir -p /var/lib/aios && mount --bind {}/state /var/lib/aios; \
              mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /usr/local/lib; \
              mkdir -p /run/systemd/system /usr/local/lib/systemd/system; \
+             test ! -d /etc/systemd/system || mount -t tmpfs tmpfs /etc/systemd/system; \
              exec setpriv --bounding-set -sys_time {}",
             folder.path().display(),
             executable.display()
