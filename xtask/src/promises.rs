@@ -31,6 +31,12 @@ pub fn check(long: bool) -> Result<()> {
         "setuid or setgid files are shipped:\n{}",
         privileged.join("\n")
     );
+    let enabled = enabled(&listing);
+    ensure!(
+        enabled.is_empty(),
+        "a service is shipped that nobody enabled:\n{}",
+        enabled.join("\n")
+    );
     // Another folder, another time, another umask.
     let folder = tempfile::tempdir()?;
     let usual = rustix::process::umask(Mode::from_raw_mode(0o077));
@@ -73,9 +79,23 @@ fn privileged(listing: &str) -> Vec<&str> {
     listing.lines().filter(is_privileged).collect()
 }
 
+/// The lines of unsquashfs's listing by which a unit starts at boot.
+fn enabled(listing: &str) -> Vec<&str> {
+    let wants = |line: &&str| line.contains("/etc/systemd/system/") && line.contains(".wants/");
+    listing.lines().filter(wants).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_start_at_boot_is_seen_in_the_listing() {
+        let line = "lrwxrwxrwx 0/0 38 2026-01-01 00:00 \
+            squashfs-root/etc/systemd/system/multi-user.target.wants/chrony.service -> /x";
+        let other = "-rw-r--r-- 0/0 3 2026-01-01 00:00 squashfs-root/etc/systemd/system/a.service";
+        assert_eq!(enabled(&format!("{line}\n{other}\n")), [line]);
+    }
 
     #[test]
     fn a_privileged_file_is_seen_in_the_packed_image() {

@@ -18,7 +18,7 @@ use crate::{binaries, cache, exec, host, kernel, layer, models, paths, sbom};
 const RECIPE: u32 = 1;
 
 /// Raise when this module's other steps or [`layer`]'s change what they make.
-const LAYER_RECIPE: &str = "7";
+const LAYER_RECIPE: &str = "8";
 
 /// The Debian release that the appliance is made of.
 pub const SUITE: &str = "trixie";
@@ -58,7 +58,10 @@ const EXCLUDED: [&str; 10] = [
 ];
 
 /// What remains of it after mmdebstrap.
-const REMOVED: [&str; 12] = [
+const REMOVED: [&str; 14] = [
+    // What Debian enables of its own: the services of aiOS are in manifests.
+    "etc/systemd/system/multi-user.target.wants",
+    "etc/systemd/system/timers.target.wants",
     "etc/group-",
     "etc/gshadow-",
     "etc/passwd-",
