@@ -216,6 +216,53 @@ async fn a_preview_changes_nothing_and_is_the_same_twice() {
     assert_eq!(tree(&machine), before);
 }
 
+/// A capability that is not in the agent's manifest is lent by a person's word, and taken back by undo.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lent_is_asked_about_holds_across_a_restart_and_ends_with_its_undo() {
+    let mut machine = Machine::new(Registry::complete());
+    let outside = machine.folder.path().canonicalize().unwrap().join("x");
+    let outside = outside.to_str().unwrap();
+    let refused = write(&mut machine.storage(), "1", outside)
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+
+    let lend = CallRequest {
+        call_id: "lend".into(),
+        tool: "sec.grant".into(),
+        arguments_json: json!({"agent": "storage", "capability": format!("fs:write:{outside}")})
+            .to_string(),
+        ..CallRequest::default()
+    };
+    let mut security = machine.connect(common::agent("security"));
+    security.call(lend.clone()).await.unwrap_err();
+    let asked = waiting(&machine);
+    let by_operator = decide(&machine, order(&asked, true)).await.unwrap_err();
+    assert!(matches!(by_operator, ToolError::Denied(_)), "{by_operator}");
+    let by_admin = Order {
+        role: Role::Admin,
+        ..order(&asked, true)
+    };
+    decide(&machine, by_admin).await.unwrap();
+    let lent = security.call(lend).await.unwrap().into_inner();
+    drop(security);
+
+    let mut machine = machine.restart(Registry::complete()).await;
+    write(&mut machine.storage(), "2", outside).await.unwrap();
+    let pipeline = Arc::clone(&machine.pipeline);
+    let undo = aios_tools::pipeline::Undo {
+        execution_id: lent.execution_id,
+        ..Default::default()
+    };
+    tokio::task::spawn_blocking(move || pipeline.undo(&Principal::Root, &undo))
+        .await
+        .unwrap()
+        .unwrap();
+    write(&mut machine.storage(), "3", outside)
+        .await
+        .unwrap_err();
+}
+
 /// Every path of the machine's data, with what is in files.
 fn tree(machine: &Machine) -> Vec<(String, Option<String>)> {
     let mut left = vec![std::path::PathBuf::from(machine.path(""))];

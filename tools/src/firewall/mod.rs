@@ -155,7 +155,7 @@ fn chain() -> Result<Vec<Listed>, ToolError> {
         Ok(text) => Ok(listed(&text)),
         Err(nft::Failed::Refused(why)) => Err(ToolError::Precondition(format!(
             "aiOS's packet filter does not stand, so there is nothing to put rules into: {why}; \
-             \"aiosctl service status network\" says more"
+             `aiosctl services` says how the network service is"
         ))),
         Err(error) => Err(failed(error)),
     }

@@ -48,6 +48,7 @@ impl Tool for Grant {
         .risk(Risk::Critical)
         .least(Least::Admin)
         .needing("sec", "grant", "capability")
+        .changing_own_state()
         .example(json!({
             "agent": "storage", "capability": "fs:write:/data/reports/*", "seconds": 3600
         }))

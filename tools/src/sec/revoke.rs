@@ -28,6 +28,7 @@ impl Tool for Revoke {
         )
         .risk(Risk::Medium)
         .needing("sec", "revoke", "capability")
+        .changing_own_state()
         .example(json!({ "loan": "7f3a2c1e-5d3b-5c61-9a53-0c4c7a1d9b10" }))
     }
 

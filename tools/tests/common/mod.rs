@@ -252,8 +252,14 @@ fn grants(data: &Path) -> Grants {
         format!("fs:write:{data}/*"),
         "test:*:*".to_owned(),
     ];
+    let security = ["sec:grant:capability", "sec:revoke:capability"].map(str::to_owned);
     let monitor = [format!("fs:read:{data}*"), "test:*:*".to_owned()];
-    Grants::from_manifests(&[manifest("storage", &storage), manifest("monitor", &monitor)]).unwrap()
+    Grants::from_manifests(&[
+        manifest("storage", &storage),
+        manifest("monitor", &monitor),
+        manifest("security", &security),
+    ])
+    .unwrap()
 }
 
 pub fn call(call_id: &str, tool: &str, arguments: Value) -> CallRequest {

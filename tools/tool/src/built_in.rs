@@ -178,6 +178,9 @@ impl<T: Tool, W: Work<T>> BuiltIn<T, W> {
         reach
             .write
             .extend(self.spec.writes.iter().map(std::path::PathBuf::from));
+        if self.spec.changes_own_state {
+            reach.write.push(context.state_dir().join("tools"));
+        }
         if self.spec.is_undone_by_files() {
             reach.write.push(context.state_dir().join("quarantine"));
             reach.read.push(context.state_dir().join("undo"));

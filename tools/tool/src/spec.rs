@@ -48,6 +48,8 @@ pub struct Declaration {
     pub reads: Vec<String>,
     /// What an act may change beside what its arguments name, with everything below.
     pub writes: Vec<String>,
+    /// Does an act change what `aios-tools` itself keeps, such as what is lent?
+    pub changes_own_state: bool,
     /// Does an act change whatever its captured change set names, anywhere?
     pub changes_system: bool,
     /// Arguments of a call as somebody would make it.
@@ -71,6 +73,7 @@ impl Declaration {
             needs: Vec::new(),
             reads: Vec::new(),
             writes: Vec::new(),
+            changes_own_state: false,
             changes_system: false,
             example: serde_json::Value::Object(serde_json::Map::new()),
             makes_room: false,
@@ -110,6 +113,14 @@ impl Declaration {
         self.writes
             .extend(paths.iter().map(|path| (*path).to_owned()));
         self
+    }
+
+    /// The same tool, whose acts change what `aios-tools` itself keeps.
+    pub fn changing_own_state(self) -> Self {
+        Self {
+            changes_own_state: true,
+            ..self
+        }
     }
 
     /// The same tool that changes files anywhere, as its captured change set says. It has no argument
