@@ -18,15 +18,19 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use aios_contracts::v1::memory_client::MemoryClient;
 use aios_contracts::v1::{Decision, ListDecisionsRequest, RecallRequest, Recollection};
 use aios_qemu::{Ctl, Way, credentials};
 use serde_json::{Value, json};
-use support::{Appliance, POWER_OFF_LIMIT, rows};
+use support::{Appliance, POWER_OFF_LIMIT, eventually, rows};
 
 /// What the earlier version answered about its state.
 const EXPECTED: &str = include_str!("specimen/expected.json");
+
+/// How long it may take until a person is asked, or a goal hears the answer.
+const ASKED: Duration = Duration::from_secs(60);
 
 /// By so much may the similarity of a memory to a question differ: sums of floating-point numbers.
 const SIMILARITY_TOLERANCE: f64 = 0.01;
@@ -204,8 +208,25 @@ fn configuration_is_in_force(appliance: &Appliance, expected: &Value) {
     std::fs::write(&file, text.as_str().unwrap()).unwrap();
     let dry = ctl.run(&["config", "apply", file.to_str().unwrap(), "--dry-run"]);
     assert!(rows(&dry.unwrap(), "restarts").is_empty());
-    let reason = appliance.fails("delete /srv/notes/keep.txt");
-    assert!(reason.contains("auto_up_to"), "{reason}");
+    // Its limit for what runs without a person holds: one is asked, and says no.
+    let order = ["goal", "run", "--no-wait", "delete /srv/notes/keep.txt"];
+    let goal = ctl.run(&order).unwrap();
+    let asked = eventually(ASKED, || {
+        let asked = rows(&ctl.run(&["approvals"])?, "approvals").pop();
+        asked.ok_or_else(|| anyhow::anyhow!("nobody is asked"))
+    });
+    let asked = asked.unwrap();
+    let why = asked["why"].as_str().unwrap();
+    assert!(why.contains("run up to medium"), "{why}");
+    let deny = ["approvals", "deny", asked["id"].as_str().unwrap()];
+    ctl.run(&deny).unwrap();
+    let show = ["goal", "show", goal["id"].as_str().unwrap()];
+    eventually(ASKED, || {
+        let goal = ctl.run(&show)?;
+        anyhow::ensure!(goal["state"] == "failed", "{goal:#}");
+        Ok(())
+    })
+    .unwrap();
     let status = ctl.run(&["status"]).unwrap();
     assert_eq!(status["node"], expected["node"], "{status:#}");
     assert_eq!(status["emergency"]["stopped"], false, "{status:#}");

@@ -40,6 +40,12 @@ pub struct Asked {
     pub needs: Vec<String>,
     /// How much harm it can do.
     pub risk: u8,
+    /// Is it for an admin to allow: critical, or by a tool that admins alone have called?
+    #[serde(default)]
+    pub for_admins: bool,
+    /// Do all its needs follow from its arguments? Then a rule for always is about the same thing again.
+    #[serde(default)]
+    pub names_its_object: bool,
     /// Why a person is asked.
     pub why: String,
     /// What it would do.
@@ -240,6 +246,13 @@ impl Book {
         let mut asked = inner.named(&order.id)?.clone();
         may_decide(&asked, order, now_ms())?;
         let rule = match order.always && order.decision.allowed {
+            true if asked.risk >= rank(Risk::Critical) || !asked.names_its_object => {
+                return Err(ToolError::Precondition(format!(
+                    "no rule for always is made for {}: its calls do not say by what they need what they \
+                     change, or it is critical; allow it this once",
+                    asked.call.tool
+                )));
+            }
             true => Some(like(&asked.call.tool, &asked.needs)?),
             false => None,
         };
@@ -361,9 +374,9 @@ fn may_decide(asked: &Asked, order: &Order, now_ms: i64) -> Result<(), ToolError
             return refuse(format!("it was decided already, by {by}"));
         }
     }
-    if order.decision.allowed && asked.risk >= rank(Risk::Critical) && order.role < Role::Admin {
+    if order.decision.allowed && asked.for_admins && order.role < Role::Admin {
         return Err(ToolError::Denied(format!(
-            "{} is critical: an admin decides",
+            "{} is for admins: one of them decides",
             asked.call.tool
         )));
     }
@@ -406,6 +419,8 @@ mod tests {
             input: Value::Null,
             needs: vec!["fs:write:/srv/x".into()],
             risk: rank(risk),
+            for_admins: risk == Risk::Critical,
+            names_its_object: true,
             why: "manual".into(),
             preview: Foreseen::of("/srv/x", "absent", "file").into(),
             asked_ms: now_ms(),
@@ -485,6 +500,31 @@ mod tests {
         check("1", true, Role::Operator, false);
         check("2", true, Role::Admin, true);
         check("3", false, Role::Operator, true);
+    }
+
+    #[test]
+    fn no_rule_for_always_is_made_of_what_does_not_say_what_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(folder.path()).unwrap();
+        let check = |id: &str, risk, names_its_object, expected: bool| {
+            let one = Asked {
+                names_its_object,
+                ..asked(id, risk)
+            };
+            book.ask(one.clone()).unwrap();
+            let always = Order {
+                always: true,
+                ..order(&one, true, Role::Admin)
+            };
+            let decided = book.decide(&always, |_| Ok(()));
+            assert_eq!(decided.is_ok(), expected, "{risk:?} {names_its_object}");
+            // What was not decided still waits.
+            let stands = book.find(id).unwrap().standing(now_ms());
+            assert_eq!(stands == Standing::Waits, !expected);
+        };
+        check("1", Risk::High, true, true);
+        check("2", Risk::High, false, false);
+        check("3", Risk::Critical, true, false);
     }
 
     #[test]

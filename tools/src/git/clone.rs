@@ -1,8 +1,6 @@
 //! `git.clone`: copies a repository from the web or from another folder.
 
-use std::fs::Permissions;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::repository::{self, Repository, short};
@@ -10,6 +8,7 @@ use crate::net::client::{self, Refusal};
 use crate::net::reach;
 use crate::program::Program;
 use aios_tool::argument::{self, NewPath, Origin, bare_host};
+use aios_tool::file::meta::Meta;
 use aios_tool::file::{WRITING, must_be_free};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
@@ -102,15 +101,17 @@ impl Change for Act {
         let folder = input.destination.to_path();
         let fault = |error: std::io::Error| ToolError::io(&input.destination, error);
         if context.is_resumed() && destination.stat()?.is_some() {
-            // Nothing was there before; a process that died in this call left it.
-            std::fs::remove_dir_all(&folder).map_err(fault)?;
+            return Err(ToolError::Precondition(format!(
+                "{} is there: a call that was interrupted left it half made, or somebody made it \
+                 meanwhile; delete it, then clone again",
+                input.destination
+            )));
         }
         must_be_free(&destination)?;
         rustix::fs::mkdirat(&destination.parent, &destination.name, 0o755.into())
             .map_err(|error| fault(error.into()))?;
-        let cloned = std::fs::set_permissions(&folder, Permissions::from_mode(0o755))
-            .map_err(fault)
-            .and_then(|()| own(&folder, context))
+        let cloned = Meta::new(0o755, context.owner())
+            .apply(&destination)
             .and_then(|()| clone(input, &folder, context))
             .and_then(|()| look(input, context));
         if cloned.is_err() {
@@ -133,13 +134,6 @@ impl Change for Act {
             ])
             .map(drop)
     }
-}
-
-/// New files are the tools' owner's.
-fn own(folder: &Path, context: &Context) -> Result<(), ToolError> {
-    let (uid, gid) = context.owner();
-    std::os::unix::fs::chown(folder, Some(uid), Some(gid))
-        .map_err(|error| ToolError::io(folder.display(), error))
 }
 
 fn clone(input: &Input, folder: &Path, context: &Context) -> Result<(), ToolError> {

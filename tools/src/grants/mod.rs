@@ -52,33 +52,20 @@ impl Grants {
         agents.map(|(agent, held)| (agent.as_str(), held.as_slice()))
     }
 
-    /// Decides whether the caller may do all that is needed, for this goal; the answer is the decision's
-    /// text for the ledger. Of a loan that is for a number of calls, one is used.
+    /// Counts a call by these loans, right before it is made.
     ///
     /// # Errors
-    /// `Denied`, naming the first capability that is missing; `Unavailable` when the use of a loan
-    /// cannot be written down.
-    pub fn decide(
-        &self,
-        caller: &Principal,
-        needs: &[Need],
-        goal: &str,
-    ) -> Result<String, ToolError> {
-        let (by, lent) = self.held(caller, needs, goal)?;
-        self.loans.used(&lent)?;
-        Ok(by)
+    /// `Unavailable` when that cannot be written down; then the call is not made.
+    pub fn used(&self, loans: &[String]) -> Result<(), ToolError> {
+        self.loans.used(loans)
     }
 
-    /// The same without using anything.
+    /// Decides whether the caller may do all that is needed, for this goal: the decision's text for the
+    /// ledger, and the loans that it takes ([`Self::used`]).
     ///
     /// # Errors
     /// `Denied`, naming the first capability that is missing.
-    pub fn try_on(&self, caller: &Principal, needs: &[Need]) -> Result<String, ToolError> {
-        self.held(caller, needs, "").map(|(by, _)| by)
-    }
-
-    /// By what the caller may do it, and the loans among that.
-    fn held(
+    pub fn decide(
         &self,
         caller: &Principal,
         needs: &[Need],
@@ -131,6 +118,7 @@ mod tests {
             let needs: Vec<_> = needs.iter().map(|text| need(text)).collect();
             let found = grants
                 .decide(&caller, &needs, "")
+                .map(|(by, _)| by)
                 .map_err(|e| e.to_string());
             assert_eq!(
                 found.as_deref().map_err(String::as_str),

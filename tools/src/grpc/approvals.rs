@@ -15,6 +15,8 @@ use crate::pipeline::{Pipeline, now_ms};
 /// Changes that a list has of each call, and the longest text of each, in bytes: with 256 calls that is
 /// well below one message.
 const SHORT: usize = 10;
+/// Calls that a list has: those that wait are at most 256.
+const LISTED_MAX: usize = 300;
 /// See [`SHORT`].
 const TEXT_MAX: usize = 400;
 
@@ -30,7 +32,14 @@ pub(super) fn list(book: &Book, id: &str) -> Result<wire::Approvals, Status> {
     let rules = book.rules().iter().map(ToString::to_string).collect();
     let all = book.all();
     if id.is_empty() {
-        let approvals = all.iter().map(|asked| approval(asked, false)).collect();
+        let mut shown: Vec<wire::Approval> =
+            all.iter().map(|asked| approval(asked, false)).collect();
+        // Those that wait first, if there are too many to be shown.
+        let waits = |one: &wire::Approval| one.state() != wire::ApprovalState::Waiting;
+        shown.sort_by_key(waits);
+        shown.truncate(LISTED_MAX);
+        shown.sort_by_key(|one| one.asked_ms);
+        let approvals = shown;
         return Ok(wire::Approvals { approvals, rules });
     }
     let mut found = all.iter().filter(|asked| asked.id.starts_with(id));
@@ -87,21 +96,21 @@ pub(super) fn approval(asked: &Asked, whole: bool) -> wire::Approval {
         Standing::Denied => wire::ApprovalState::Denied,
         Standing::Expired => wire::ApprovalState::Expired,
     };
-    let arguments = asked.input.to_string();
+    let text = |text: &str| match whole {
+        true => text.to_owned(),
+        false => short(text),
+    };
     let decision = asked.decision.as_ref();
     wire::Approval {
         id: asked.id.clone(),
         agent: asked.call.actor.clone(),
         tool: asked.call.tool.clone(),
-        arguments_json: match whole {
-            true => arguments,
-            false => short(&arguments),
-        },
+        arguments_json: text(&asked.input.to_string()),
         risk: i32::from(asked.risk),
-        why: asked.why.clone(),
+        why: text(&asked.why),
         goal_id: asked.call.goal_id.clone(),
-        goal: asked.call.reason.clone(),
-        on_behalf_of: asked.call.on_behalf_of.clone(),
+        goal: text(&asked.call.reason),
+        on_behalf_of: text(&asked.call.on_behalf_of),
         asked_ms: asked.asked_ms,
         expires_ms: asked.expires_ms,
         preview: Some(preview_to_wire(&asked.preview, whole)),

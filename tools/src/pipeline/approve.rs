@@ -10,7 +10,7 @@ use aios_tool::context::Context;
 use aios_tool::demand::Need;
 use aios_tool::error::ToolError;
 use aios_tool::preview::Preview;
-use aios_tool::spec::Spec;
+use aios_tool::spec::{Least, Risk, Spec};
 use aios_tool::tool::{ErasedTool, Prepared};
 use uuid::Uuid;
 
@@ -19,6 +19,7 @@ use super::{Allowed, Pipeline, check_sizes, late, parse};
 use crate::approval::book::{Order, rank};
 use crate::approval::{Asked, Book, Standing, Verdict};
 use crate::executor::{self, Waited};
+use crate::store::Call;
 
 /// A call that is only tried.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +72,7 @@ impl Pipeline {
             let limit = Duration::from_millis(tool.spec().timeout_ms.into());
             let context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
             let prepared = tool.prepare(arguments, &context)?;
-            let held = self.grants.try_on(caller, &prepared.demands.needs)?;
+            let held = self.grants.decide(caller, &prepared.demands.needs, "")?.0;
             let verdict = match caller {
                 Principal::Agent(_) => self.verdict(tool.spec(), &prepared.demands.needs)?,
                 _ => Verdict::Runs("it is not asked about".into()),
@@ -105,31 +106,25 @@ impl Pipeline {
         let now = now_ms();
         let known = self.book.find(id);
         let Some(why) = &allowed.asks else {
-            return match known.filter(|asked| asked.standing(now) == Standing::Denied) {
-                // What a person said about it holds, whatever policy says since.
-                Some(asked) => Err(self.refuse(
-                    &allowed.caller,
-                    &allowed.call,
-                    ToolError::Denied(denied(&asked)),
-                )),
-                None => Ok(Cow::Borrowed(allowed)),
+            // What a person said about it holds, or that none did, whatever policy says since.
+            return match known.map(|asked| (asked.standing(now), asked)) {
+                Some((Standing::Denied, asked)) => Err(self.not_approved(allowed, denied(&asked))),
+                Some((Standing::Expired, asked)) => {
+                    Err(self.not_approved(allowed, late_for(&asked)))
+                }
+                _ => Ok(Cow::Borrowed(allowed)),
             };
         };
         match known.as_ref().map(|asked| (asked, asked.standing(now))) {
             Some((_, Standing::Waits)) => Err(waits(id, "")),
-            Some((asked, Standing::Denied)) => Err(self.refuse(
-                &allowed.caller,
-                &allowed.call,
-                ToolError::Denied(denied(asked)),
-            )),
-            Some((_, Standing::Expired)) => Err(self.refuse(
-                &allowed.caller,
-                &allowed.call,
-                ToolError::Denied("nobody approved it in time".into()),
-            )),
+            Some((asked, Standing::Denied)) => Err(self.not_approved(allowed, denied(asked))),
+            Some((asked, Standing::Expired)) => Err(self.not_approved(allowed, late_for(asked))),
             Some((asked, Standing::Allowed)) => {
                 let preview = self.foreseen(allowed)?;
-                if preview.digest() != asked.preview.digest() {
+                let same = |call: &Call| (call.tool.clone(), call.input_sha256.clone());
+                if preview.digest() != asked.preview.digest()
+                    || same(&allowed.call) != same(&asked.call)
+                {
                     return Err(self.ask(
                         allowed,
                         why,
@@ -154,18 +149,25 @@ impl Pipeline {
         }
     }
 
+    fn not_approved(&self, allowed: &Allowed, why: String) -> ToolError {
+        self.refuse(&allowed.caller, &allowed.call, ToolError::Denied(why))
+    }
+
     /// Puts the question; the answer is what the caller is told.
     fn ask(&self, allowed: &Allowed, why: &str, preview: Preview, note: &str) -> ToolError {
         let id = allowed.context.execution();
         let now = now_ms();
         let asked = || {
             let demands = &allowed.prepared.demands;
+            let spec = allowed.tool.spec();
             let asked = Asked {
+                for_admins: spec.risk == Risk::Critical || spec.least == Least::Admin,
+                names_its_object: !demands.needs.iter().any(|need| spec.needs.contains(need)),
                 id: id.to_owned(),
                 call: allowed.call.clone(),
                 input: allowed.prepared.call.input()?,
                 needs: demands.needs.iter().map(ToString::to_string).collect(),
-                risk: rank(allowed.tool.spec().risk),
+                risk: rank(spec.risk),
                 why: why.to_owned(),
                 preview,
                 asked_ms: now,
@@ -259,6 +261,16 @@ fn waits(id: &str, note: &str) -> ToolError {
     ToolError::Waits {
         approval: id.to_owned(),
         text: format!("a person is asked first{note}: aiosctl approvals show {id}"),
+    }
+}
+
+fn late_for(asked: &Asked) -> String {
+    match &asked.decision {
+        Some(decision) => format!(
+            "{} approved it, and it was not made in time; give the goal again",
+            decision.by
+        ),
+        None => "nobody approved it in time".to_owned(),
     }
 }
 

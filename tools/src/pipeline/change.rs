@@ -61,6 +61,7 @@ impl Pipeline {
             }
             None => {
                 let allowed = self.approved(&allowed)?;
+                self.grants.used(&allowed.lent).map_err(refuse)?;
                 let pending = self.begin(&allowed).map_err(refuse)?;
                 self.book.forget(&id);
                 (pending, allowed.prepared.clone())

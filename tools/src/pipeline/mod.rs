@@ -136,6 +136,8 @@ struct Allowed {
     context: Context,
     /// Why a person is asked first, if one is.
     asks: Option<String>,
+    /// The loans by which its caller may make it.
+    lent: Vec<String>,
 }
 
 impl Pipeline {
@@ -325,12 +327,12 @@ impl Pipeline {
             context = context.until_stopped(self.emergency.subscribe());
         }
         let prepared = tool.prepare(arguments, &context)?;
-        let held = match authority {
+        let (held, lent) = match authority {
             Authority::Capabilities => {
                 let needs = &prepared.demands.needs;
                 self.grants.decide(caller, needs, &request.goal_id)?
             }
-            Authority::Undo(execution) => format!("allowed: takes back {execution}"),
+            Authority::Undo(execution) => (format!("allowed: takes back {execution}"), Vec::new()),
         };
         if let Authority::Capabilities = authority
             && let Some(percent) = (self.fullness)()
@@ -356,6 +358,7 @@ impl Pipeline {
             prepared,
             context,
             asks,
+            lent,
         })
     }
 
@@ -364,6 +367,7 @@ impl Pipeline {
         let id = allowed.context.execution().to_owned();
         let limit = allowed.context.remaining();
         let tool = Arc::clone(&allowed.tool);
+        self.grants.used(&allowed.lent)?;
         let running = executor::start(
             allowed.tool,
             allowed.prepared,

@@ -412,9 +412,25 @@ impl Tables {
     }
 }
 
-/// Groups by which an account would get at secrets of the whole machine, or be aiOS.
+/// Groups whose members get at secrets of the whole machine, or are root where a program of that name
+/// is installed.
+const POWERFUL: [&str; 11] = [
+    "admin",
+    "disk",
+    "docker",
+    "incus",
+    "incus-admin",
+    "kmem",
+    "libvirt",
+    "lxd",
+    "shadow",
+    "sudo",
+    "wheel",
+];
+
+/// Groups by which an account would get at secrets of the whole machine, or be root or aiOS.
 pub fn is_reserved(group: &str, gid: u32) -> bool {
-    gid == 0 || OWN_IDS.contains(&gid) || matches!(group, "shadow" | "disk" | "kmem")
+    gid == 0 || OWN_IDS.contains(&gid) || POWERFUL.contains(&group)
 }
 
 fn first(line: &str) -> &str {

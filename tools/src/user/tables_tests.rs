@@ -134,7 +134,8 @@ fn groups_that_open_the_machine_are_reserved() {
     check("root", 0, true);
     check("aios", 900, true);
     check("shadow", 42, true);
-    check("docker", 990, false);
+    check("docker", 990, true);
+    check("ada", 1001, false);
 }
 
 #[test]

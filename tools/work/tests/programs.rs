@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 fn workspace(scene: &Scene) -> (std::path::PathBuf, Value) {
     let folder = scene.path("app");
     std::fs::create_dir(&folder).unwrap();
+    // An account that this machine gives to nobody.
+    std::os::unix::fs::chown(&folder, Some(4711), Some(4711)).unwrap();
     let argument = json!(folder.to_str().unwrap());
     (folder, argument)
 }

@@ -102,9 +102,15 @@ fn a_program_is_its_folders_owner_with_no_capability_and_can_get_none() {
     let script = "id -u; mount -t tmpfs x /tmp; echo core > /proc/sys/kernel/core_pattern; \
                   unshare -n true; mknod x c 1 3; chown 1 old; cat /etc/shadow; \
                   grep CapEff /proc/self/status";
-    let (_, said, errors) = scene.said(Writing::Folder, script);
+    let (_, said, errors) = scene.said(Writing::Shadow, script);
     assert_eq!(said, "0\nCapEff:\t0000000000000000\n", "{errors}");
     assert!(errors.lines().count() >= 6, "{errors}");
+    // And it writes nothing there: a set-user-ID file of its would be root's.
+    let order = scene.script(Writing::Folder, "cp /bin/sh x; chmod 6755 x");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = runtime.block_on(scene.site().run(&order)).unwrap_err();
+    assert!(refused.to_string().contains("is root's"), "{refused}");
+    assert!(!scene.workspace().join("x").exists());
 }
 
 #[test]

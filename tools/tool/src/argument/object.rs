@@ -184,6 +184,11 @@ impl Object for Service {
     const NAMESPACE: &'static str = "service";
 
     fn resolve(name: String) -> Result<String, String> {
+        // PID 1 knows it without the ending, and what is guarded by name has to be that name.
+        let name = match name.strip_suffix(".service") {
+            Some(bare) => bare.to_owned(),
+            None => name,
+        };
         let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
         match (1..=SERVICE_MAX).contains(&name.len()) && name.chars().all(allowed) {
             true => Ok(name),

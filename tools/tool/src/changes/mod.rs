@@ -80,8 +80,10 @@ pub fn read(plan: &Path) -> Result<Vec<Planned>, ToolError> {
 /// Makes the changes of a captured set. When a part cannot be made, all of it is taken back.
 ///
 /// # Errors
-/// What could not be made; `Unverified` when a part of it is left.
+/// `Precondition` when something was changed since it was captured: it would be lost; otherwise what could
+/// not be made, and `Unverified` when a part of it is left.
 pub fn made(set: &ChangeSet, planned: &[Planned], execution: &str) -> Result<(), ToolError> {
+    set.is_as_captured()?;
     let Err(error) = make(planned, execution) else {
         return Ok(());
     };

@@ -32,7 +32,7 @@ pub const PROTECTED: [&str; 9] = [
 ];
 /// What no tool may read either: keys and password files, and where else they can be reached: on
 /// the data disk below the overlay, and in what the machine was provisioned from.
-pub const SECRET: [&str; 11] = [
+pub const SECRET: [&str; 12] = [
     "/data",
     "/etc/aios/pki",
     "/etc/dropbear",
@@ -44,6 +44,7 @@ pub const SECRET: [&str; 11] = [
     "/run/provision",
     "/sys/firmware/qemu_fw_cfg",
     "/var/lib/aios/tools",
+    "/var/lib/aios/undo",
 ];
 
 /// What becomes of a symbolic link in the last place.

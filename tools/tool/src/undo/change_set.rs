@@ -147,6 +147,23 @@ impl ChangeSet {
         BufReader::new(file).lines().map(parsed).collect()
     }
 
+    /// Is every thing still as it was captured, or as it is planned to be?
+    ///
+    /// # Errors
+    /// `Precondition`, naming the first that is neither.
+    pub fn is_as_captured(&self) -> Result<(), ToolError> {
+        for entry in self.entries()? {
+            let now = State::at(&entry.path)?;
+            if !now.is_as(&entry.before) && !now.is_as(&entry.after) {
+                return Err(ToolError::Precondition(format!(
+                    "{} was changed while the call was prepared; nothing was done, try again",
+                    entry.path
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Is every thing as it was planned?
     ///
     /// # Errors

@@ -10,14 +10,16 @@ mod inside;
 mod output;
 
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aios_tool::file::name;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
@@ -114,6 +116,21 @@ struct Ground {
     environment: Vec<(String, String)>,
 }
 
+/// May the program write into its folder, which is this account's? What a program leaves in a folder of
+/// root's is root's, with any mode that it gives it. So only one that may execute nothing but a few
+/// programs of Debian's writes there: git, which runs nothing of what it finds.
+fn may_write(order: &Order, uid: u32) -> io::Result<()> {
+    let folder = order.writing == Writing::Folder;
+    if !folder || uid != 0 || !order.executes.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{} is root's, and no program of others writes there as root; give the folder to an account \
+         first, with fs.chown",
+        order.folder.display()
+    )))
+}
+
 impl Site {
     /// The site of a running system.
     pub fn of_this_machine() -> Self {
@@ -173,10 +190,15 @@ impl Site {
         for part in ["root", "lower", "upper", "work"] {
             std::fs::create_dir_all(scratch.join(part))?;
         }
-        let owner = std::fs::symlink_metadata(&order.folder)?;
+        // No part of the way is a link: whoever has a folder above could choose the owner by it.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let straight = ResolveFlags::NO_SYMLINKS;
+        let held = rustix::fs::openat2(CWD, &order.folder, flags, Mode::empty(), straight)?;
+        let owner = rustix::fs::fstat(&held)?;
+        may_write(order, owner.st_uid)?;
         let upper = scratch.join("upper");
-        std::fs::set_permissions(&upper, owner.permissions())?;
-        std::os::unix::fs::chown(&upper, Some(owner.uid()), Some(owner.gid()))?;
+        std::fs::set_permissions(&upper, Permissions::from_mode(owner.st_mode & 0o7777))?;
+        std::os::unix::fs::chown(&upper, Some(owner.st_uid), Some(owner.st_gid))?;
         let written = |paths: &[PathBuf]| paths.iter().map(name::encode).collect();
         let ground = Ground {
             scratch: name::encode(&scratch),
@@ -185,8 +207,8 @@ impl Site {
             reads: written(&order.reads),
             executes: written(&order.executes),
             network: order.network,
-            uid: owner.uid(),
-            gid: owner.gid(),
+            uid: owner.st_uid,
+            gid: owner.st_gid,
             environment: order.environment.clone(),
         };
         let begun = Instant::now();
