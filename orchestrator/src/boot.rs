@@ -148,7 +148,7 @@ impl Orchestrator {
             recorder.clone(),
             self.config.state.join("ssh-log"),
         );
-        let approvals = Approvals::new(self.clients.tools.clone());
+        let approvals = Approvals::new(self.clients.listening.clone());
         let goals = Goals::new(Parts {
             approvals: approvals.clone(),
             store: Store::new(

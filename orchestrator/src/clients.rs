@@ -30,6 +30,9 @@ pub struct Clients {
     pub memory: MemoryClient<Channel>,
     /// The tool registry.
     pub tools: ToolsClient<Channel>,
+    /// The same on a connection of its own, for what listens for as long as it runs: a registry that stops
+    /// takes no request on a connection that something still listens on.
+    pub listening: ToolsClient<Channel>,
     /// The emergency stop of the tool registry.
     pub emergency: EmergencyClient<Channel>,
     /// The slots; runs only while it is used.
@@ -52,6 +55,7 @@ impl Clients {
                 .max_encoding_message_size(limit),
             config: ConfigClient::new(to("config")?),
             emergency: EmergencyClient::new(to("tools")?),
+            listening: ToolsClient::new(to("tools")?).max_decoding_message_size(limit),
             tools: ToolsClient::new(to("tools")?)
                 .max_decoding_message_size(limit)
                 .max_encoding_message_size(limit),

@@ -61,6 +61,11 @@ pub(super) async fn watch(
     sender: Sender<Result<wire::Approvals, Status>>,
 ) {
     let mut changes = pipeline.book().subscribe();
+    // Nothing waits for this stream when the daemon stops.
+    let Ok(terminated) = aios_daemon::serve::terminated() else {
+        return;
+    };
+    tokio::pin!(terminated);
     loop {
         changes.mark_unchanged();
         if sender.send(list(pipeline.book(), "")).await.is_err() {
@@ -69,6 +74,7 @@ pub(super) async fn watch(
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return },
             () = sender.closed() => return,
+            () = &mut terminated => return,
         }
     }
 }
