@@ -10,7 +10,7 @@ use super::counts::{self, Counts};
 use super::project::{self, Goal};
 use crate::program::{self, Program};
 
-/// So long a build or all tests may take, in milliseconds.
+/// How long a build or all tests may take, in milliseconds.
 const TIMEOUT_MS: u32 = 1_800_000;
 
 /// So many of its last lines are shown, and at most so many bytes of JSON.

@@ -17,7 +17,7 @@ pub struct Query;
 const MORE_MAX: usize = 7;
 /// The most rows of an answer.
 const ROWS_MAX: i64 = 10_000;
-/// So long a statement may take.
+/// How long a statement may take.
 const LIMIT: Duration = Duration::from_secs(20);
 /// The most that all values of an answer take, in bytes of JSON.
 const ANSWER_MAX: usize = format::ANSWER_MAX;

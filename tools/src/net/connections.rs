@@ -1,4 +1,4 @@
-//! `net.connections`: which sockets of TCP and UDP there are, with whom and whose.
+//! `net.connections`: the TCP and UDP sockets, who they are connected to, and which process has them.
 
 use crate::procfs::process;
 use crate::procfs::sockets::{self, Owners, Socket};

@@ -11,7 +11,7 @@ pub struct Spawn;
 
 /// The most arguments of a program.
 const ARGUMENTS_MAX: usize = 1000;
-/// So long a program may take, in seconds, when the call does not say it.
+/// How long a program may take, in seconds, when the call does not say.
 const USUAL_S: u64 = 60;
 /// The longest that it may take, in seconds.
 const LONGEST_S: i64 = 600;

@@ -1,4 +1,4 @@
-//! `/proc/net/tcp`, `tcp6`, `udp` and `udp6`: who listens where, who is connected with whom.
+//! `/proc/net/tcp`, `tcp6`, `udp` and `udp6`: which ports are listened on, and which connections stand.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

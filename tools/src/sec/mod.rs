@@ -1,5 +1,5 @@
-//! `sec.*`: what was done here and by whom, whether that record is whole, who may do what, and what on
-//! this machine is open or not as it was.
+//! `sec.*`: the audit log, the rights of agents, and a look for weak spots of the machine: open ports,
+//! files that anybody may write to, files of packages that were changed.
 
 pub mod audit_query;
 pub mod audit_verify;

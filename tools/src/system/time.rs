@@ -1,4 +1,4 @@
-//! `system.time`: the clock, its zone, and whom it follows.
+//! `system.time`: the clock, its time zone, and the servers that it follows.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
