@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional as F
 
 import evaluate
+import masking
 import minilm
 import operator_io as io
 import sentences
@@ -92,19 +93,24 @@ def export(model, base, labels, description, weights):
 
 # Few words: in an emulated machine each costs a tenth of a second of every boot.
 TEST_PROMPT, TEST_ACT = "check disk usage", "storage.usage"
-FIXTURES = [("show me the files in /srv/www", []), ("is port 9090 open on db1?", []), ("make /srv/a and write hello to /srv/a/b", ["fs.mkdir /srv/a ok"])]
+FIXTURES = [("show me the files in /srv/www", []), ("is port 9090 open on db1?", []),
+            ("make '/srv/My a' and write hello to /srv/a/b", [("fs.mkdir", {"path": "/srv/My a"})])]
 
 
 def fixtures(model, wordpiece, labels, temperature, weights):
     """The runtime's test prompt, and states with decisions for the test that Rust decides the same."""
     cases, blobs = [], {}
-    answers = io.decide(model, wordpiece, labels, FIXTURES, temperature)
-    for number, ((text, history), (ranked, arguments)) in enumerate(zip(FIXTURES, answers)):
-        ids, _ = io.encode(wordpiece, text, history)
+    read = masking.mask([sentences.Sentence([], text, []) for text, _ in FIXTURES])
+    # The paths of the fixtures' acts are the first mentions of their goals.
+    entries = lambda done: [sentences.history_entry(act, dict.fromkeys(arguments, "path1"), labels.tools) for act, arguments in done]
+    read = [(sentence.text, entries(done)) for sentence, (_, done) in zip(read, FIXTURES)]
+    answers = io.decide(model, wordpiece, labels, read, temperature)
+    for number, ((text, done), (masked, history), (ranked, arguments)) in enumerate(zip(FIXTURES, read, answers)):
+        ids, _ = io.encode(wordpiece, masked, history)
         with torch.no_grad():
             states = model.states(torch.tensor([ids]), torch.ones(1, len(ids)), gelu="tanh")
         blobs[f"states.{number}"] = states[0].numpy()
-        cases.append({"text": text, "history": history, "token_ids": ids, "ranked": ranked[:5], "arguments": arguments})
+        cases.append({"text": text, "done": done, "token_ids": ids, "ranked": ranked[:5], "arguments": arguments})
     folder = HERE / "tests/fixtures"
     minilm.write_safetensors(folder / "states.safetensors", blobs)
     (folder / "decisions.json").write_text(json.dumps(cases, indent=1) + "\n")
@@ -142,8 +148,8 @@ def main():
     evaluated.load_state_dict(model.state_dict())
     evaluated.load_trunk({k: minilm.q8_0(v) if minilm.quantised(k) else v for k, v in model.trunk().items()})
     results = {name: evaluate.run(evaluated, wordpiece, labels, group) for name, group in evaluate.groups(held, labels.tools).items()}
-    temperature, thresholds = evaluate.calibrate(results["held out"])
-    description = {"format": 1, "recipe": identity, "width": minilm.WIDTH, "acts": labels.acts, "slots": labels.slots,
+    temperature, thresholds = evaluate.calibrate(results["another writer"])
+    description = {"format": 2, "recipe": identity, "width": minilm.WIDTH, "acts": labels.acts, "slots": labels.slots,
                    "parameters": labels.tools, "temperature": temperature, "thresholds": thresholds}
     export(model, options.base, labels, description, options.weights)
     fixtures(evaluated, wordpiece, labels, temperature, options.weights)

@@ -132,7 +132,8 @@ fn typed(parameter: &Parameter, said: &str) -> Option<Value> {
         Kind::Bytes => values::size(said).map(Value::from),
         Kind::Pid | Kind::Count => values::number(said)
             .or_else(|| number_within(said))
-            .map(Value::from),
+            .map(Value::from)
+            .or_else(|| said.trim().parse::<i64>().ok().map(Value::from)),
         Kind::Number => said.trim().parse::<f64>().ok().map(Value::from),
         Kind::Flag => match values::choice(said, &["yes", "no", "true", "false"])?.as_str() {
             "yes" | "true" => Some(true.into()),

@@ -24,6 +24,7 @@ fn said(name: &str, text: &str, confidence: f32) -> Argument {
         name: name.into(),
         text: text.into(),
         source: Source::Goal,
+        bytes: 0..0,
         confidence,
     }
 }

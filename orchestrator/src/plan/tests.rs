@@ -1,7 +1,7 @@
 use super::judge::operational;
 use super::*;
 use crate::registry::Tool;
-use aios_brain::{Act as Proposed, Argument, Proposal, Source};
+use aios_brain::{Act as Proposed, Argument, Proposal, Source, Thresholds};
 use aios_goals::Call;
 use serde_json::{Value, json};
 
@@ -33,6 +33,11 @@ fn proposal(act: Proposed, arguments: &[(&str, &str)]) -> Proposal {
     Proposal {
         act,
         confidence: 0.9,
+        thresholds: Thresholds {
+            look: 0.5,
+            change: 0.8,
+            done: 0.4,
+        },
         alternatives: vec![("fs.write".into(), 0.31), ("none".into(), 0.2)],
         arguments: arguments
             .iter()
@@ -40,6 +45,7 @@ fn proposal(act: Proposed, arguments: &[(&str, &str)]) -> Proposal {
                 name: (*name).into(),
                 text: (*text).into(),
                 source: Source::Goal,
+                bytes: 0..0,
                 confidence: 0.9,
             })
             .collect(),
