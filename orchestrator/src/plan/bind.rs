@@ -135,19 +135,35 @@ fn typed(parameter: &Parameter, said: &str) -> Option<Value> {
             .map(Value::from)
             .or_else(|| said.trim().parse::<i64>().ok().map(Value::from)),
         Kind::Number => said.trim().parse::<f64>().ok().map(Value::from),
-        Kind::Flag => match values::choice(said, &["yes", "no", "true", "false"])?.as_str() {
-            "yes" | "true" => Some(true.into()),
-            _ => Some(false.into()),
-        },
+        Kind::Flag => word(said).map(|said| Value::from(!denies(&said))),
         Kind::List => {
             let item = parameter.item();
             let parts = said.split([',', ' ']).filter(|part| !part.is_empty());
             let items: Option<Vec<Value>> = parts.map(|part| typed(&item, part)).collect();
             items.map(Value::from)
         }
+        Kind::Package | Kind::Account | Kind::Group => {
+            word(said).map(|said| name(&said).to_lowercase().into())
+        }
+        Kind::Interface | Kind::Host | Kind::Process => {
+            word(said).map(|said| name(&said).to_owned().into())
+        }
+        Kind::Signal => word(said).map(|said| signal(name(&said)).into()),
         _ => word(said).map(Value::from),
     }
     .filter(|value| schema::check(&parameter.schema, value).is_ok())
+}
+
+/// `recursively`, `-R`, `with its home` say yes; these words say no.
+fn denies(said: &str) -> bool {
+    let lower = said.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| {
+        matches!(
+            word,
+            "no" | "not" | "without" | "false" | "off" | "don" | "only"
+        )
+    })
 }
 
 /// The only number among words: `pid 42`, `the last 20`.
@@ -162,6 +178,54 @@ fn word(said: &str) -> Option<String> {
         .trim_end_matches(['.', ',', ';', '!', '?'])
         .trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The one word that is a name: `the nginx package`, `user ada`, `on host db1`.
+fn name(said: &str) -> &str {
+    const AROUND: [&str; 19] = [
+        "the",
+        "a",
+        "an",
+        "my",
+        "our",
+        "package",
+        "user",
+        "account",
+        "group",
+        "interface",
+        "host",
+        "machine",
+        "server",
+        "process",
+        "program",
+        "signal",
+        "called",
+        "named",
+        "for",
+    ];
+    let around = |word: &&str| AROUND.contains(&word.to_lowercase().as_str());
+    let mut names = said.split_whitespace().filter(|word| !around(word));
+    match (names.next(), names.next()) {
+        (Some(name), None) => name,
+        _ => said,
+    }
+}
+
+/// What people call signals, beside their names.
+fn signal(said: &str) -> String {
+    let lower = said.to_lowercase();
+    let bare = lower.trim_start_matches('-').trim_start_matches("sig");
+    match bare {
+        "1" | "hangup" | "hang-up" | "reload" => "HUP",
+        "2" | "interrupt" | "ctrl-c" => "INT",
+        "3" => "QUIT",
+        "9" | "force" | "forced" => "KILL",
+        "15" | "terminate" | "termination" | "end" => "TERM",
+        "18" | "continue" | "resume" => "CONT",
+        "19" | "pause" | "suspend" | "freeze" => "STOP",
+        _ => return bare.to_uppercase(),
+    }
+    .to_owned()
 }
 
 /// A value that would do, for people.

@@ -11,6 +11,7 @@ fn parameter(name: &str, kind: Kind, required: bool) -> Parameter {
         Kind::Pid | Kind::Count | Kind::Bytes | Kind::Seconds => json!({"type": "integer"}),
         Kind::Choice => json!({"type": "string", "enum": ["cpu", "memory"]}),
         Kind::List => json!({"type": "array", "items": {"type": "string", KEY: "text"}}),
+        Kind::Flag => json!({"type": "boolean"}),
         _ => json!({"type": "string"}),
     };
     property[KEY] = json!(kind);
@@ -74,6 +75,19 @@ fn what_was_said_becomes_a_value_of_the_type_asked_for() {
             Some(json!("memory")),
         );
         check(name, Kind::Service, "postgres", None);
+        check(name, Kind::Count, "-20", Some(json!(-20)));
+        check(name, Kind::Flag, "recursively", Some(json!(true)));
+        check(name, Kind::Flag, "not below it", Some(json!(false)));
+        check(
+            name,
+            Kind::Package,
+            "the Nginx package",
+            Some(json!("nginx")),
+        );
+        check(name, Kind::Account, "Jana", Some(json!("jana")));
+        check(name, Kind::Host, "host db1", Some(json!("db1")));
+        check(name, Kind::Signal, "hangup", Some(json!("HUP")));
+        check(name, Kind::Signal, "SIGUSR1", Some(json!("USR1")));
         check(name, Kind::Target, "/srv/a/", Some(json!("/srv/a")));
         check(name, Kind::Target, "b", Some(json!("b")));
         check(
