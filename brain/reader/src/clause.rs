@@ -76,10 +76,10 @@ pub(crate) fn split(tokens: &[Token], mentions: &[Mention]) -> Vec<Clause> {
     adopt_fragments(&mut clauses, &flags);
     take_back_what_is_asked(&mut clauses, &begins);
     if let [clause] = &mut clauses[..]
-        && clause.mood == Mood::Unclear
+        && matches!(clause.mood, Mood::Unclear | Mood::Unknown)
     {
         let question = segments.iter().any(|segment| segment.question);
-        clause.mood = mood::alone(&as_strs(&clause.words), question);
+        clause.mood = mood::alone(clause.mood, &as_strs(&clause.words), question);
     }
     clauses
 }
@@ -377,12 +377,12 @@ fn retag(clauses: &mut [(Clause, Join, bool)], words: &[String]) {
         tag.as_str(),
     );
     if doubts {
-        if clause.mood == Mood::Order {
+        if matches!(clause.mood, Mood::Order | Mood::Unknown) {
             clause.mood = Mood::Unclear;
         }
     } else if !asks_back {
         // The question mark was the tag's.
-        if clause.mood == Mood::Unclear {
+        if matches!(clause.mood, Mood::Unclear | Mood::Unknown) {
             clause.mood = mood::of(&as_strs(&clause.words), false);
         }
     } else if tag != "right" && clause.mood == Mood::Order {

@@ -47,8 +47,12 @@ const UNITS: [u64; 12] = [
 impl Reading {
     /// What the acts left out of what was ordered and asked.
     pub fn left_out(&self, acts: &[Used]) -> Vec<LeftOut<'_>> {
-        let wanted =
-            |clause: &&Clause| matches!(clause.mood, Mood::Order | Mood::AskState | Mood::Unclear);
+        let wanted = |clause: &&Clause| {
+            matches!(
+                clause.mood,
+                Mood::Order | Mood::AskState | Mood::Unclear | Mood::Unknown
+            )
+        };
         let mut left: Vec<LeftOut<'_>> = Vec::new();
         for clause in self.clauses.iter().filter(wanted) {
             let unused = self

@@ -30,12 +30,13 @@ pub enum Objection<'a> {
 }
 
 impl Reading {
-    /// Does this change follow from what was ordered?
+    /// Does this change follow from what was ordered? `witness`: somebody else, who is sure,
+    /// takes for an order what the rules do not know; it can help nothing else.
     ///
     /// # Errors
     /// Why not.
-    pub fn permits(&self, change: &Change<'_>) -> Result<(), Objection<'_>> {
-        if !self.orders() {
+    pub fn permits(&self, change: &Change<'_>, witness: bool) -> Result<(), Objection<'_>> {
+        if !(self.orders() || witness && self.may_order()) {
             return Err(Objection::NoOrder);
         }
         let forbids = |clause: &&Clause| clause.mood == Mood::Ban && self.forbids(clause, change);
@@ -49,6 +50,14 @@ impl Reading {
             Some(clause) => Err(Objection::OnlyAsked(clause)),
             None => Ok(()),
         }
+    }
+
+    /// Are there words that no rule knows, and none that ask about an act, forbid or are in doubt?
+    fn may_order(&self) -> bool {
+        let speaks_against =
+            |clause: &Clause| matches!(clause.mood, Mood::Ban | Mood::AskAct(_) | Mood::Unclear);
+        let unknown = |clause: &Clause| clause.mood == Mood::Unknown;
+        self.clauses.iter().any(unknown) && !self.clauses.iter().any(speaks_against)
     }
 
     fn forbids(&self, clause: &Clause, change: &Change<'_>) -> bool {

@@ -33,7 +33,7 @@ impl Judge<'_> {
     /// been led astray by a ban or by words that are to be written.
     pub(super) fn is_surely_done(&self) -> bool {
         let is_open = |clause: &Clause| match clause.mood {
-            Mood::Unclear | Mood::AskAct(_) => true,
+            Mood::Unclear | Mood::Unknown | Mood::AskAct(_) => true,
             Mood::AskState => self.used().iter().all(|act| act.changes),
             _ => false,
         };

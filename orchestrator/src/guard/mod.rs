@@ -41,6 +41,11 @@ impl Cleared {
     }
 }
 
+/// So sure of a change must a plan be that words which the reader does not know may order it.
+/// Of a writer's sentences that order nothing, none was taken for an order by both (see
+/// brain/README.md, "Two witnesses").
+const SURE: f64 = 0.95;
+
 /// Told when nothing was done for a question about an act.
 pub const ASKED: &str = "nothing was done: you asked about it, you did not order it";
 
@@ -72,7 +77,7 @@ pub fn at_once(goal: &Goal) -> Option<Cleared> {
     let unclear = reading
         .clauses
         .iter()
-        .any(|clause| clause.mood == Mood::Unclear);
+        .any(|clause| matches!(clause.mood, Mood::Unclear | Mood::Unknown));
     if !bans || unclear || reading.orders() || reading.asks() {
         return None;
     }
@@ -97,6 +102,7 @@ pub fn clear(seen: Seen<'_>, plan: Plan) -> Cleared {
     let judge = Judge {
         seen,
         reading: &reading,
+        witness: plan.confidence >= SURE,
     };
     let next = match plan.next.clone() {
         Next::Act(act) => judge.act(act),
@@ -132,6 +138,8 @@ fn unplanned(next: Next, reason: &str) -> Plan {
 struct Judge<'a> {
     seen: Seen<'a>,
     reading: &'a Reading,
+    /// Is whoever made the plan sure that it was ordered?
+    witness: bool,
 }
 
 impl Judge<'_> {
@@ -173,7 +181,7 @@ impl Judge<'_> {
                 families: self.seen.catalog.families(&call.tool),
                 changed: &self.seen.catalog.changed(call),
             };
-            self.reading.permits(&change).err()
+            self.reading.permits(&change, self.witness).err()
         })
     }
 
@@ -185,7 +193,7 @@ impl Judge<'_> {
             return self.look_or_say();
         }
         let act = shown(act);
-        if is(|mood| *mood == Mood::Unclear) {
+        if is(|mood| matches!(mood, Mood::Unclear | Mood::Unknown)) {
             return Next::Refuse(format!(
                 "nothing was done: I cannot tell whether this is an order. Shall I do {act}? Then say it as an order"
             ));
