@@ -66,9 +66,8 @@ pub(crate) fn marked(words: &[&str]) -> String {
 /// The mood of a clause. `question`: a question mark ends it.
 pub(crate) fn of(words: &[&str], question: bool) -> Mood {
     match decide(&marked(words), question, 0) {
-        Mood::Order if is_doubtful(words) || is_only_a_wish(words) || is_standing(words) => {
-            Mood::Unclear
-        }
+        Mood::Order if is_doubtful(words) || is_standing(words) => Mood::Unclear,
+        Mood::Order if is_only_a_wish(words) => Mood::Unknown,
         Mood::Unknown if is_doubtful(words) || is_standing(words) => Mood::Unclear,
         mood => mood,
     }
@@ -199,7 +198,9 @@ fn is_doubtful(words: &[&str]) -> bool {
     let joined = words
         .join(" ")
         .replace("to nothing", "")
-        .replace("with nothing", "");
+        .replace("with nothing", "")
+        .replace("no i mean", "")
+        .replace("no sorry", "");
     let polite = POLITE.iter().find_map(|start| {
         joined
             .find(start)
@@ -221,6 +222,13 @@ fn is_doubtful(words: &[&str]) -> bool {
         " that isn't ",
         " that aren't ",
         " who ",
+        " that nothing ",
+        " that nobody ",
+        " nothing uses",
+        " nothing needs",
+        " nothing depends",
+        " no longer used",
+        " no longer needed",
     ];
     let ordered = words.first().is_some_and(|first| {
         verbs::is_change(first) || one_of("please could can would will kindly", first)
