@@ -14,6 +14,9 @@ pub struct Change<'a> {
     pub families: &'a [Family],
     /// The values of its arguments that name what is changed: paths, services, processes.
     pub changed: &'a [String],
+    /// What the change is called, if it is a ban for later itself (`deny`, `disable`): an order for
+    /// it may be said as a ban (`don't let it start at boot`). Else nothing.
+    pub bans: &'a [String],
 }
 
 /// Why a change does not follow from the goal.
@@ -36,10 +39,13 @@ impl Reading {
     /// # Errors
     /// Why not.
     pub fn permits(&self, change: &Change<'_>, witness: bool) -> Result<(), Objection<'_>> {
-        if !(self.orders() || witness && self.may_order()) {
+        let bans = |clause: &Clause| witness && orders_a_ban(clause, change);
+        if !(self.orders() || witness && self.may_order() || self.clauses.iter().any(bans)) {
             return Err(Objection::NoOrder);
         }
-        let forbids = |clause: &&Clause| clause.mood == Mood::Ban && self.forbids(clause, change);
+        let forbids = |clause: &&Clause| {
+            clause.mood == Mood::Ban && !bans(clause) && self.forbids(clause, change)
+        };
         if let Some(clause) = self.clauses.iter().find(forbids) {
             return Err(Objection::Forbidden(clause));
         }
@@ -198,6 +204,20 @@ impl Reading {
         }
         None
     }
+}
+
+/// `don't let it start at boot` may order to disable it; `don't disable it` does not.
+fn orders_a_ban(clause: &Clause, change: &Change<'_>) -> bool {
+    let called = |word: &String| {
+        change
+            .bans
+            .iter()
+            .any(|verb| word.starts_with(verb.as_str()))
+    };
+    clause.mood == Mood::Ban
+        && !change.bans.is_empty()
+        && !is_bare(clause)
+        && !clause.words.iter().any(called)
 }
 
 /// `… so don't`, `but do not do it`: takes everything back.

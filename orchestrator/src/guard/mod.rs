@@ -64,28 +64,11 @@ pub struct Seen<'a> {
     pub services: &'a [String],
 }
 
-/// The end of a goal that needs no plan: one that only forbids.
-pub fn at_once(goal: &Goal) -> Option<Cleared> {
-    if goal.call.is_some() || !goal.tasks.is_empty() {
-        return None;
-    }
-    let reading = read(&goal.text);
-    let bans = reading
-        .clauses
-        .iter()
-        .any(|clause| clause.mood == Mood::Ban);
-    let unclear = reading
-        .clauses
-        .iter()
-        .any(|clause| matches!(clause.mood, Mood::Unclear | Mood::Unknown));
-    if !bans || unclear || reading.orders() || reading.asks() {
-        return None;
-    }
-    let note = FORBIDDEN.to_owned();
-    Some(Cleared(unplanned(
-        Next::Done { note },
-        "the goal only forbids",
-    )))
+/// Does the goal forbid, and neither order nor ask anything?
+fn only_forbids(reading: &Reading) -> bool {
+    let is = |mood: Mood| reading.clauses.iter().any(|clause| clause.mood == mood);
+    let open = is(Mood::Unclear) || is(Mood::Unknown) || reading.orders() || reading.asks();
+    is(Mood::Ban) && !open
 }
 
 /// The names of services matter for this goal: it may order something about one.
@@ -104,7 +87,12 @@ pub fn clear(seen: Seen<'_>, plan: Plan) -> Cleared {
         reading: &reading,
         witness: plan.confidence >= SURE,
     };
+    let only_forbids = seen.goal.tasks.is_empty() && only_forbids(&reading);
     let next = match plan.next.clone() {
+        Next::Act(act) if !only_forbids || seen.catalog.changes(act.name()) => judge.act(act),
+        _ if only_forbids => Next::Done {
+            note: FORBIDDEN.to_owned(),
+        },
         Next::Act(act) => judge.act(act),
         Next::Done { .. } => judge.done(),
         Next::Refuse(reason) => judge.refusal(reason),
@@ -121,17 +109,6 @@ fn settled(plan: Plan, next: Next) -> Plan {
         reason: format!("{}; changed by the guard", plan.reason),
         next,
         ..plan
-    }
-}
-
-fn unplanned(next: Next, reason: &str) -> Plan {
-    Plan {
-        next,
-        level: None,
-        confidence: 1.0,
-        alternatives: Vec::new(),
-        reason: reason.to_owned(),
-        cost: std::time::Duration::ZERO,
     }
 }
 
@@ -180,6 +157,7 @@ impl Judge<'_> {
             let change = Change {
                 families: self.seen.catalog.families(&call.tool),
                 changed: &self.seen.catalog.changed(call),
+                bans: self.seen.catalog.bans(&call.tool),
             };
             self.reading.permits(&change, self.witness).err()
         })

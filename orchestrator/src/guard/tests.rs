@@ -38,6 +38,11 @@ fn catalog() -> Catalog {
                 &["stop"],
                 &[("service", "service", "change")],
             ),
+            tool(
+                "service.disable",
+                &["disable", "forbid"],
+                &[("service", "service", "change")],
+            ),
             tool("service.status", &[], &[("service", "service", "read")]),
         ],
         &[],
@@ -79,9 +84,25 @@ fn goal(text: &str, calls: &[(&str, Value)]) -> Goal {
     }
 }
 
+fn plan(next: Next, confidence: f64, reason: &str) -> Plan {
+    Plan {
+        next,
+        level: Some(Level::Operational),
+        confidence,
+        alternatives: Vec::new(),
+        reason: reason.to_owned(),
+        cost: std::time::Duration::ZERO,
+    }
+}
+
 fn cleared(goal: &Goal, next: Next) -> String {
+    cleared_by(goal, next, 0.9)
+}
+
+/// What becomes of a plan whose maker is so sure of it.
+fn cleared_by(goal: &Goal, next: Next, confidence: f64) -> String {
     let services = ["memory", "network", "agent-storage"].map(str::to_owned);
-    let plan = unplanned(next, "for a test");
+    let plan = plan(next, confidence, "for a test");
     let seen = Seen {
         goal,
         catalog: &catalog(),
@@ -274,16 +295,52 @@ fn a_plan_that_does_not_know_how_to_go_on_ends_well_only_when_nothing_is_left() 
 }
 
 #[test]
-fn a_goal_that_only_forbids_needs_no_plan() {
-    let check =
-        |text: &str, expected| assert_eq!(at_once(&goal(text, &[])).is_some(), expected, "{text}");
-    check("do not delete /srv/a", true);
-    check("never restart the memory service!", true);
+fn a_goal_that_only_forbids_ends_with_nothing_done_whatever_was_planned() {
+    let stat = || act("fs.stat", json!({"path": "/srv/a"}));
+    for text in ["do not delete /srv/a", "never restart the memory service!"] {
+        let delete = act("fs.delete", json!({"path": "/srv/a"}));
+        for next in [stat(), done(), Next::Refuse("not known".into()), delete] {
+            let found = cleared_by(&goal(text, &[]), next, 1.0);
+            assert_eq!(found, format!("done {FORBIDDEN}"), "{text}");
+        }
+    }
+    let asks = "don't delete anything: I only want to know how big /srv/a is";
+    assert!(cleared(&goal(asks, &[]), stat()).starts_with("fs.stat"));
+}
+
+#[test]
+fn what_the_reader_does_not_know_needs_a_second_witness_who_is_sure() {
+    let delete = || act("fs.delete", json!({"path": "/srv/a"}));
+    let check = |text: &str, confidence: f64, expected: &str| {
+        let found = cleared_by(&goal(text, &[]), delete(), confidence);
+        assert!(found.starts_with(expected), "{text}: {found}");
+    };
+    check("defenestrate /srv/a", 0.97, "fs.delete");
+    check("defenestrate /srv/a", 0.9, "no: nothing was done");
+    check("the folder /srv/a, out of my sight", 0.97, "fs.delete");
+    // What asks, forbids or doubts, the witness cannot change.
+    check("is it safe to delete /srv/a?", 0.99, "fs.stat");
     check(
-        "don't delete anything: I only want to know how big /srv/a is",
-        false,
+        "should I defenestrate /srv/a?",
+        0.99,
+        "no: nothing was done",
     );
-    check("delete /srv/a but not /srv/b", false);
+    check("don't defenestrate /srv/a", 0.99, "done ");
+    check("defenestrate /srv/a? no", 0.99, "no: nothing was done");
+    check("I wonder why /srv/a is full", 0.99, "no: nothing was done");
+}
+
+#[test]
+fn an_order_may_be_said_as_a_ban_where_the_act_is_one() {
+    let disable = || act("service.disable", json!({"service": "network"}));
+    let check = |text: &str, confidence: f64, expected: &str| {
+        let found = cleared_by(&goal(text, &[]), disable(), confidence);
+        assert!(found.starts_with(expected), "{text}: {found}");
+    };
+    check("don't let network start at boot", 0.97, "service.disable");
+    check("don't let network start at boot", 0.9, "done ");
+    check("do not disable network", 0.99, "done ");
+    check("don't", 0.99, "no: nothing was done");
 }
 
 #[test]
@@ -304,7 +361,7 @@ fn the_guard_says_that_it_changed_a_plan() {
     let goal = goal("do not delete /srv/a", &[]);
     let plan = Plan {
         level: Some(Level::Reactive),
-        ..unplanned(act("fs.delete", json!({"path": "/srv/a"})), "known")
+        ..plan(act("fs.delete", json!({"path": "/srv/a"})), 1.0, "known")
     };
     let seen = Seen {
         goal: &goal,

@@ -95,10 +95,7 @@ impl Planner {
     /// What to do next for the goal, all of whose tasks succeeded so far.
     pub async fn next(&self, goal: &Goal) -> Cleared {
         let started = Instant::now();
-        let decided = match guard::at_once(goal) {
-            Some(cleared) => return cleared,
-            None => self.decide(goal).await,
-        };
+        let decided = self.decide(goal).await;
         let failed = |status: Status| Plan {
             reason: format!("nobody could plan: {}", status.message()),
             ..refused(format!("it cannot be planned now: {}", status.message()))

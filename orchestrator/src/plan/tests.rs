@@ -104,6 +104,17 @@ fn a_proposal_becomes_a_checked_act_or_a_reason() {
         call("service.restart", &[("service", "postgres")]),
         "no: there is no service \"postgres\" here; the nearest are memory",
     );
+    let unsure = |act: &str, confidence: f32| Proposal {
+        confidence,
+        ..call(act, &[("service", "memory")])
+    };
+    check(
+        &new,
+        unsure("service.restart", 0.7),
+        "no: I am not sure what is wanted; the nearest acts: service.restart (70 %), fs.write",
+    );
+    check(&new, unsure("monitor.disk", 0.7), "monitor.disk {}");
+    check(&new, unsure("monitor.disk", 0.4), "no: I am not sure");
     check(
         &new,
         call("pkg.install", &[]),

@@ -38,17 +38,24 @@ pub struct Tool {
     pub changes: bool,
     /// What kinds of change it may be called.
     pub families: Vec<Family>,
+    /// What the change is called, if it is a ban for later itself; else nothing.
+    pub bans: Vec<String>,
 }
+
+/// Among the verbs of a change that is itself a ban for later.
+const BAN: &str = "forbid";
 
 impl Tool {
     /// A tool with this schema of its arguments, which says what they stand for and what people call
     /// the change that the tool makes.
     pub fn new(name: &str, schema: Value, changes: bool) -> Self {
         let verbs = schema[VERBS].as_array().into_iter().flatten();
-        let mut families: Vec<Family> = verbs
-            .filter_map(Value::as_str)
-            .filter_map(Family::named)
-            .collect();
+        let verbs: Vec<&str> = verbs.filter_map(Value::as_str).collect();
+        let mut families: Vec<Family> = verbs.iter().copied().filter_map(Family::named).collect();
+        let bans = match verbs.contains(&BAN) {
+            true => verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            false => Vec::new(),
+        };
         if families.is_empty() {
             families.push(Family::Other);
         }
@@ -58,6 +65,7 @@ impl Tool {
             schema,
             changes,
             families,
+            bans,
         }
     }
 }
@@ -182,6 +190,11 @@ impl Catalog {
             Some(tool) => &tool.families,
             None => &[Family::Other],
         }
+    }
+
+    /// What the act is called, if it is a ban for later itself; else nothing.
+    pub fn bans(&self, act: &str) -> &[String] {
+        self.tools.get(act).map_or(&[], |tool| &tool.bans)
     }
 
     /// What the call changes: the values of the arguments that name something which is changed.
