@@ -10,17 +10,23 @@ import subprocess
 COMMAND = ["cargo", "run", "--quiet", "-p", "aios-reader", "--example", "mask"]
 
 
-def mask(sentences):
-    """The sentences with their mentions masked; a span that touches a mention has all of it."""
-    lines = "".join(json.dumps(s.text) + "\n" for s in sentences)
+def read(texts):
+    """For each text (masked text, places); a place is (start, end, start in the text, end in the text)."""
+    lines = "".join(json.dumps(text) + "\n" for text in texts)
     ran = subprocess.run(COMMAND, input=lines, text=True, stdout=subprocess.PIPE, check=True, cwd=pathlib.Path(__file__).parent)
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert len(rows) == len(sentences)
-    return [masked(sentence, row["text"], row["places"]) for sentence, row in zip(sentences, rows)]
+    assert len(rows) == len(texts)
+    return [(row["text"], row["places"]) for row in rows]
+
+
+def mask(sentences):
+    """The sentences with their mentions masked; a span that touches a mention has all of it."""
+    rows = read([s.text for s in sentences])
+    return [masked(sentence, *row) for sentence, row in zip(sentences, rows)]
 
 
 def masked(sentence, text, places):
-    """One of them: `places` are (start, end, start in the goal, end in the goal)."""
+    """One of them."""
     spans = [(step, slot, moved(places, start, True), moved(places, end, False)) for step, slot, start, end in sentence.spans]
     return dataclasses.replace(sentence, text=text, spans=spans)
 

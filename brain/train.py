@@ -100,12 +100,14 @@ FIXTURES = [("show me the files in /srv/www", []), ("is port 9090 open on db1?",
 def fixtures(model, wordpiece, labels, temperature, weights):
     """The runtime's test prompt, and states with decisions for the test that Rust decides the same."""
     cases, blobs = [], {}
-    read = masking.mask([sentences.Sentence([], text, []) for text, _ in FIXTURES])
+    rows = masking.read([text for text, _ in FIXTURES])
     # The paths of the fixtures' acts are the first mentions of their goals.
     entries = lambda done: [sentences.history_entry(act, dict.fromkeys(arguments, "path1"), labels.tools) for act, arguments in done]
-    read = [(sentence.text, entries(done)) for sentence, (_, done) in zip(read, FIXTURES)]
+    read = [(text, entries(done)) for (text, _), (_, done) in zip(rows, FIXTURES)]
     answers = io.decide(model, wordpiece, labels, read, temperature)
-    for number, ((text, done), (masked, history), (ranked, arguments)) in enumerate(zip(FIXTURES, read, answers)):
+    for number, ((text, done), (masked, history), (_, places), (ranked, found)) in enumerate(zip(FIXTURES, read, rows, answers)):
+        value = {masked[start:end]: io.clean(text[was_start:was_end]) for start, end, was_start, was_end in places}
+        arguments = {name: value.get(words, words) for name, words in found.items()}
         ids, _ = io.encode(wordpiece, masked, history)
         with torch.no_grad():
             states = model.states(torch.tensor([ids]), torch.ones(1, len(ids)), gelu="tanh")
@@ -162,4 +164,5 @@ def main():
     print(evaluate.table(columns))
 
 
-main()
+if __name__ == "__main__":
+    main()

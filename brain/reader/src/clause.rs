@@ -373,7 +373,7 @@ fn retag(clauses: &mut [(Clause, Join, bool)], words: &[String]) {
         tag.as_str(),
     );
     let doubts = one_phrase_of(
-        "you know, you know what i mean, or perhaps not, or maybe not, maybe, perhaps, i guess, i think, i suppose, hmm, or something",
+        "u know, you know, you know what i mean, or perhaps not, or maybe not, maybe, perhaps, i guess, i think, i suppose, hmm, or something",
         tag.as_str(),
     );
     if doubts {

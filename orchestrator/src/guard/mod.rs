@@ -41,10 +41,9 @@ impl Cleared {
     }
 }
 
-/// So sure of a change must a plan be that words which the reader does not know may order it.
-/// Of a writer's sentences that order nothing, none was taken for an order by both (see
-/// brain/README.md, "Two witnesses").
-const SURE: f64 = 0.95;
+/// So sure of a change must a plan be that words which the reader does not know may order it
+/// (brain/README.md, "Two witnesses", says what was measured).
+const SURE: f64 = 0.9;
 
 /// Told when nothing was done for a question about an act.
 pub const ASKED: &str = "nothing was done: you asked about it, you did not order it";

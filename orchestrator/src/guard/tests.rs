@@ -316,7 +316,7 @@ fn what_the_reader_does_not_know_needs_a_second_witness_who_is_sure() {
         assert!(found.starts_with(expected), "{text}: {found}");
     };
     check("defenestrate /srv/a", 0.97, "fs.delete");
-    check("defenestrate /srv/a", 0.9, "no: nothing was done");
+    check("defenestrate /srv/a", 0.85, "no: nothing was done");
     check("the folder /srv/a, out of my sight", 0.97, "fs.delete");
     // What asks, forbids or doubts, the witness cannot change.
     check("is it safe to delete /srv/a?", 0.99, "fs.stat");
@@ -338,7 +338,7 @@ fn an_order_may_be_said_as_a_ban_where_the_act_is_one() {
         assert!(found.starts_with(expected), "{text}: {found}");
     };
     check("don't let network start at boot", 0.97, "service.disable");
-    check("don't let network start at boot", 0.9, "done ");
+    check("don't let network start at boot", 0.85, "done ");
     check("do not disable network", 0.99, "done ");
     check("don't", 0.99, "no: nothing was done");
 }
