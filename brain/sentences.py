@@ -15,6 +15,7 @@ import values
 
 HERE = pathlib.Path(__file__).parent
 SPECIAL = ("ask", "done", "none")
+ALIKE_MAX = 4  # sentences of one template
 BRACKET = re.compile(r"\[(?:(\d)\.)?([a-z_]+):((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 
 
@@ -83,14 +84,16 @@ def skeleton(sentence):
 
 
 def load():
-    """(training sentences, those of a writer who is held out); one of each template, and nothing
-    whose template is in eval.tsv, fresh.tsv or the held-out writer's."""
+    """(training sentences, those of a writer who is held out); a few of each template, since what
+    many say is what is said, and nothing whose template is in eval.tsv, fresh.tsv or the held-out writer's."""
     tools = registry()
     folder = lambda name: [s for path in sorted((HERE / "data" / name).glob("*.tsv")) for s in read(path, tools)]
     evaluation = {skeleton(s) for name in ("eval.tsv", "fresh.tsv") for s in read(HERE / "data" / name, tools)}
     held = {skeleton(s): s for s in folder("held")}
-    train = {skeleton(s): s for s in folder("train")}
-    kept = [train[key] for key in sorted(train) if key not in evaluation and key not in held]
+    train = {}
+    for sentence in folder("train"):
+        train.setdefault(skeleton(sentence), {})[sentence.text] = sentence
+    kept = [s for key in sorted(train) if key not in evaluation and key not in held for s in list(train[key].values())[:ALIKE_MAX]]
     return kept, [held[key] for key in sorted(held)]
 
 

@@ -158,6 +158,7 @@ impl Heads {
         &self.description.recipe
     }
 
+    /// How sure the model has to be.
     pub fn thresholds(&self) -> Thresholds {
         self.description.thresholds
     }

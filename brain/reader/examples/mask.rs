@@ -20,7 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 chars(&goal, place.span.end),
             ]
         };
-        let places: Vec<[usize; 4]> = masked.places.iter().map(place).collect();
+        // What is left out at the beginning is a place without width.
+        let start = masked.original(0..0).start;
+        let places = std::iter::once([0, 0, 0, start]).chain(masked.places.iter().map(place));
+        let places: Vec<[usize; 4]> = places.collect();
         let row = serde_json::json!({"text": masked.text, "places": places});
         writeln!(out, "{row}")?;
     }

@@ -56,6 +56,14 @@ pub(crate) fn split(tokens: &[Token], mentions: &[Mention]) -> Vec<Clause> {
         if let Some((before, _, _)) = clauses.last() {
             mood = inherited(before, segment, &words, mood, alone);
         }
+        if let Some((before, _, _)) = clauses.last()
+            && corrects
+            && before.mood == Mood::Order
+            && matches!(mood, Mood::Unclear | Mood::Unknown | Mood::Statement)
+            && names_another(&words)
+        {
+            mood = Mood::Order;
+        }
         let span = span(tokens, &segment.range, mentions);
         let clause = Clause {
             families: families(&words),
@@ -415,6 +423,21 @@ fn corrects(words: &[String]) -> bool {
     starts
         .iter()
         .any(|start| joined == *start || joined.starts_with(&format!("{start} ")))
+}
+
+/// `no wait, into /srv/b`: nothing but what is meant instead.
+fn names_another(words: &[String]) -> bool {
+    let light = |word: &String| {
+        one_of(
+            "no wait sorry i mean meant scratch that correction make actually it or rather oops strike hang on \
+             hold ah oh er in into to from at under as the one file folder directory service named called and instead",
+            word.as_str(),
+        ) || matches!(word.as_str(), PATH | TEXT)
+    };
+    words
+        .iter()
+        .any(|word| matches!(word.as_str(), PATH | TEXT))
+        && words.iter().all(light)
 }
 
 fn hands_off(words: &[String]) -> bool {

@@ -2,21 +2,25 @@
 //!
 //! The letters of a path say nothing about what is wanted, and there are more of them than of
 //! the words that do. `copy /srv/My Photos/a.jpg to /srv/b` is read as `copy path1 to path2`,
-//! in training as on the appliance.
+//! in training as on the appliance. Only whether a path is a file's by its ending is told: how big
+//! a folder is, is another question than how big a file is.
 
 use std::ops::Range;
 
+use crate::mention::is_file_by_name;
 use crate::{Mention, MentionKind, Reading};
 
 /// A goal in the model's spelling, and what its placeholders stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Masked {
-    /// The words, with `path1`, `text1`, `url1`, `name1`, `num1` … in place of mentions.
+    /// The words, with `path1`, `file1`, `text1`, `url1`, `name1`, `num1` … in place of mentions.
     pub text: String,
     /// The placeholders, in the order of the text.
     pub places: Vec<Place>,
     /// What was written.
     goal: String,
+    /// Bytes of the goal that the words leave out at their beginning.
+    skipped: usize,
 }
 
 /// A placeholder.
@@ -40,8 +44,9 @@ impl Reading {
             text: String::with_capacity(self.text.len()),
             places: Vec::new(),
             goal: self.text.clone(),
+            skipped: list_mark(&self.text),
         };
-        let mut at = 0;
+        let mut at = masked.skipped;
         for mention in &self.mentions {
             let Some(kind) = kind(mention) else { continue };
             masked.text.push_str(&self.text[at..mention.span.start]);
@@ -61,10 +66,23 @@ impl Reading {
     }
 }
 
+/// How many bytes the number of an order in a list has: `1. ` or `2) `.
+fn list_mark(text: &str) -> usize {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &text[digits..];
+    let marked = rest.starts_with(". ") || rest.starts_with(") ");
+    if (1..=2).contains(&digits) && marked {
+        digits + 2
+    } else {
+        0
+    }
+}
+
 fn kind(mention: &Mention) -> Option<&'static str> {
     Some(match mention.kind {
         MentionKind::Quoted | MentionKind::Content { certain: true } => "text",
         MentionKind::Content { certain: false } => return None,
+        MentionKind::Path if is_file_by_name(&mention.value) => "file",
         MentionKind::Path => "path",
         MentionKind::Url => "url",
         MentionKind::Name => "name",
@@ -121,7 +139,7 @@ impl Masked {
 
     /// Where a byte of the masked text was, as the start or the end of a range.
     fn at(&self, byte: usize, start: bool) -> usize {
-        let mut shift = 0_usize..0; // of the text behind the last place: masked end, goal's end
+        let mut shift = 0_usize..self.skipped; // of the text behind the last place: masked end, goal's end
         for place in &self.places {
             let inside = match start {
                 true => place.masked.contains(&byte),
@@ -156,7 +174,7 @@ mod tests {
     #[test]
     fn mentions_have_placeholders() {
         let check = |goal: &str, expected: &str| assert_eq!(read(goal).masked().text, expected);
-        check("cat /srv/a.txt.", "cat path1.");
+        check("cat /srv/a.txt.", "cat file1.");
         check(
             "copy '/srv/My Photos/a' to /srv/b, then list /srv/b",
             "copy path1 to path2, then list path2",
@@ -169,6 +187,7 @@ mod tests {
         check("is port 443 open on db1?", "is port num1 open on db1?");
         check("get http://x.lan/a, 2 times", "get url1, 2 times");
         check("how are you?", "how are you?");
+        check("1. Stop nginx.", "Stop nginx.");
     }
 
     #[test]
@@ -197,7 +216,7 @@ mod tests {
         #[test]
         fn words_and_values_give_the_goal_back(text in "[a-z /\"'“”é,:0-9\n-]{0,80}") {
             let masked = read(&text).masked();
-            let mut whole = String::new();
+            let mut whole = text[..masked.skipped].to_owned();
             let mut at = 0;
             for place in &masked.places {
                 whole.push_str(&masked.text[at..place.masked.start]);

@@ -148,6 +148,7 @@ fn typed(parameter: &Parameter, said: &str) -> Option<Value> {
         Kind::Interface | Kind::Host | Kind::Process => {
             word(said).map(|said| name(&said).to_owned().into())
         }
+        Kind::Moment => word(said).map(|said| moment(&said).into()),
         Kind::Signal => word(said).map(|said| signal(name(&said)).into()),
         _ => word(said).map(Value::from),
     }
@@ -208,6 +209,27 @@ fn name(said: &str) -> &str {
     match (names.next(), names.next()) {
         (Some(name), None) => name,
         _ => said,
+    }
+}
+
+/// A moment with its numbers in digits: `the last two hours` is `2 hours`.
+fn moment(said: &str) -> String {
+    const BEFORE: [&str; 6] = ["the", "last", "past", "since", "in", "for"];
+    let lower = said.to_lowercase();
+    let words = lower
+        .split_whitespace()
+        .skip_while(|word| BEFORE.contains(word));
+    let words = words.map(|word| match values::number(word) {
+        Some(number) => number.to_string(),
+        None => word.to_owned(),
+    });
+    let words: Vec<String> = words.collect();
+    match words.as_slice() {
+        [] => said.to_owned(),
+        [unit] if unit.chars().all(char::is_alphabetic) && values::duration(unit).is_some() => {
+            format!("1 {unit}")
+        }
+        words => words.join(" "),
     }
 }
 

@@ -87,6 +87,14 @@ fn what_was_said_becomes_a_value_of_the_type_asked_for() {
         check(name, Kind::Account, "Jana", Some(json!("jana")));
         check(name, Kind::Host, "host db1", Some(json!("db1")));
         check(name, Kind::Signal, "hangup", Some(json!("HUP")));
+        check(
+            name,
+            Kind::Moment,
+            "the last two hours",
+            Some(json!("2 hours")),
+        );
+        check(name, Kind::Moment, "the past hour", Some(json!("1 hour")));
+        check(name, Kind::Moment, "yesterday", Some(json!("yesterday")));
         check(name, Kind::Signal, "SIGUSR1", Some(json!("USR1")));
         check(name, Kind::Target, "/srv/a/", Some(json!("/srv/a")));
         check(name, Kind::Target, "b", Some(json!("b")));

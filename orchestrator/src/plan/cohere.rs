@@ -151,7 +151,10 @@ impl Words<'_> {
             .rev()
             .find(|folder| folder.span.end <= here.start);
         let before = before.filter(|folder| !used(folder) && self.led_by(folder));
-        if let Some(folder) = after.or(before) {
+        let inside = folders
+            .iter()
+            .find(|folder| !used(folder) && self.led_by(folder));
+        if let Some(folder) = after.or(before).or(inside) {
             return Some(join(&folder.value, &name));
         }
         // `rename /srv/a/old to new`: beside where it was.

@@ -81,6 +81,11 @@ fn a_name_and_its_folder_are_one_path() {
         &[("source", "/srv/a/old.txt"), ("destination", "new.txt")],
         &["source=/srv/a/old.txt", "destination=/srv/a/new.txt"],
     );
+    check(
+        "make me a folder. It is called photos and should be inside /srv/a",
+        &[("path", "photos")],
+        &["path=/srv/a/photos"],
+    );
     // A pattern is no file's name; nothing says which folder.
     check(
         "find all.log in /srv/a",

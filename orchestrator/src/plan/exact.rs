@@ -69,6 +69,7 @@ const FORMS: &[Form] = &[
     form("tail {-lines} {/path}", "fs.read"),
     form("ls|dir|ll [-lahrtAF1] {/path}", "fs.list"),
     form("mkdir [-pv] {/path}", "fs.mkdir"),
+    with("touch {/path}", "fs.append", &[("content", "")]),
     form("mv [-vn] {/source} {/destination}", "fs.move"),
     form("cp [-rRavp] {/source} {/destination}", "fs.copy"),
     form("rm [-rRfv] {/path}", "fs.delete"),
