@@ -8,14 +8,20 @@ use std::ops::Range;
 
 use aios_brain::{Argument, Source, values};
 use aios_goals::{Goal, Task};
-use aios_reader::{Clause, Mention, MentionKind, Reading};
+use aios_reader::{Clause, Family, Mention, MentionKind, Mood, Reading};
 use aios_tool::argument::Kind;
 use serde_json::Value;
 
 use crate::registry::parameters::Parameter;
 
-/// The arguments as they were meant. `parameters` are those of the act.
-pub fn cohere(goal: &Goal, parameters: &[Parameter], said: Vec<Argument>) -> Vec<Argument> {
+/// The arguments as they were meant. `parameters` are those of the act, `families` what the change
+/// that it makes may be called; of an act that only looks, nothing.
+pub fn cohere(
+    goal: &Goal,
+    families: &[Family],
+    parameters: &[Parameter],
+    said: Vec<Argument>,
+) -> Vec<Argument> {
     let reading = aios_reader::read(&goal.text);
     let words = Words {
         reading: &reading,
@@ -27,6 +33,9 @@ pub fn cohere(goal: &Goal, parameters: &[Parameter], said: Vec<Argument>) -> Vec
             continue;
         };
         let whole = match parameter.kind {
+            Kind::Path if parameter.changes => words
+                .in_its_clause(argument, families)
+                .or_else(|| words.path(argument, &said)),
             Kind::Path => words.path(argument, &said),
             Kind::Count if counts_from_the_end(parameter) => words.from_the_end(argument),
             _ => None,
@@ -173,6 +182,35 @@ impl Words<'_> {
             .rev()
             .find(|task| task.act == "fs.mkdir");
         Some(join(made?.arguments.get("path")?.as_str()?, &name))
+    }
+
+    /// `delete A and B; then make C`: of a second act not what an earlier one had, when its own
+    /// clause names something else.
+    fn in_its_clause(&self, argument: &Argument, families: &[Family]) -> Option<String> {
+        let had = |value: &str| {
+            let mut values = self
+                .goal
+                .tasks
+                .iter()
+                .flat_map(|task| task.arguments.values());
+            values.any(|one| one.as_str() == Some(value))
+        };
+        let own = |clause: &Clause| {
+            clause.mood == Mood::Order && clause.families.iter().any(|one| families.contains(one))
+        };
+        let clauses = self.reading.clauses.iter();
+        let here = clauses
+            .clone()
+            .find(|clause| clause.span.contains(&argument.bytes.start));
+        if !had(&argument.text) || here.is_none_or(own) {
+            return None;
+        }
+        let mut others = clauses.filter(|clause| own(clause)).flat_map(|clause| {
+            let paths = self.reading.mentions_of(clause);
+            paths.filter(|mention| mention.kind == MentionKind::Path && !had(&mention.value))
+        });
+        let other = others.next()?;
+        others.next().is_none().then(|| other.value.clone())
     }
 
     /// So many lines, counted from the end where the words say so.

@@ -4,7 +4,7 @@ use aios_tool::argument::KEY;
 use serde_json::json;
 
 fn parameters() -> Vec<Parameter> {
-    let path = || json!({"type": "string", KEY: "path"});
+    let path = || json!({"type": "string", KEY: "path", "x-aios-access": "change"});
     let schema = json!({
         "required": ["path", "service"],
         "properties": {
@@ -35,7 +35,7 @@ fn meant(goal: &Goal, said: &[(&str, &str)]) -> Vec<String> {
         }
     };
     let said = said.iter().map(argument).collect();
-    let all = cohere(goal, &parameters(), said);
+    let all = cohere(goal, &[Family::Make], &parameters(), said);
     all.iter()
         .map(|one| format!("{}={}", one.name, one.text))
         .collect()
@@ -161,4 +161,23 @@ fn a_pronoun_is_what_was_done_before() {
         json!({"path": "/srv/a"}),
     );
     assert!(meant(&apart, &[]).is_empty());
+}
+
+#[test]
+fn a_second_act_has_what_its_own_clause_names() {
+    let goal = Goal {
+        text: "delete /srv/a and /srv/b; then make the folder /srv/c".into(),
+        tasks: vec![Task {
+            act: "fs.delete".into(),
+            arguments: json!({"path": "/srv/a"})
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+            ..Task::default()
+        }],
+        ..Goal::default()
+    };
+    assert_eq!(meant(&goal, &[("path", "/srv/a")]), ["path=/srv/c"]);
+    // What no earlier act had, stays as it was said.
+    assert_eq!(meant(&goal, &[("path", "/srv/b")]), ["path=/srv/b"]);
 }

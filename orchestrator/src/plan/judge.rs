@@ -123,7 +123,11 @@ fn checked(
             );
         }
     };
-    let said = cohere(goal, &parameters, said);
+    let families = match catalog.changes(act) {
+        true => catalog.families(act),
+        false => &[],
+    };
+    let said = cohere(goal, families, &parameters, said);
     let arguments = match bind::bind(act, &parameters, &said, services) {
         Ok(arguments) => arguments,
         Err(error) => {
