@@ -1,7 +1,8 @@
 //! Is all of a goal done? Pure.
 
 use aios_goals::{Arguments, Execution, Task, TaskState, engine};
-use aios_reader::{Clause, LeftOut, MentionKind, Mood, Used};
+use aios_reader::{Clause, LeftOut, Mention, MentionKind, Mood, Used};
+use serde_json::Value;
 
 use super::{ASKED, Judge, look, services};
 use crate::plan::Next;
@@ -17,7 +18,7 @@ impl Judge<'_> {
             return Next::Act(look);
         }
         let left = self.left_out();
-        if let Some(next) = self.the_same_for_another() {
+        if let Some(next) = self.the_same_for_others() {
             return next;
         }
         if left.is_empty() {
@@ -167,9 +168,71 @@ impl Judge<'_> {
             .collect()
     }
 
+    /// What was done once and is ordered for something else, too.
+    pub(super) fn the_same_for_others(&self) -> Option<Next> {
+        self.the_same_for_another()
+            .or_else(|| self.the_same_in_a_row())
+    }
+
+    /// `write 12 to A and 13 to B`, `move A to B and C to D`: the act once more, with the next
+    /// mentions of the clause in the places of those that it had.
+    fn the_same_in_a_row(&self) -> Option<Next> {
+        let used = self.used();
+        let left: Vec<&Mention> = self
+            .reading
+            .left_out(&used)
+            .into_iter()
+            .filter_map(|part| match part {
+                LeftOut::Mention(mention) => Some(mention),
+                LeftOut::Clause(_) => None,
+            })
+            .collect();
+        let tasks = self.seen.goal.tasks.iter();
+        let task = tasks
+            .rev()
+            .find(|task| task.state == TaskState::Succeeded)?;
+        let mut had = Vec::with_capacity(task.arguments.len());
+        for (parameter, value) in &task.arguments {
+            had.push((self.mention_of(value)?, parameter, value));
+        }
+        had.sort_by_key(|(mention, ..)| mention.span.start);
+        let next = left.get(..had.len()).filter(|next| next.len() > 1)?;
+        let clause = |mention: &Mention| {
+            let mut clauses = self.reading.clauses.iter();
+            clauses.position(|clause| clause.span.contains(&mention.span.start))
+        };
+        let here = clause(had.last()?.0)?;
+        let mut arguments = Arguments::new();
+        for ((before, parameter, value), mention) in had.iter().zip(next) {
+            let alike =
+                std::mem::discriminant(&before.kind) == std::mem::discriminant(&mention.kind);
+            if !alike || clause(mention) != Some(here) || mention.span.start < before.span.end {
+                return None;
+            }
+            let said = match (value.is_number(), mention.kind) {
+                (true, MentionKind::Number(number)) => number.into(),
+                _ => mention.value.clone().into(),
+            };
+            arguments.insert((*parameter).clone(), said);
+        }
+        let act = self.seen.catalog.act(&task.act, arguments).ok()?;
+        let allowed = !self.seen.catalog.changes(act.name()) || self.objection(&act).is_none();
+        allowed.then_some(Next::Act(act))
+    }
+
+    /// The mention that has exactly this value.
+    fn mention_of(&self, value: &Value) -> Option<&Mention> {
+        let same = |mention: &&Mention| match (value, mention.kind) {
+            (Value::Number(number), MentionKind::Number(said)) => number.as_u64() == Some(said),
+            (Value::String(text), _) => *text == mention.value,
+            _ => false,
+        };
+        self.reading.mentions.iter().find(same)
+    }
+
     /// `delete A and B`: what was done to the one is done to the other, when they stand in one
     /// clause and the act has no other argument.
-    pub(super) fn the_same_for_another(&self) -> Option<Next> {
+    fn the_same_for_another(&self) -> Option<Next> {
         let used = self.used();
         let left = self.reading.left_out(&used);
         let other = left.iter().find_map(|part| match part {

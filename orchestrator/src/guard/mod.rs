@@ -229,7 +229,7 @@ impl Judge<'_> {
         if self.is_surely_done() {
             return self.done();
         }
-        if let Some(next) = self.the_same_for_another() {
+        if let Some(next) = self.the_same_for_others() {
             return next;
         }
         let only_asked = !self.reading.orders() && self.asks_about_acts();

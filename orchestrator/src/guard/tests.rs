@@ -270,9 +270,9 @@ fn done_means_all_of_it() {
         "done ",
     );
     check(
-        "write \"x\" to /srv/a and \"y\" to /srv/b",
+        "write \"x\" to /srv/a and delete /srv/b",
         &[write],
-        "no: not all of it was done. not done: \"y\", /srv/b",
+        "no: not all of it was done. not done: /srv/b",
     );
     check(
         "is it safe to delete /srv/a?",
@@ -292,6 +292,42 @@ fn a_plan_that_does_not_know_how_to_go_on_ends_well_only_when_nothing_is_left() 
     check("delete /srv/a; leave /srv/b alone", "done ");
     check("delete /srv/a and then fix the roof", "no: I am not sure");
     check("delete /srv/a and show me /srv/b", "no: I am not sure");
+}
+
+#[test]
+fn an_act_that_is_ordered_in_a_row_is_done_for_each() {
+    let check = |text: &str, calls: &[(&str, Value)], expected: &str| {
+        let found = cleared(&goal(text, calls), Next::Refuse("I am not sure".into()));
+        assert_eq!(found, expected, "{text}");
+    };
+    let wrote = |path: &str, content: &str| ("fs.write", json!({"path": path, "content": content}));
+    let text = "write \"12\" to /srv/a and \"13\" to /srv/b";
+    check(
+        text,
+        &[wrote("/srv/a", "12")],
+        r#"fs.write {"content":"13","path":"/srv/b"}"#,
+    );
+    check(
+        text,
+        &[wrote("/srv/a", "12"), wrote("/srv/b", "13")],
+        "done ",
+    );
+    let copied = |source: &str, destination: &str| {
+        (
+            "fs.copy",
+            json!({"source": source, "destination": destination}),
+        )
+    };
+    check(
+        "copy /srv/a to /srv/b and /srv/c to /srv/d",
+        &[copied("/srv/a", "/srv/b")],
+        r#"fs.copy {"destination":"/srv/d","source":"/srv/c"}"#,
+    );
+    // One mention is too few, and another clause is another act.
+    let few = "copy /srv/a to /srv/b and /srv/c too";
+    check(few, &[copied("/srv/a", "/srv/b")], "no: I am not sure");
+    let other = "copy /srv/a to /srv/b. Move /srv/c to /srv/d";
+    check(other, &[copied("/srv/a", "/srv/b")], "no: I am not sure");
 }
 
 #[test]
