@@ -214,6 +214,7 @@ async fn undo(machine: &mut Machine, execution: &str) {
     let mut orchestrator = machine.orchestrator();
     let request = aios_contracts::v1::UndoRequest {
         execution_id: execution.into(),
+        role: aios_contracts::v1::Role::Operator.into(),
         ..Default::default()
     };
     orchestrator.undo(request).await.unwrap();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
+use aios_role::Role;
 use aios_tool::context::Context;
 use aios_tool::demand::Need;
 use aios_tool::error::ToolError;
@@ -30,6 +31,8 @@ pub struct Trial {
     pub arguments_json: String,
     /// The operator's subject.
     pub on_behalf_of: String,
+    /// The operator's role; none when root asks for itself.
+    pub role: Option<Role>,
 }
 
 impl Pipeline {
@@ -59,6 +62,7 @@ impl Pipeline {
             tool: trial.tool.clone(),
             arguments_json: trial.arguments_json.clone(),
             on_behalf_of: trial.on_behalf_of.clone(),
+            role: trial.role,
             reason: "preview".into(),
             ..super::Request::default()
         };
@@ -66,6 +70,7 @@ impl Pipeline {
         let tried = (|| {
             check_sizes(&request)?;
             let tool = self.registry.find(&request.tool)?;
+            call.least = Some(self.may_order(caller, &request, tool.spec())?);
             let arguments = parse(&request.arguments_json)?;
             call.input_sha256 = digest(&arguments);
             let id = Uuid::now_v7().to_string();

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Ledger;
+use aios_role::Role;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -29,12 +30,13 @@ use crate::grants::{Grants, Loans};
 use crate::locks::Locks;
 use crate::policy;
 use crate::registry::Registry;
+use crate::role::{self, OwnServices};
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
 use crate::unrecorded;
 use aios_tool::context::{Context, Surroundings};
 use aios_tool::error::ToolError;
-use aios_tool::spec::Declaration;
+use aios_tool::spec::{Declaration, Spec};
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub use approve::Trial;
@@ -70,6 +72,8 @@ pub struct Request {
     pub reason: String,
     /// The operator's subject: recorded, never trusted.
     pub on_behalf_of: String,
+    /// The operator's role; none when root asks for itself.
+    pub role: Option<Role>,
 }
 
 /// What goes out.
@@ -90,6 +94,7 @@ pub struct Answer {
 /// Everything that a call goes through.
 pub struct Pipeline {
     registry: Registry,
+    own_services: OwnServices,
     grants: Arc<Grants>,
     rules: Rules,
     book: Book,
@@ -171,6 +176,7 @@ impl Pipeline {
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
+            own_services: OwnServices::read(&config.etc_dir),
             grants: Arc::clone(&grants),
             rules: Rules::new(config.approval.clone()),
             book,
@@ -315,6 +321,7 @@ impl Pipeline {
                 spec.name
             )));
         }
+        call.least = Some(self.may_order(caller, request, spec)?);
         let arguments = parse(&request.arguments_json)?;
         call.input_sha256 = audit::digest(&arguments);
         let id = match spec.changes() {
@@ -360,6 +367,20 @@ impl Pipeline {
             asks,
             lent,
         })
+    }
+
+    /// The role that the call needs, when the operator that it is made for has it: what an operator may
+    /// not order on the management port, no agent does for them.
+    fn may_order(
+        &self,
+        caller: &Principal,
+        request: &Request,
+        spec: &Spec,
+    ) -> Result<Role, ToolError> {
+        let least = self.own_services.least(spec.least, &request.arguments_json);
+        let what = format!("this call of {}", spec.name);
+        role::check(caller, request.role, least, &what, &request.on_behalf_of)?;
+        Ok(least)
     }
 
     /// A call that changes nothing: one entry in the ledger says all.
