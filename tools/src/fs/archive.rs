@@ -9,7 +9,7 @@ use aios_tool::argument::{NewPath, ReadTree};
 use aios_tool::file::install::{self, Replace};
 use aios_tool::file::meta::Meta;
 use aios_tool::file::state::{State, hex};
-use aios_tool::file::{WRITING, extent, must_be_free};
+use aios_tool::file::{WRITING, extent, fingerprint, must_be_free};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
 
@@ -107,9 +107,11 @@ impl Change for Act {
 
     fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
         may_be_packed(input)?;
-        let what = extent::of(&input.source.place()?)?;
+        let source = input.source.place()?;
+        let what = extent::of(&source)?;
         let after = format!("an archive of {}: {what}", input.source);
-        Ok(Foreseen::of(&input.destination, "absent", &after).into())
+        let archive = Foreseen::of(&input.destination, "absent", &after);
+        Ok(archive.exactly(fingerprint::seen(&source)?).into())
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
