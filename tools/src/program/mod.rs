@@ -11,7 +11,7 @@ use aios_contracts::v1::work_client::WorkClient;
 use aios_contracts::v1::{self, Writing};
 use aios_daemon::demand::Demand;
 use aios_daemon::socket::MESSAGE_MAX;
-use aios_tool::changes::{self, Planned};
+use aios_tool::changes;
 use aios_tool::edit::Plan;
 use aios_tool::file::name;
 use aios_tool::format::printable;
@@ -29,9 +29,6 @@ const OUTPUT_MAX: u32 = 1_000_000;
 
 /// What is left of a call's time when its program is over, for reading its changes.
 const RESERVE: Duration = Duration::from_millis(500);
-
-/// The most that a plan may write, in bytes: it is kept twice, for the act and for undo.
-pub const PLAN_MAX: u64 = 256 * 1024 * 1024;
 
 /// A program and what it may do.
 #[derive(Clone, Debug)]
@@ -189,7 +186,7 @@ impl Program {
         let ended = self.run(context)?;
         let plan = check(&ended)
             .and_then(|()| changes::read(Path::new(&ended.plan)))
-            .and_then(|planned: Vec<Planned>| Plan::of(planned, PLAN_MAX));
+            .and_then(Plan::of);
         discard(context)?;
         plan
     }
