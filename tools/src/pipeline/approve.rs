@@ -215,12 +215,11 @@ impl Pipeline {
         })
     }
 
-    /// Takes back a rule that a person made; on record.
+    /// Takes back a rule that a person made; on record before it holds.
     ///
     /// # Errors
     /// See [`Book::forget_rule`]; `Unavailable` when the ledger cannot be written.
     pub fn forget_rule(&self, caller: &Principal, rule: &str, by: &str) -> Result<(), ToolError> {
-        self.book.forget_rule(rule)?;
         let record = Entry {
             time_ms: now_ms(),
             kind: "approval".to_owned(),
@@ -229,7 +228,8 @@ impl Pipeline {
             outcome: format!("no longer allowed for always: {rule}"),
             ..Entry::default()
         };
-        self.append(&fitting(record)).map(drop)
+        self.book
+            .forget_rule(rule, || self.append(&fitting(record)).map(drop))
     }
 
     fn foreseen(&self, allowed: &Allowed) -> Result<Preview, ToolError> {
