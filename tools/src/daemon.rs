@@ -85,7 +85,8 @@ async fn serve(pipeline: Arc<Pipeline>, socket: &Path) -> anyhow::Result<()> {
     let syncing = tokio::spawn(sync_ledger(Arc::clone(&pipeline)));
     let renewing = tokio::spawn(renew_reserve(Arc::clone(pipeline.ledger())));
     let settling = Arc::clone(&pipeline);
-    tokio::task::spawn_blocking(move || settling.settle_all());
+    let left = pipeline.left_open();
+    tokio::task::spawn_blocking(move || settling.settle_left(left));
     serve::ready();
     tracing::info!("ready: {} tools", pipeline.registry().iter().count());
     door.serve(services, terminated).await?; // what is not finished is settled at the next start

@@ -43,6 +43,7 @@ pub use approve::Trial;
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
 pub use reclaim::{Dropped, DroppedExecution, Reclaim};
+pub use settle::Left;
 pub use undo::Undo;
 
 /// The largest arguments, in bytes of JSON.
@@ -272,7 +273,14 @@ impl Pipeline {
                 self.spend(caller, &call, changes, &answer);
                 answer
             }
-            Err(error) => Err(self.refuse(caller, &call, error)),
+            Err(error) => {
+                let holder = authority.holder(&call.actor);
+                let id = crate::store::execution_id(holder, &request.call_id);
+                match self.repeated(&id, &call, &error) {
+                    Some(outcome) => change::answer(outcome, true),
+                    None => Err(self.refuse(caller, &call, error)),
+                }
+            }
         };
         match (answer, self.emergency.stopped()) {
             // Not "try again": nobody would be served.
@@ -333,7 +341,7 @@ impl Pipeline {
         if matches!(caller, Principal::Agent(_)) {
             context = context.until_stopped(self.emergency.subscribe());
         }
-        let prepared = tool.prepare(arguments, &context)?;
+        let prepared = self.prepared(&tool, arguments, call, &context)?;
         let (held, lent) = match authority {
             Authority::Capabilities => {
                 let needs = &prepared.demands.needs;
@@ -367,6 +375,25 @@ impl Pipeline {
             asks,
             lent,
         })
+    }
+
+    /// The call with its arguments resolved. What they mean may follow from how things are (the third
+    /// rule): a call that was begun before goes on with what they meant then.
+    fn prepared(
+        &self,
+        tool: &Arc<dyn ErasedTool>,
+        arguments: Value,
+        call: &Call,
+        context: &Context,
+    ) -> Result<Prepared, ToolError> {
+        let begun = match tool.spec().changes() {
+            true => self.store.pending(context.execution())?,
+            false => None,
+        };
+        match begun.filter(|begun| begun.call.is_same(call)) {
+            Some(begun) => tool.resume(&begun.input, context),
+            None => tool.prepare(arguments, context),
+        }
     }
 
     /// The role that the call needs, when the operator that it is made for has it: what an operator may

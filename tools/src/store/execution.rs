@@ -43,6 +43,13 @@ pub struct Call {
     pub least: Option<Role>,
 }
 
+impl Call {
+    /// Is it a call of the same tool with the same arguments?
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.tool, &self.input_sha256) == (&other.tool, &other.input_sha256)
+    }
+}
+
 /// An execution that has no outcome yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pending {

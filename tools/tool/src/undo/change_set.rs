@@ -205,6 +205,20 @@ impl ChangeSet {
         self.take_all_back(&entries, execution)
     }
 
+    /// Takes back whatever was made by an act that died, so that it may be tried again.
+    ///
+    /// # Errors
+    /// `Unverified` when somebody changed one of the things since. That is how the act ends: no later try
+    /// finds it otherwise.
+    pub fn end_interrupted(&self, execution: &str) -> Result<(), ToolError> {
+        self.give_up(execution).map_err(|error| match error {
+            ToolError::Precondition(left) => ToolError::Unverified(format!(
+                "it was interrupted, and a part of it may be left: {left}"
+            )),
+            error => error,
+        })
+    }
+
     fn take_all_back(&self, entries: &[Entry], execution: &str) -> Result<(), ToolError> {
         // The database first: whoever looks meanwhile does not see packages that are half there.
         let of_database = |entry: &&Entry| changes::is_within(&entry.path, changes::DATABASE);
