@@ -39,12 +39,16 @@ pub struct Program(v1::RunRequest);
 pub struct Ended {
     /// Its exit code; of one that a signal ended, 128 and the signal.
     pub code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// What it wrote to its standard output.
     pub output: Vec<u8>,
     /// What it wrote to its standard error.
     pub errors: Vec<u8>,
-    /// There was more of it.
-    pub cut: bool,
+    /// There was more output.
+    pub output_cut: bool,
+    /// There were more errors.
+    pub errors_cut: bool,
     /// How long it ran, in milliseconds.
     pub took_ms: u64,
     plan: String,
@@ -164,7 +168,9 @@ impl Program {
         }
         Ok(Ended {
             code: answer.code,
-            cut: answer.output_cut || answer.errors_cut,
+            signal: Some(answer.signal).filter(|signal| *signal != 0),
+            output_cut: answer.output_cut,
+            errors_cut: answer.errors_cut,
             output: answer.output,
             errors: answer.errors,
             took_ms: answer.took_ms,
@@ -207,7 +213,20 @@ impl Ended {
                 let line = text.lines().rev().find(|line| !line.trim().is_empty());
                 line.map(|line| format::cut(&printable(line.trim()), LINE_MAX))
             })
-            .unwrap_or_else(|| format!("it ended with code {}", self.code))
+            .unwrap_or_else(|| format!("it ended {}", self.how()))
+    }
+
+    /// How it ended, for people: no code of a program's own is taken for a signal.
+    pub fn how(&self) -> String {
+        how(self.code, self.signal)
+    }
+}
+
+/// How a program ended, for people.
+pub fn how(code: i32, signal: Option<i32>) -> String {
+    match signal {
+        Some(signal) => format!("by signal {signal}"),
+        None => format!("with code {code}"),
     }
 }
 
@@ -259,7 +278,9 @@ mod tests {
                 code: 3,
                 output: output.into(),
                 errors: errors.into(),
-                cut: false,
+                signal: None,
+                output_cut: false,
+                errors_cut: false,
                 took_ms: 0,
                 plan: String::new(),
             };
