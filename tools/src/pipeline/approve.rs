@@ -11,7 +11,7 @@ use aios_tool::context::Context;
 use aios_tool::demand::Need;
 use aios_tool::error::ToolError;
 use aios_tool::preview::Preview;
-use aios_tool::spec::{Least, Risk, Spec};
+use aios_tool::spec::{Risk, Spec};
 use aios_tool::tool::{ErasedTool, Prepared};
 use uuid::Uuid;
 
@@ -166,7 +166,7 @@ impl Pipeline {
             let demands = &allowed.prepared.demands;
             let spec = allowed.tool.spec();
             let asked = Asked {
-                for_admins: spec.risk == Risk::Critical || spec.least == Least::Admin,
+                for_admins: spec.risk == Risk::Critical || allowed.call.least == Some(Role::Admin),
                 names_its_object: !demands.needs.iter().any(|need| spec.needs.contains(need)),
                 id: id.to_owned(),
                 call: allowed.call.clone(),
