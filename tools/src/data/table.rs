@@ -3,6 +3,7 @@
 //! A file may be anybody's, so all of it is bounded: its size, its rows, its columns.
 
 mod objects;
+mod records;
 
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 
@@ -14,6 +15,8 @@ use aios_tool::argument::ReadPath;
 use aios_tool::budget::Share;
 use aios_tool::format::printable;
 use aios_tool::prelude::*;
+
+use records::Records;
 
 /// The largest file, in bytes. What its table takes in memory has a bound of its own: [`Share`].
 const FILE_MAX: i64 = 32 * 1024 * 1024;
@@ -141,12 +144,6 @@ fn begun<R: Read + Seek>(source: &mut R) -> Result<impl BufRead, Fault> {
     Ok(reader)
 }
 
-fn records<R: Read + Seek>(source: &mut R, delimiter: u8) -> Result<csv::Reader<impl Read>, Fault> {
-    let mut builder = csv::ReaderBuilder::new();
-    builder.delimiter(delimiter).has_headers(false);
-    Ok(builder.from_reader(begun(source)?))
-}
-
 /// A table of values between which this stands. Values are numbers where all of their column are: so it
 /// is read twice, and never whole in memory as text.
 fn separated<R: Read + Seek>(
@@ -154,44 +151,40 @@ fn separated<R: Read + Seek>(
     delimiter: u8,
     share: &mut Share,
 ) -> Result<Table, Fault> {
-    let fault = |error: csv::Error| Fault::Table(error.to_string());
-    let mut record = csv::StringRecord::new();
     let (columns, sorts, mut count) = {
-        let mut first = records(source, delimiter)?;
-        if !first.read_record(&mut record).map_err(fault)? {
+        let mut records = Records::of(begun(source)?, delimiter);
+        if !records.next(share)? {
             return Err("it is empty".to_owned().into());
         }
-        bounded(1, record.len())?;
-        let columns = named(record.iter());
+        bounded(1, records.len())?;
+        let columns = named(records.values());
         let mut sorts = vec![Sort::Whole; columns.len()];
-        let (mut count, mut longest) = (1, 0);
-        while first.read_record(&mut record).map_err(fault)? {
+        let mut count = 1;
+        while records.next(share)? {
             count += 1;
             bounded(count, columns.len())?;
-            // The record is one piece of memory, as large as the longest needs.
-            let length = record.as_slice().len();
-            share.grow(2 * length.saturating_sub(longest) as u64)?;
-            longest = longest.max(length);
-            for (sort, text) in sorts.iter_mut().zip(&record) {
+            if records.len() != columns.len() {
+                let (line, has, columns) = (records.line, records.len(), columns.len());
+                return Err(
+                    format!("(line: {line}) it has {has} values for {columns} columns").into(),
+                );
+            }
+            for (sort, text) in sorts.iter_mut().zip(records.values()) {
                 *sort = sort.with(text);
             }
         }
         (columns, sorts, count)
     };
-    let mut second = records(source, delimiter)?;
-    second.read_record(&mut record).map_err(fault)?;
+    let mut records = Records::of(begun(source)?, delimiter);
+    records.next(share)?;
     let mut rows = Vec::new();
     // No more rows than were looked at: somebody may write to the file meanwhile.
-    while count > 1 && second.read_record(&mut record).map_err(fault)? {
+    while count > 1 && records.next(share)? {
         count -= 1;
-        share.hold::<Value>(columns.len() + 1, record.as_slice().len())?;
+        share.hold::<Value>(columns.len() + 1, records.bytes())?;
         let mut row = Vec::with_capacity(columns.len());
-        row.extend(
-            sorts
-                .iter()
-                .zip(&record)
-                .map(|(sort, text)| sort.value(text)),
-        );
+        let cells = sorts.iter().zip(records.values());
+        row.extend(cells.map(|(sort, text)| sort.value(text)));
         row.resize(columns.len(), Value::Null);
         rows.push(row);
     }
@@ -463,6 +456,13 @@ mod tests {
         let names: Vec<String> = (0..100_000).map(|name| format!("\"{name}\":0")).collect();
         let wide = format!("[{{{}}}]", names.join(","));
         check(&wide, Format::Json, "more than 500 columns");
+        check(
+            &",".repeat(20_000_000),
+            Format::Csv,
+            "more than 500 columns",
+        );
+        let quoted = "\"\n\",".repeat(4_000_000);
+        check(&quoted, Format::Csv, "more than 500 columns");
         // Names are short and come once here, and with each row there.
         let name = "x".repeat(90);
         let rows = format!("{name}\n{}", "1\n".repeat(499_000));
