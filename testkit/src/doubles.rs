@@ -340,9 +340,10 @@ impl Tools for ToolsDouble {
     }
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
         let request = request.into_inner();
+        let role = request.role().as_str_name();
         Ok(Response::new(UndoResponse {
+            summary: format!("undone for {}, {role}", request.on_behalf_of),
             execution_id: request.execution_id,
-            summary: format!("undone for {}", request.on_behalf_of),
         }))
     }
     async fn reclaim_storage(

@@ -215,9 +215,10 @@ impl ManagementService for Management {
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
-        let on_behalf_of = Peer::of(&request)?.name();
+        let peer = Peer::of(&request)?;
         let request = UndoRequest {
-            on_behalf_of,
+            on_behalf_of: peer.name(),
+            role: wire::role_to_wire(peer.role.unwrap_or(Role::Viewer)).into(),
             ..request.into_inner()
         };
         pass_on!(self.tools.undo(request))

@@ -43,10 +43,11 @@ async fn an_operator_gives_a_goal_and_watches_it_to_its_end() {
     let undo = UndoRequest {
         execution_id: last.tasks[0].executions[0].id.clone(),
         on_behalf_of: "CN=somebody else".into(),
+        role: Role::Admin.into(),
         ..UndoRequest::default()
     };
     let undone = client.undo(undo).await.unwrap().into_inner();
-    assert!(undone.summary.contains("CN=alice"), "{}", undone.summary);
+    assert_eq!(undone.summary, "undone for CN=alice, ROLE_OPERATOR");
     let status = client
         .get_status(GetStatusRequest {})
         .await

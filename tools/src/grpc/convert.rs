@@ -1,6 +1,7 @@
 //! Between the wire's types and those of the daemon. Pure.
 
 use aios_contracts::v1 as wire;
+use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
 use aios_role::Role;
 use aios_tool::error::ToolError;
@@ -17,6 +18,14 @@ pub(super) fn role(role: wire::Role) -> Role {
         wire::Role::Admin => Role::Admin,
         wire::Role::Operator => Role::Operator,
         wire::Role::Viewer | wire::Role::Unspecified => Role::Viewer,
+    }
+}
+
+/// The role of the operator that a caller asks for; none when root asks for itself.
+pub(super) fn operator(caller: &Principal, told: wire::Role) -> Option<Role> {
+    match (caller, told) {
+        (Principal::Root, wire::Role::Unspecified) => None,
+        (_, told) => Some(role(told)),
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
+use aios_role::Role;
 use aios_tool::context::Context;
 use aios_tool::demand::Need;
 use aios_tool::error::ToolError;
 use aios_tool::preview::Preview;
-use aios_tool::spec::{Least, Risk, Spec};
+use aios_tool::spec::{Risk, Spec};
 use aios_tool::tool::{ErasedTool, Prepared};
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub struct Trial {
     pub arguments_json: String,
     /// The operator's subject.
     pub on_behalf_of: String,
+    /// The operator's role; none when root asks for itself.
+    pub role: Option<Role>,
 }
 
 impl Pipeline {
@@ -59,6 +62,7 @@ impl Pipeline {
             tool: trial.tool.clone(),
             arguments_json: trial.arguments_json.clone(),
             on_behalf_of: trial.on_behalf_of.clone(),
+            role: trial.role,
             reason: "preview".into(),
             ..super::Request::default()
         };
@@ -66,6 +70,7 @@ impl Pipeline {
         let tried = (|| {
             check_sizes(&request)?;
             let tool = self.registry.find(&request.tool)?;
+            call.least = Some(self.may_order(caller, &request, tool.spec())?);
             let arguments = parse(&request.arguments_json)?;
             call.input_sha256 = digest(&arguments);
             let id = Uuid::now_v7().to_string();
@@ -161,7 +166,7 @@ impl Pipeline {
             let demands = &allowed.prepared.demands;
             let spec = allowed.tool.spec();
             let asked = Asked {
-                for_admins: spec.risk == Risk::Critical || spec.least == Least::Admin,
+                for_admins: spec.risk == Risk::Critical || allowed.call.least == Some(Role::Admin),
                 names_its_object: !demands.needs.iter().any(|need| spec.needs.contains(need)),
                 id: id.to_owned(),
                 call: allowed.call.clone(),
@@ -210,12 +215,11 @@ impl Pipeline {
         })
     }
 
-    /// Takes back a rule that a person made; on record.
+    /// Takes back a rule that a person made; on record before it holds.
     ///
     /// # Errors
     /// See [`Book::forget_rule`]; `Unavailable` when the ledger cannot be written.
     pub fn forget_rule(&self, caller: &Principal, rule: &str, by: &str) -> Result<(), ToolError> {
-        self.book.forget_rule(rule)?;
         let record = Entry {
             time_ms: now_ms(),
             kind: "approval".to_owned(),
@@ -224,7 +228,8 @@ impl Pipeline {
             outcome: format!("no longer allowed for always: {rule}"),
             ..Entry::default()
         };
-        self.append(&fitting(record)).map(drop)
+        self.book
+            .forget_rule(rule, || self.append(&fitting(record)).map(drop))
     }
 
     fn foreseen(&self, allowed: &Allowed) -> Result<Preview, ToolError> {

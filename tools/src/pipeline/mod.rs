@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Ledger;
+use aios_role::Role;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -29,18 +30,20 @@ use crate::grants::{Grants, Loans};
 use crate::locks::Locks;
 use crate::policy;
 use crate::registry::Registry;
+use crate::role::{self, OwnServices};
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
 use crate::unrecorded;
 use aios_tool::context::{Context, Surroundings};
 use aios_tool::error::ToolError;
-use aios_tool::spec::Declaration;
+use aios_tool::spec::{Declaration, Spec};
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub use approve::Trial;
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
 pub use reclaim::{Dropped, DroppedExecution, Reclaim};
+pub use settle::Left;
 pub use undo::Undo;
 
 /// The largest arguments, in bytes of JSON.
@@ -70,6 +73,8 @@ pub struct Request {
     pub reason: String,
     /// The operator's subject: recorded, never trusted.
     pub on_behalf_of: String,
+    /// The operator's role; none when root asks for itself.
+    pub role: Option<Role>,
 }
 
 /// What goes out.
@@ -90,6 +95,7 @@ pub struct Answer {
 /// Everything that a call goes through.
 pub struct Pipeline {
     registry: Registry,
+    own_services: OwnServices,
     grants: Arc<Grants>,
     rules: Rules,
     book: Book,
@@ -171,6 +177,7 @@ impl Pipeline {
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
+            own_services: OwnServices::read(&config.etc_dir),
             grants: Arc::clone(&grants),
             rules: Rules::new(config.approval.clone()),
             book,
@@ -266,7 +273,14 @@ impl Pipeline {
                 self.spend(caller, &call, changes, &answer);
                 answer
             }
-            Err(error) => Err(self.refuse(caller, &call, error)),
+            Err(error) => {
+                let holder = authority.holder(&call.actor);
+                let id = crate::store::execution_id(holder, &request.call_id);
+                match self.repeated(&id, &call, &error) {
+                    Some(outcome) => change::answer(outcome, true),
+                    None => Err(self.refuse(caller, &call, error)),
+                }
+            }
         };
         match (answer, self.emergency.stopped()) {
             // Not "try again": nobody would be served.
@@ -315,6 +329,7 @@ impl Pipeline {
                 spec.name
             )));
         }
+        call.least = Some(self.may_order(caller, request, spec)?);
         let arguments = parse(&request.arguments_json)?;
         call.input_sha256 = audit::digest(&arguments);
         let id = match spec.changes() {
@@ -326,7 +341,7 @@ impl Pipeline {
         if matches!(caller, Principal::Agent(_)) {
             context = context.until_stopped(self.emergency.subscribe());
         }
-        let prepared = tool.prepare(arguments, &context)?;
+        let prepared = self.prepared(&tool, arguments, call, &context)?;
         let (held, lent) = match authority {
             Authority::Capabilities => {
                 let needs = &prepared.demands.needs;
@@ -360,6 +375,39 @@ impl Pipeline {
             asks,
             lent,
         })
+    }
+
+    /// The call with its arguments resolved. What they mean may follow from how things are (the third
+    /// rule): a call that was begun before goes on with what they meant then.
+    fn prepared(
+        &self,
+        tool: &Arc<dyn ErasedTool>,
+        arguments: Value,
+        call: &Call,
+        context: &Context,
+    ) -> Result<Prepared, ToolError> {
+        let begun = match tool.spec().changes() {
+            true => self.store.pending(context.execution())?,
+            false => None,
+        };
+        match begun.filter(|begun| begun.call.is_same(call)) {
+            Some(begun) => tool.resume(&begun.input, context),
+            None => tool.prepare(arguments, context),
+        }
+    }
+
+    /// The role that the call needs, when the operator that it is made for has it: what an operator may
+    /// not order on the management port, no agent does for them.
+    fn may_order(
+        &self,
+        caller: &Principal,
+        request: &Request,
+        spec: &Spec,
+    ) -> Result<Role, ToolError> {
+        let least = self.own_services.least(spec.least, &request.arguments_json);
+        let what = format!("this call of {}", spec.name);
+        role::check(caller, request.role, least, &what, &request.on_behalf_of)?;
+        Ok(least)
     }
 
     /// A call that changes nothing: one entry in the ledger says all.

@@ -123,7 +123,7 @@ pub(crate) fn act<T: Edit>(input: &T::Input, context: &Context) -> Result<T::Out
 /// The process died in the act: it was made, or whatever was made of it is taken back.
 ///
 /// # Errors
-/// When it cannot be taken back.
+/// `Unverified` when it cannot be taken back, because others changed it since: that is how it ends.
 pub(crate) fn found_done<T: Edit>(
     input: &T::Input,
     interrupted: &Interrupted<'_>,
@@ -138,7 +138,7 @@ pub(crate) fn found_done<T: Edit>(
         T::apply(input, context)?;
         return T::output(input, &set.entries()?, context).map(Some);
     }
-    set.give_up(interrupted.execution)?;
+    set.end_interrupted(interrupted.execution)?;
     Ok(None)
 }
 
