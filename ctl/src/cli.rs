@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    approvals, audit, completions, config, emergency, goal, logs, pki, power, services, storage,
-    tools, undo, update,
+    approvals, audit, completions, config, emergency, goal, logs, mcp, pki, power, services,
+    storage, tools, undo, update,
 };
 
 const AFTER_HELP: &str = "\
@@ -83,6 +83,8 @@ pub enum Command {
     Agents,
     /// The tools that agents have
     Tools(tools::Arguments),
+    /// Serve the appliance's tools to an MCP client over standard input and output
+    Mcp(mcp::Arguments),
     /// The models in the model runtime
     Models,
     /// The audit ledger: read, verify, export
@@ -202,6 +204,8 @@ mod tests {
             "aiosctl goal cancel 0190ab",
             "aiosctl tools call fs.read {}",
             "aiosctl tools preview fs.write {}",
+            "aiosctl mcp",
+            "aiosctl mcp --read-only --only fs.* --only monitor.*",
             "aiosctl approvals",
             "aiosctl approvals show 0190",
             "aiosctl approvals allow 0190 --always --reason seen",

@@ -42,6 +42,11 @@ pub fn risk(tool: &Tool) -> String {
     word(tool.risk().as_str_name(), "RISK_")
 }
 
+/// `operator`, `admin`; `unspecified` of a node that does not say it.
+pub fn least_role(tool: &Tool) -> String {
+    word(tool.least_role().as_str_name(), "ROLE_")
+}
+
 /// `debug`, `info`, `warning`, `error`.
 pub fn log_level(line: &LogLine) -> String {
     word(line.level().as_str_name(), "LOG_LEVEL_")
@@ -248,6 +253,7 @@ pub fn tool(tool: &Tool) -> Value {
         "mutating": tool.mutating, "idempotent": tool.idempotent,
         "reversible": tool.reversible, "timeout_ms": tool.timeout_ms,
         "post_condition": tool.post_condition,
+        "least_role": least_role(tool),
     })
 }
 

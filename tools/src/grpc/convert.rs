@@ -5,7 +5,7 @@ use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
 use aios_role::Role;
 use aios_tool::error::ToolError;
-use aios_tool::spec::Risk;
+use aios_tool::spec::{Least, Risk};
 use aios_tool::tool::ErasedTool;
 
 use crate::{pipeline, tasks};
@@ -149,5 +149,14 @@ pub(super) fn described(tool: &dyn ErasedTool) -> wire::Tool {
         post_condition: effect
             .map_or("nothing is changed", |effect| &effect.post_condition)
             .to_owned(),
+        least_role: least_role(spec.least).into(),
+    }
+}
+
+/// The role with which at least some calls of the tool may be ordered.
+fn least_role(least: Least) -> wire::Role {
+    match least {
+        Least::Operator | Least::AdminForOwn => wire::Role::Operator,
+        Least::Admin => wire::Role::Admin,
     }
 }
