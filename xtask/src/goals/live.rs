@@ -36,7 +36,7 @@ pub struct Service {
 
 impl Service {
     pub fn runs(&self) -> bool {
-        matches!(self.state.as_str(), "ready" | "starting" | "stopping") && self.pid != 0
+        matches!(self.state.as_str(), "ready" | "starting") && self.pid != 0
     }
 }
 

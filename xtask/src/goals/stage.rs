@@ -242,4 +242,45 @@ mod tests {
         ]});
         assert_eq!(reading(&tools), ["fs.read"]);
     }
+
+    /// `aiosctl` as a script that answers `goal run` and the first, second … `goal show` with these lines.
+    fn ctl(folder: &Path, run: &str, shows: &[&str]) -> Ctl {
+        let script = folder.join("ctl");
+        let mut text = "#!/bin/sh\ncase \"$*\" in\n".to_owned();
+        text += &format!("*\"goal run --no-wait -- \"*) {run};;\n*\"goal show g1\"*)\n");
+        text += &format!(
+            "n=$(cat {0}/n 2>/dev/null || echo 0); echo $((n + 1)) > {0}/n\n",
+            folder.display()
+        );
+        text += "case $n in\n";
+        for (number, show) in shows.iter().enumerate() {
+            text += &format!("{number}) echo '{show}';;\n");
+        }
+        let last = shows.last().unwrap_or(&"");
+        text += &format!("*) echo '{last}';;\nesac;;\nesac\n");
+        std::fs::write(&script, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&script, mode).unwrap();
+        Ctl::new(&script, Path::new("/dev/null"))
+    }
+
+    #[test]
+    fn a_goal_is_followed_to_its_end_or_until_it_waits() {
+        let check = |run: &str, shows: &[&str], state: &str, answer: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let outcome = give(&ctl(folder.path(), run, shows), "-x");
+            assert_eq!(
+                (outcome.state.as_str(), outcome.answer.as_str()),
+                (state, answer)
+            );
+        };
+        let taken = r#"echo '{"id":"g1"}'"#;
+        let running = r#"{"state":"running"}"#;
+        let done = r#"{"state":"succeeded","answer":"yes"}"#;
+        let waiting = r#"{"state":"waiting","question":"which?"}"#;
+        check(taken, &[running, done], "succeeded", "yes");
+        check(taken, &[waiting, running, done], "succeeded", "yes");
+        check(taken, &[waiting], "waiting", "which?");
+        check("echo too long >&2; exit 1", &[], "refused", "too long");
+    }
 }
