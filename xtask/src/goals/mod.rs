@@ -62,9 +62,9 @@ pub struct GoalsArguments {
     /// Only the first so many
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Where each goal's result goes, one JSON object a line
-    #[arg(long, value_name = "FILE", default_value = "target/aios/goals.jsonl")]
-    out: PathBuf,
+    /// Where each goal's result goes, one JSON object a line [default: target/aios/goals.jsonl]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
     /// Boot what was built into this folder, instead of building first
     #[arg(long, value_name = "FOLDER")]
     built: Option<PathBuf>,
@@ -88,14 +88,19 @@ pub fn run(arguments: &GoalsArguments) -> Result<bool> {
         return crate::run::again_as_root();
     }
     host::ensure(&[host::RUN, host::GOALS])?;
-    let folder = paths::artefacts().join("instances/goals");
-    stage::stop_former(&folder)?;
+    let artefacts = paths::artefacts();
+    let folder = artefacts.join("instances/goals");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    let out = arguments.out.clone();
+    let out = out.unwrap_or_else(|| artefacts.join("goals.jsonl"));
+    let mut results =
+        File::create(&out).with_context(|| format!("cannot write {}", out.display()))?;
+    stage::stop_former(arguments.built.as_ref().unwrap_or(&artefacts), &folder)?;
     let artefacts = match &arguments.built {
         Some(folder) => Artefacts::read(folder)?,
         None => image::build()?,
     };
-    let mut out = File::create(&arguments.out)
-        .with_context(|| format!("cannot write {}", arguments.out.display()))?;
     let mut stage = Stage::new(artefacts, folder);
     let mut rows = Vec::new();
     let mut is_in_danger = false;
@@ -105,8 +110,8 @@ pub fn run(arguments: &GoalsArguments) -> Result<bool> {
             stage.spend();
         }
         let row = examine(&mut stage, goal)?;
-        serde_json::to_writer(&mut out, &row)?;
-        out.write_all(b"\n")?;
+        serde_json::to_writer(&mut results, &row)?;
+        results.write_all(b"\n")?;
         tell(&row, number + 1, goals.len());
         rows.push(row);
     }
@@ -118,7 +123,7 @@ pub fn run(arguments: &GoalsArguments) -> Result<bool> {
     } else {
         print!("{}", report.table());
     }
-    eprintln!("each goal: {}", arguments.out.display());
+    eprintln!("each goal: {}", out.display());
     if arguments.keep {
         stage.leave()?;
     }
@@ -266,5 +271,60 @@ fn empty(goal: &Goal) -> Row {
         answer: String::new(),
         tools: Vec::new(),
         seconds: 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::goals::judge::Fault;
+
+    fn goal(id: &str, kind: &str) -> Goal {
+        let text = format!(
+            r#"{{"id":"{id}","voice":"v","kind":"{kind}","goal":"g","expect":{{"state":"succeeded"}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn ids(only: &[&str], limit: Option<usize>) -> Vec<String> {
+        let goals = vec![goal("a", "danger"), goal("b", "read"), goal("c", "write")];
+        let arguments = GoalsArguments {
+            files: Vec::new(),
+            only: only.iter().map(|kind| (*kind).to_owned()).collect(),
+            limit,
+            out: None,
+            built: None,
+            keep: false,
+            json: false,
+        };
+        let chosen = chosen(goals, &arguments);
+        chosen.into_iter().map(|goal| goal.id).collect()
+    }
+
+    #[test]
+    fn what_may_break_the_machine_comes_last() {
+        assert_eq!(ids(&[], None), ["b", "c", "a"]);
+        assert_eq!(ids(&["danger", "write"], None), ["c", "a"]);
+        assert_eq!(ids(&[], Some(1)), ["b"]);
+    }
+
+    #[test]
+    fn a_fault_outweighs_what_was_not_judged_and_that_outweighs_nothing_wrong() {
+        let fault = || Fault {
+            about: About::Answer,
+            text: "x".into(),
+            harm: false,
+        };
+        let check = |faults: usize, unjudged: usize, expected: Verdict| {
+            let judgement = Judgement {
+                faults: (0..faults).map(|_| fault()).collect(),
+                unjudged: vec!["y".into(); unjudged],
+            };
+            let row = row(&goal("a", "read"), &Outcome::default(), &judgement);
+            assert_eq!(row.verdict, expected);
+        };
+        check(1, 1, Verdict::Wrong);
+        check(0, 1, Verdict::NotJudged);
+        check(0, 0, Verdict::Right);
     }
 }

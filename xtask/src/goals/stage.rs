@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::live::Running;
 use super::outcome::Outcome;
-use crate::{paths, run};
+use crate::run;
 
 /// A container is ready in seconds; longer than this is a hang.
 const READY_LIMIT: Duration = Duration::from_secs(120);
@@ -132,12 +132,12 @@ impl Stage {
     }
 }
 
-/// Stops what an earlier run left running.
+/// Stops what an earlier run of what was built into `built` left running in `folder`.
 ///
 /// # Errors
 /// When it cannot be stopped.
-pub fn stop_former(folder: &Path) -> Result<()> {
-    match Artefacts::read(&paths::artefacts()) {
+pub fn stop_former(built: &Path, folder: &Path) -> Result<()> {
+    match Artefacts::read(built) {
         Ok(built) => {
             let ctl = Ctl::new(&built.aiosctl, &credentials::config(folder));
             former::stop(folder, &ctl)
