@@ -103,20 +103,9 @@ pub fn run(arguments: &GoalsArguments) -> Result<bool> {
     };
     let mut stage = Stage::new(artefacts, folder);
     let mut rows = Vec::new();
-    let mut is_in_danger = false;
-    for (number, goal) in goals.iter().enumerate() {
-        if goal.kind == DANGER && !is_in_danger {
-            is_in_danger = true;
-            stage.spend();
-        }
-        let row = examine(&mut stage, goal)?;
-        serde_json::to_writer(&mut results, &row)?;
-        results.write_all(b"\n")?;
-        tell(&row, number + 1, goals.len());
-        rows.push(row);
-    }
-    let feasible = feasible(&goals, &rows);
-    let report = Report::of(&rows, feasible);
+    let given = give_all(&mut stage, &goals, &mut results, &mut rows);
+    // Also of a run that broke off.
+    let report = Report::of(&rows, feasible(&goals, &rows));
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
         eprint!("{}", report.table());
@@ -124,10 +113,33 @@ pub fn run(arguments: &GoalsArguments) -> Result<bool> {
         print!("{}", report.table());
     }
     eprintln!("each goal: {}", out.display());
+    given?;
     if arguments.keep {
         stage.leave()?;
     }
     Ok(rows.iter().all(|row| row.verdict != Verdict::Wrong))
+}
+
+/// Gives each goal; its result is written at once.
+fn give_all(
+    stage: &mut Stage,
+    goals: &[Goal],
+    results: &mut File,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
+    let mut is_in_danger = false;
+    for (number, goal) in goals.iter().enumerate() {
+        if goal.kind == DANGER && !is_in_danger {
+            is_in_danger = true;
+            stage.spend();
+        }
+        let row = examine(stage, goal)?;
+        serde_json::to_writer(&mut *results, &row)?;
+        results.write_all(b"\n")?;
+        tell(&row, number + 1, goals.len());
+        rows.push(row);
+    }
+    Ok(())
 }
 
 /// Those asked for; of the kind `danger` last.

@@ -123,11 +123,13 @@ impl Stage {
     /// # Errors
     /// When its port cannot be kept open.
     pub fn leave(&mut self) -> Result<()> {
-        if let Some(machine) = self.machine.take() {
-            let command = machine.ctl().shown();
-            let pid = machine.leave_running()?;
-            eprintln!("the machine runs on (process {pid}): {command} status");
-        }
+        let Some(machine) = self.machine.take() else {
+            eprintln!("no machine is left: the last goal used it up");
+            return Ok(());
+        };
+        let command = machine.ctl().shown();
+        let pid = machine.leave_running()?;
+        eprintln!("the machine runs on (process {pid}): {command} status");
         Ok(())
     }
 }
