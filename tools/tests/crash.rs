@@ -274,10 +274,20 @@ async fn what_a_number_meant_it_means_when_the_call_is_repeated() {
     let mut machine = become_disk(machine, &before, registry()).await;
     std::fs::write(&file, "new\na\nb\nc").unwrap();
     let mut storage = machine.storage();
-    done(&mut storage, "1", "test.unline", arguments)
+    done(&mut storage, "1", "test.unline", arguments.clone())
         .await
         .unwrap();
     assert_eq!(lines(&file), ["new", "a", "c"]);
+    drop(storage);
+
+    // The same, and then the lines before it went: there is no second one.
+    let mut machine = become_disk(machine, &before, registry()).await;
+    std::fs::write(&file, "b").unwrap();
+    let mut storage = machine.storage();
+    done(&mut storage, "1", "test.unline", arguments)
+        .await
+        .unwrap();
+    assert!(lines(&file).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
