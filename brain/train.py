@@ -80,13 +80,17 @@ def train(model, train_set, wordpiece, labels, epochs, chains):
         print(f"epoch {epoch + 1}/{epochs}: act {sums[0] / len(packs):.3f}, tags {sums[1] / len(packs):.4f}, {time.time() - started:.0f} s", flush=True)
 
 
+def heads(model):
+    """The heads under the names of their file."""
+    return {"pool.query": model.query, "act.weight": model.act.weight, "act.bias": model.act.bias, "tag.weight": model.tag.weight, "tag.bias": model.tag.bias}
+
+
 def export(model, base, labels, description, weights):
     """The files of brain/weights; returns the trunk as it was written."""
     weights.mkdir(parents=True, exist_ok=True)
     trunk = model.trunk()
     write_gguf(weights / "operator.gguf", trunk, read_vocab(base / "vocab.txt"), "Q8_0", "aiOS operator")
-    arrays = {"pool.query": model.query, "act.weight": model.act.weight, "act.bias": model.act.bias, "tag.weight": model.tag.weight, "tag.bias": model.tag.bias}
-    minilm.write_safetensors(weights / "operator.heads.safetensors", {k: v.detach().numpy() for k, v in arrays.items()})
+    minilm.write_safetensors(weights / "operator.heads.safetensors", {k: v.detach().numpy() for k, v in heads(model).items()})
     shutil.copyfile(base / "vocab.txt", weights / "operator.vocab.txt")
     (weights / "operator.json").write_text(json.dumps(description, indent=1) + "\n")
 
@@ -145,7 +149,7 @@ def main():
     train(model, train_set, wordpiece, labels, options.epochs, options.chains)
     model.eval()
     if options.keep:
-        minilm.write_safetensors(options.keep, model.trunk())
+        minilm.write_safetensors(options.keep, {**model.trunk(), **{k: v.detach().numpy() for k, v in heads(model).items()}})
     evaluated = minilm.Model(len(labels.acts), labels.tags).eval()
     evaluated.load_state_dict(model.state_dict())
     evaluated.load_trunk({k: minilm.q8_0(v) if minilm.quantised(k) else v for k, v in model.trunk().items()})

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::mention::is_file_by_name;
+use crate::mention::{is_file_by_name, list_mark};
 use crate::{Mention, MentionKind, Reading};
 
 /// A goal in the model's spelling, and what its placeholders stand for.
@@ -34,6 +34,7 @@ pub struct Place {
     pub span: Range<usize>,
     /// The mention's value.
     pub value: String,
+    kind: MentionKind,
 }
 
 impl Reading {
@@ -48,7 +49,9 @@ impl Reading {
         };
         let mut at = masked.skipped;
         for mention in &self.mentions {
-            let Some(kind) = kind(mention) else { continue };
+            let Some(kind) = kind(mention).filter(|_| mention.span.start >= at) else {
+                continue;
+            };
             masked.text.push_str(&self.text[at..mention.span.start]);
             at = mention.span.end;
             let name = masked.name(kind, &mention.value);
@@ -59,22 +62,11 @@ impl Reading {
                 masked: start..masked.text.len(),
                 span: mention.span.clone(),
                 value: mention.value.clone(),
+                kind: mention.kind,
             });
         }
         masked.text.push_str(&self.text[at..]);
         masked
-    }
-}
-
-/// How many bytes the number of an order in a list has: `1. ` or `2) `.
-fn list_mark(text: &str) -> usize {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let rest = &text[digits..];
-    let marked = rest.starts_with(". ") || rest.starts_with(") ");
-    if (1..=2).contains(&digits) && marked {
-        digits + 2
-    } else {
-        0
     }
 }
 
@@ -111,7 +103,13 @@ impl Masked {
             "" => text.to_owned(),
             bare => bare.to_owned(),
         };
-        let same = |place: &&Place| bare(&place.value) == bare(value);
+        let number = value.parse::<i64>().ok().map(i64::unsigned_abs);
+        let name = value.rsplit('/').next();
+        let same = |place: &&Place| match place.kind {
+            MentionKind::Number(said) => number == Some(said),
+            MentionKind::Name => name == Some(&place.value),
+            _ => bare(&place.value) == bare(value),
+        };
         self.places.iter().find(same).map(|place| &*place.name)
     }
 
@@ -188,6 +186,7 @@ mod tests {
         check("get http://x.lan/a, 2 times", "get url1, 2 times");
         check("how are you?", "how are you?");
         check("1. Stop nginx.", "Stop nginx.");
+        check("1) \"x\" to /srv/a", "text1 to path1");
     }
 
     #[test]
@@ -210,11 +209,16 @@ mod tests {
         assert_eq!(masked.original(6..8), 5..23);
         assert_eq!(masked.called("/srv/b/"), Some("path2"));
         assert_eq!(masked.value("path1"), Some("/srv/My Photos/a"));
+        // An act's values are called as the goal calls them.
+        let masked = read("the last twenty lines of notes.txt in /srv/a").masked();
+        assert_eq!(masked.called("-20"), Some("num1"));
+        assert_eq!(masked.called("/srv/a/notes.txt"), Some("name1"));
+        assert_eq!(masked.called("/srv/b"), None);
     }
 
     proptest::proptest! {
         #[test]
-        fn words_and_values_give_the_goal_back(text in "[a-z /\"'“”é,:0-9\n-]{0,80}") {
+        fn words_and_values_give_the_goal_back(text in "([12][.)] )?[a-z /\"'“”é,:.)0-9\n-]{0,80}") {
             let masked = read(&text).masked();
             let mut whole = text[..masked.skipped].to_owned();
             let mut at = 0;

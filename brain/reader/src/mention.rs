@@ -171,6 +171,18 @@ fn names(text: &str, range: Range<usize>) -> Vec<Mention> {
     found
 }
 
+/// How many bytes the number of an order in a list has: `1. ` or `2) `.
+pub(crate) fn list_mark(text: &str) -> usize {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &text[digits..];
+    let marked = rest.starts_with(". ") || rest.starts_with(") ");
+    if (1..=2).contains(&digits) && marked {
+        digits + 2
+    } else {
+        0
+    }
+}
+
 /// Has the last part of the path an ending: is it a file, by its letters?
 pub(crate) fn is_file_by_name(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
@@ -260,7 +272,7 @@ fn numbers(text: &str, range: Range<usize>) -> Vec<Mention> {
                 .map(|(_, value)| *value),
         };
         // `1. Stop it.`: counts the orders.
-        let marks = *start == 0 && matches!(&word[lead + kept.len()..], "." | ")") && all.len() > 1;
+        let marks = *start < list_mark(text);
         let next = all
             .get(index + 1)
             .map(|(_, next)| next.trim_end_matches(AFTER).to_lowercase());
