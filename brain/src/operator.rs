@@ -49,6 +49,8 @@ pub struct Argument {
     pub source: Source,
     /// Its bytes there; none: not known.
     pub bytes: Range<usize>,
+    /// Is it a mention's value, to the last byte, and not words of a sentence?
+    pub is_exact: bool,
     /// The least certain of its tokens' probabilities, 0 to 1.
     pub confidence: f32,
 }
@@ -238,14 +240,17 @@ fn argument(encoded: &Encoded, span: &SlotSpan) -> Option<Argument> {
         return None;
     }
     let bytes = first.start..last.end;
-    let text = match first.source {
+    let (text, is_exact) = match first.source {
         Source::Goal => match encoded.masked.mention(&bytes) {
-            Some(value) => value,
-            None => clean(encoded.masked.goal().get(bytes.clone())?),
+            Some(value) => (value, true),
+            None => (clean(encoded.masked.goal().get(bytes.clone())?), false),
         },
         Source::History(index) => {
             let text = clean(encoded.history.get(index)?.get(bytes.clone())?);
-            encoded.masked.value(text).unwrap_or(text)
+            match encoded.masked.value(text) {
+                Some(value) => (value, true),
+                None => (text, false),
+            }
         }
     };
     (!text.is_empty()).then(|| Argument {
@@ -253,6 +258,7 @@ fn argument(encoded: &Encoded, span: &SlotSpan) -> Option<Argument> {
         text: text.to_owned(),
         source: first.source,
         bytes,
+        is_exact,
         confidence: span.confidence,
     })
 }

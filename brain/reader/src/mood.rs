@@ -55,9 +55,10 @@ pub(crate) fn marked(words: &[&str]) -> String {
             None => "",
         };
         // A name that says "no" is a name: `no-such-package`.
-        match word.contains("no-") || word.contains("not-") || word.contains("never-") {
-            true => format!("{}{mark}", word.replace('-', "_")),
-            false => format!("{word}{mark}"),
+        if word.split('-').count() > 2 {
+            format!("{}{mark}", word.replace('-', "_"))
+        } else {
+            format!("{word}{mark}")
         }
     };
     words.iter().map(mark).collect::<Vec<_>>().join(" ")

@@ -14,9 +14,11 @@ pub struct Change<'a> {
     pub families: &'a [Family],
     /// The values of its arguments that name what is changed: paths, services, processes.
     pub changed: &'a [String],
-    /// What the change is called, if it is a ban for later itself (`deny`, `disable`): an order for
-    /// it may be said as a ban (`don't let it start at boot`). Else nothing.
-    pub bans: &'a [String],
+    /// What people call the change, as verbs in their base form.
+    pub verbs: &'a [String],
+    /// Does it forbid something for later, as `disable` does? Then `don't let it start at boot` may
+    /// be an order for it.
+    pub is_ban: bool,
 }
 
 /// Why a change does not follow from the goal.
@@ -39,12 +41,12 @@ impl Reading {
     /// # Errors
     /// Why not.
     pub fn permits(&self, change: &Change<'_>, witness: bool) -> Result<(), Objection<'_>> {
-        let bans = |clause: &Clause| witness && orders_a_ban(clause, change);
-        if !(self.orders() || witness && self.may_order() || self.clauses.iter().any(bans)) {
+        let orders_it = |clause: &Clause| witness && orders_a_ban(clause, change);
+        if !(self.orders() || witness && self.may_order() || self.clauses.iter().any(orders_it)) {
             return Err(Objection::NoOrder);
         }
         let forbids = |clause: &&Clause| {
-            clause.mood == Mood::Ban && !bans(clause) && self.forbids(clause, change)
+            clause.mood == Mood::Ban && !orders_it(clause) && self.forbids(clause, change)
         };
         if let Some(clause) = self.clauses.iter().find(forbids) {
             return Err(Objection::Forbidden(clause));
@@ -206,18 +208,35 @@ impl Reading {
     }
 }
 
-/// `don't let it start at boot` may order to disable it; `don't disable it` does not.
+/// `don't let it start at boot` may order to disable it. Nothing else that forbids does: neither
+/// `don't disable it` nor `don't start it now`.
 fn orders_a_ban(clause: &Clause, change: &Change<'_>) -> bool {
+    let words = clause.words.join(" ");
+    let words = words.strip_prefix("please ").unwrap_or(&words);
+    let lets = ["do not", "don't", "never"].iter().any(|not| {
+        let rest = words.strip_prefix(not).unwrap_or_default().trim_start();
+        let verb = rest.strip_prefix("please ").unwrap_or(rest);
+        one_of(
+            "let allow permit",
+            verb.split(' ').next().unwrap_or_default(),
+        )
+    });
     let called = |word: &String| {
         change
-            .bans
+            .verbs
             .iter()
             .any(|verb| word.starts_with(verb.as_str()))
     };
+    let ends = [Family::Delete, Family::Stop, Family::Kill, Family::Move];
     clause.mood == Mood::Ban
-        && !change.bans.is_empty()
-        && !is_bare(clause)
+        && change.is_ban
+        && lets
         && !clause.words.iter().any(called)
+        && !clause
+            .words
+            .iter()
+            .any(|word| one_of("off anyone anybody nobody", word))
+        && !clause.families.iter().any(|family| ends.contains(family))
 }
 
 /// `… so don't`, `but do not do it`: takes everything back.

@@ -1,5 +1,7 @@
 //! Is all of a goal done? Pure.
 
+use std::ops::Range;
+
 use aios_goals::{Arguments, Execution, Task, TaskState, engine};
 use aios_reader::{Clause, LeftOut, Mention, MentionKind, Mood, Used};
 use serde_json::Value;
@@ -7,6 +9,9 @@ use serde_json::Value;
 use super::{ASKED, Judge, look, services};
 use crate::plan::Next;
 use crate::registry::Act;
+
+/// What stands between an act and the same act for something else.
+const AND: &str = "and";
 
 impl Judge<'_> {
     /// The goal's end, or what is still to be done, or why it is not done.
@@ -202,22 +207,61 @@ impl Judge<'_> {
             clauses.position(|clause| clause.span.contains(&mention.span.start))
         };
         let here = clause(had.last()?.0)?;
+        if self.reading.clauses.get(here)?.mood != Mood::Order {
+            return None;
+        }
         let mut arguments = Arguments::new();
-        for ((before, parameter, value), mention) in had.iter().zip(next) {
+        for (place, ((before, parameter, value), mention)) in had.iter().zip(next).enumerate() {
+            let (from, joint) = match place.checked_sub(1) {
+                Some(last) => (next[last].span.end, self.between(had[last].0, before)),
+                None => (had.last()?.0.span.end, AND.to_owned()),
+            };
+            let said = self.joint(from..mention.span.start);
             let alike =
                 std::mem::discriminant(&before.kind) == std::mem::discriminant(&mention.kind);
-            if !alike || clause(mention) != Some(here) || mention.span.start < before.span.end {
+            if !alike || clause(mention) != Some(here) || said != joint {
                 return None;
             }
-            let said = match (value.is_number(), mention.kind) {
+            let value = match (value.is_number(), mention.kind) {
                 (true, MentionKind::Number(number)) => number.into(),
                 _ => mention.value.clone().into(),
             };
-            arguments.insert((*parameter).clone(), said);
+            arguments.insert((*parameter).clone(), value);
         }
         let act = self.seen.catalog.act(&task.act, arguments).ok()?;
-        let allowed = !self.seen.catalog.changes(act.name()) || self.objection(&act).is_none();
-        allowed.then_some(Next::Act(act))
+        match self.act(act) {
+            Next::Act(act) => Some(Next::Act(act)),
+            _ => None,
+        }
+    }
+
+    /// The words between two mentions that say how the one stands to the other.
+    fn between(&self, one: &Mention, other: &Mention) -> String {
+        self.joint(one.span.end..other.span.start)
+    }
+
+    /// The words of a part of the goal, without those that only say what kind of thing follows.
+    fn joint(&self, bytes: Range<usize>) -> String {
+        const KINDS: [&str; 9] = [
+            "the",
+            "a",
+            "an",
+            "number",
+            "word",
+            "text",
+            "file",
+            "folder",
+            "directory",
+        ];
+        let text = self.reading.text.get(bytes).unwrap_or_default();
+        let lower = text
+            .to_lowercase()
+            .replace(',', " and ")
+            .replace(" and  and ", " and ");
+        let words = lower
+            .split_whitespace()
+            .filter(|word| !KINDS.contains(word));
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// The mention that has exactly this value.

@@ -84,7 +84,7 @@ pub fn clear(seen: Seen<'_>, plan: Plan) -> Cleared {
     let judge = Judge {
         seen,
         reading: &reading,
-        witness: plan.confidence >= SURE,
+        is_sure: plan.confidence >= SURE && matches!(plan.next, Next::Act(_)),
     };
     let only_forbids = seen.goal.tasks.is_empty() && only_forbids(&reading);
     let next = match plan.next.clone() {
@@ -114,8 +114,8 @@ fn settled(plan: Plan, next: Next) -> Plan {
 struct Judge<'a> {
     seen: Seen<'a>,
     reading: &'a Reading,
-    /// Is whoever made the plan sure that it was ordered?
-    witness: bool,
+    /// Is whoever planned this very act sure that it was ordered?
+    is_sure: bool,
 }
 
 impl Judge<'_> {
@@ -156,9 +156,10 @@ impl Judge<'_> {
             let change = Change {
                 families: self.seen.catalog.families(&call.tool),
                 changed: &self.seen.catalog.changed(call),
-                bans: self.seen.catalog.bans(&call.tool),
+                verbs: self.seen.catalog.verbs(&call.tool),
+                is_ban: self.seen.catalog.is_ban(&call.tool),
             };
-            self.reading.permits(&change, self.witness).err()
+            self.reading.permits(&change, self.is_sure).err()
         })
     }
 

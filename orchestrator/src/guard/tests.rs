@@ -326,8 +326,16 @@ fn an_act_that_is_ordered_in_a_row_is_done_for_each() {
     // One mention is too few, and another clause is another act.
     let few = "copy /srv/a to /srv/b and /srv/c too";
     check(few, &[copied("/srv/a", "/srv/b")], "no: I am not sure");
-    let other = "copy /srv/a to /srv/b. Move /srv/c to /srv/d";
-    check(other, &[copied("/srv/a", "/srv/b")], "no: I am not sure");
+    for other in [
+        "copy /srv/a to /srv/b. Move /srv/c to /srv/d",
+        "copy /srv/a to /srv/b because /srv/c is newer than /srv/d",
+        "copy /srv/a to /srv/b and into /srv/c the file /srv/d",
+        "copy /srv/a to /srv/b and redirect /srv/c to /srv/d",
+    ] {
+        check(other, &[copied("/srv/a", "/srv/b")], "no: I am not sure");
+    }
+    let why = "write \"12\" to /srv/a as \"11\" in /srv/c is out of date";
+    check(why, &[wrote("/srv/a", "12")], "no: I am not sure");
 }
 
 #[test]
@@ -375,7 +383,16 @@ fn an_order_may_be_said_as_a_ban_where_the_act_is_one() {
     };
     check("don't let network start at boot", 0.97, "service.disable");
     check("don't let network start at boot", 0.85, "done ");
-    check("do not disable network", 0.99, "done ");
+    for text in [
+        "do not disable network",
+        "do not turn off network at boot",
+        "don't deactivate network at boot",
+        "don't start network now, I'm busy",
+        "don't let anybody disable network",
+        "don't let it stop network",
+    ] {
+        check(text, 0.99, "done ");
+    }
     check("don't", 0.99, "no: nothing was done");
 }
 

@@ -70,7 +70,8 @@ pub fn bind(
     let mut arguments = Map::new();
     for parameter in parameters {
         match said.iter().find(|argument| argument.name == parameter.name) {
-            Some(argument) => match value(act, parameter, &argument.text, services) {
+            Some(argument) if parameter.kind == Kind::Flag && argument.confidence < NOISE => {}
+            Some(argument) => match value(act, parameter, argument, services) {
                 Ok(value) => drop(arguments.insert(parameter.name.clone(), value)),
                 Err(_) if !parameter.required && argument.confidence < NOISE => {}
                 Err(error) => return Err(error),
@@ -98,9 +99,15 @@ fn missing(act: &str, parameter: &Parameter) -> BindError {
 fn value(
     act: &str,
     parameter: &Parameter,
-    said: &str,
+    argument: &Argument,
     services: &[String],
 ) -> Result<Value, BindError> {
+    let said = argument.text.as_str();
+    if parameter.kind == Kind::Path && argument.is_exact && said.starts_with('/') {
+        let bare = said.trim_end_matches('/');
+        let path = if bare.is_empty() { "/" } else { bare };
+        return Ok(path.into());
+    }
     if parameter.kind == Kind::Service {
         return match live::service(said, services) {
             Ok(name) => Ok(name.into()),
@@ -135,7 +142,7 @@ fn typed(parameter: &Parameter, said: &str) -> Option<Value> {
             .map(Value::from)
             .or_else(|| said.trim().parse::<i64>().ok().map(Value::from)),
         Kind::Number => said.trim().parse::<f64>().ok().map(Value::from),
-        Kind::Flag => word(said).map(|said| Value::from(!denies(&said))),
+        Kind::Flag => is_yes(said).map(Value::from),
         Kind::List => {
             let item = parameter.item();
             let parts = said.split([',', ' ']).filter(|part| !part.is_empty());
@@ -155,16 +162,48 @@ fn typed(parameter: &Parameter, said: &str) -> Option<Value> {
     .filter(|value| schema::check(&parameter.schema, value).is_ok())
 }
 
-/// `recursively`, `-R`, `with its home` say yes; these words say no.
-fn denies(said: &str) -> bool {
+/// `recursively`, `-R`, `with its home` say yes, `not below it` says no; other words are no answer.
+fn is_yes(said: &str) -> Option<bool> {
+    const NO: [&str; 14] = [
+        "no", "not", "without", "false", "off", "don", "only", "never", "leave", "keep", "except",
+        "nothing", "cannot", "but",
+    ];
+    const YES: [&str; 26] = [
+        "yes",
+        "true",
+        "recursively",
+        "recursive",
+        "r",
+        "g",
+        "all",
+        "everything",
+        "everywhere",
+        "every",
+        "each",
+        "below",
+        "inside",
+        "within",
+        "under",
+        "contents",
+        "subfolders",
+        "subdirectories",
+        "tree",
+        "whole",
+        "too",
+        "also",
+        "with",
+        "including",
+        "home",
+        "throughout",
+    ];
     let lower = said.to_lowercase();
-    let mut words = lower.split(|c: char| !c.is_alphanumeric());
-    words.any(|word| {
-        matches!(
-            word,
-            "no" | "not" | "without" | "false" | "off" | "don" | "only"
-        )
-    })
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
+    match (has(&NO), has(&YES)) {
+        (true, _) => Some(false),
+        (false, true) => Some(true),
+        (false, false) => None,
+    }
 }
 
 /// The only number among words: `pid 42`, `the last 20`.

@@ -26,6 +26,7 @@ fn said(name: &str, text: &str, confidence: f32) -> Argument {
         text: text.into(),
         source: Source::Goal,
         bytes: 0..0,
+        is_exact: false,
         confidence,
     }
 }
@@ -80,6 +81,13 @@ fn what_was_said_becomes_a_value_of_the_type_asked_for() {
         check(name, Kind::Flag, "not below it", Some(json!(false)));
         check(
             name,
+            Kind::Flag,
+            "leave the files below it",
+            Some(json!(false)),
+        );
+        check(name, Kind::Flag, "/srv", None);
+        check(
+            name,
             Kind::Package,
             "the Nginx package",
             Some(json!("nginx")),
@@ -104,6 +112,19 @@ fn what_was_said_becomes_a_value_of_the_type_asked_for() {
             "the storage agent",
             Some(json!("storage")),
         );
+    }
+}
+
+#[test]
+fn a_mention_is_bound_as_it_was_written() {
+    let parameters = [parameter("path", Kind::Path, true)];
+    for (is_exact, expected) in [(true, "/srv/draft!"), (false, "/srv/draft")] {
+        let said = Argument {
+            is_exact,
+            ..said("path", "/srv/draft!", 0.9)
+        };
+        let bound = bind("x", &parameters, &[said], &[]).unwrap();
+        assert_eq!(bound["path"], expected);
     }
 }
 

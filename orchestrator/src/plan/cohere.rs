@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use aios_brain::{Argument, Source, values};
-use aios_goals::{Goal, Task};
+use aios_goals::Goal;
 use aios_reader::{Clause, Family, Mention, MentionKind, Mood, Reading};
 use aios_tool::argument::Kind;
 use serde_json::Value;
@@ -50,7 +50,7 @@ pub fn cohere(
         }
         let pointed = match parameter.kind {
             Kind::Count if counts_from_the_end(parameter) => words.one_line(),
-            kind if parameter.required => words.pointed_to(kind),
+            kind if parameter.required => words.pointed_to(kind, families),
             _ => None,
         };
         meant.extend(pointed.map(|text| Argument {
@@ -58,6 +58,7 @@ pub fn cohere(
             text,
             source: Source::Goal,
             bytes: 0..0,
+            is_exact: false,
             confidence: 1.0,
         }));
     }
@@ -95,21 +96,22 @@ const FOLDER: [&str; 8] = [
 ];
 
 /// Words that point to what was spoken of before.
-const POINTING: [&str; 14] = [
-    "it",
-    "its",
-    "that",
-    "this",
-    "them",
-    "there",
-    "one",
-    "same",
-    "thing",
-    "copy",
-    "again",
-    "too",
-    "afterwards",
-    "result",
+const POINTING: [&str; 4] = ["it", "its", "them", "there"];
+
+/// Words after which a path is not what is acted on.
+const BESIDE: [&str; 12] = [
+    "in",
+    "from",
+    "to",
+    "as",
+    "like",
+    "on",
+    "under",
+    "inside",
+    "at",
+    "than",
+    "because",
+    "described",
 ];
 
 struct Words<'a> {
@@ -124,6 +126,7 @@ impl Words<'_> {
         if here.is_empty() || argument.source != Source::Goal {
             return None;
         }
+        let clause = self.clause_at(here.start);
         let mention = |span: &Range<usize>| {
             let mut mentions = self.reading.mentions.iter();
             mentions.find(|mention| mention.span == *span)
@@ -137,6 +140,7 @@ impl Words<'_> {
         if let [name, folder] = inside[..]
             && is_name(name)
             && folder.kind == MentionKind::Path
+            && self.lie_within(name.span.end..folder.span.start)
         {
             return Some(join(&folder.value, &name.value));
         }
@@ -151,7 +155,11 @@ impl Words<'_> {
         if argument.text.starts_with('~') || argument.text.contains("://") {
             return None;
         }
+        let said_so = mention(here).is_some_and(is_name);
         let name = argument.text.trim_end_matches(['.', ',']).to_owned();
+        if !said_so && name.contains(char::is_whitespace) {
+            return None; // `the trash` is no name of a file
+        }
         let folders: Vec<&Mention> = self.mentions(|other| other.kind == MentionKind::Path);
         let after = folders.iter().find(|folder| folder.span.start >= here.end);
         let after = after.filter(|folder| self.lie_within(here.end..folder.span.start));
@@ -159,10 +167,13 @@ impl Words<'_> {
             .iter()
             .rev()
             .find(|folder| folder.span.end <= here.start);
-        let before = before.filter(|folder| !used(folder) && self.led_by(folder));
-        let inside = folders
-            .iter()
-            .find(|folder| !used(folder) && self.led_by(folder));
+        let ordered = |folder: &Mention| {
+            let its = self.clause_at(folder.span.start);
+            its == clause || its.is_some_and(|its| matches!(its.mood, Mood::Order | Mood::Unknown))
+        };
+        let leads = |folder: &Mention| !used(folder) && self.led_by(folder) && ordered(folder);
+        let before = before.filter(|folder| leads(folder));
+        let inside = folders.iter().find(|folder| leads(folder));
         if let Some(folder) = after.or(before).or(inside) {
             return Some(join(&folder.value, &name));
         }
@@ -170,7 +181,8 @@ impl Words<'_> {
         let source = said
             .iter()
             .find(|one| one.name == "source" && one.text.starts_with('/'));
-        if let Some(source) = source.filter(|_| argument.name == "destination") {
+        let renames = said_so || self.says(&["rename", "call", "name", "called", "named"]);
+        if let Some(source) = source.filter(|_| argument.name == "destination" && renames) {
             let (folder, _) = source.text.trim_end_matches('/').rsplit_once('/')?;
             return Some(join(folder, &name));
         }
@@ -180,8 +192,9 @@ impl Words<'_> {
             .tasks
             .iter()
             .rev()
-            .find(|task| task.act == "fs.mkdir");
-        Some(join(made?.arguments.get("path")?.as_str()?, &name))
+            .find(|task| task.act == "fs.mkdir")
+            .filter(|_| self.says(&["it", "there", "inside", "therein"]))?;
+        Some(join(made.arguments.get("path")?.as_str()?, &name))
     }
 
     /// `delete A and B; then make C`: of a second act not what an earlier one had, when its own
@@ -198,16 +211,19 @@ impl Words<'_> {
         let own = |clause: &Clause| {
             clause.mood == Mood::Order && clause.families.iter().any(|one| families.contains(one))
         };
-        let clauses = self.reading.clauses.iter();
-        let here = clauses
-            .clone()
-            .find(|clause| clause.span.contains(&argument.bytes.start));
-        if !had(&argument.text) || here.is_none_or(own) {
+        let here = self.clause_at(argument.bytes.start);
+        if argument.source != Source::Goal || !had(&argument.text) || here.is_none_or(own) {
             return None;
         }
-        let mut others = clauses.filter(|clause| own(clause)).flat_map(|clause| {
+        let clauses = self.reading.clauses.iter();
+        let names_it = |clause: &&Clause| own(clause) && !self.points(clause);
+        let mut others = clauses.filter(names_it).flat_map(|clause| {
             let paths = self.reading.mentions_of(clause);
-            paths.filter(|mention| mention.kind == MentionKind::Path && !had(&mention.value))
+            paths.filter(|mention| {
+                mention.kind == MentionKind::Path
+                    && !had(&mention.value)
+                    && !self.is_beside(mention)
+            })
         });
         let other = others.next()?;
         others.next().is_none().then(|| other.value.clone())
@@ -215,12 +231,15 @@ impl Words<'_> {
 
     /// So many lines, counted from the end where the words say so.
     fn from_the_end(&self, argument: &Argument) -> Option<String> {
+        if argument.source != Source::Goal {
+            return None;
+        }
         let number = values::number(&argument.text)?;
         let text = &self.reading.text;
         let before = text.get(..argument.bytes.start)?.to_lowercase();
         let after = text.get(argument.bytes.end..)?.to_lowercase();
         let last = before.split_whitespace().rev().take(3);
-        let last = last.take_while(|word| !word.ends_with([',', '.', ';']));
+        let last = last.take_while(|word| !word.ends_with([',', '.', ';', ':']));
         let is_last = last.into_iter().any(|word| LAST.contains(&word));
         let after: Vec<&str> = after.split_whitespace().take(6).collect();
         let ends = after.windows(2).any(|two| {
@@ -231,7 +250,8 @@ impl Words<'_> {
 
     /// `the last line`, `the first line`: one, from the end or not; `the last lines`: some.
     fn one_line(&self) -> Option<String> {
-        let lower = self.reading.text.to_lowercase();
+        // Without the letters of paths and texts.
+        let lower = self.reading.masked().text.to_lowercase();
         let words: Vec<&str> = lower
             .split(|c: char| !c.is_alphanumeric())
             .filter(|word| !word.is_empty())
@@ -253,33 +273,73 @@ impl Words<'_> {
         })
     }
 
-    /// What a pronoun points to: the same kind of thing in what was done before for the goal.
-    fn pointed_to(&self, kind: Kind) -> Option<String> {
-        let points = |clause: &Clause| {
-            let words = self.reading.words(clause).to_lowercase();
-            let mut words = words.split(|c: char| !c.is_alphanumeric());
-            words.any(|word| POINTING.contains(&word))
-        };
-        if !self.reading.clauses.iter().any(points) {
+    /// What a pronoun points to: the same kind of thing in what was done last for the goal. What
+    /// would be lost is not guessed, when that act had two things.
+    fn pointed_to(&self, kind: Kind, families: &[Family]) -> Option<String> {
+        if !self
+            .reading
+            .clauses
+            .iter()
+            .any(|clause| self.points(clause))
+        {
             return None;
         }
         let of_kind: fn(&str) -> bool = match kind {
-            Kind::Path => {
-                |name| matches!(name, "path" | "destination" | "directory" | "repository")
-            }
+            Kind::Path => |name| matches!(name, "path" | "destination" | "source" | "repository"),
             Kind::Service => |name| name == "service",
             Kind::Package => |name| name == "package",
             _ => return None,
         };
-        let text = |task: &Task| {
-            // What was made or put somewhere, before what it was made of.
-            let arguments = task.arguments.iter().filter(|(name, _)| of_kind(name));
-            let texts: Vec<&str> = arguments
-                .filter_map(|(_, value)| Value::as_str(value))
-                .collect();
-            texts.first().map(|text| (*text).to_owned())
-        };
-        self.goal.tasks.iter().rev().find_map(text)
+        let task = self.goal.tasks.last()?;
+        let arguments = task.arguments.iter().filter(|(name, _)| of_kind(name));
+        // By their names: where something was put comes before what it was made of.
+        let texts: Vec<&str> = arguments
+            .filter_map(|(_, value)| Value::as_str(value))
+            .collect();
+        let loses = [
+            Family::Delete,
+            Family::Stop,
+            Family::Kill,
+            Family::Move,
+            Family::Write,
+        ];
+        let unsure = texts.len() > 1 && families.iter().any(|family| loses.contains(family));
+        texts
+            .first()
+            .filter(|_| !unsure)
+            .map(|text| (*text).to_owned())
+    }
+
+    /// Does a word of the clause point to something?
+    fn points(&self, clause: &Clause) -> bool {
+        let words = self.reading.words(clause).to_lowercase();
+        let mut words = words.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| POINTING.contains(&word))
+    }
+
+    /// Is one of these words said, outside of paths and texts?
+    fn says(&self, wanted: &[&str]) -> bool {
+        let lower = self.reading.masked().text.to_lowercase();
+        let mut words = lower.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| wanted.contains(&word))
+    }
+
+    /// Does the word before the mention say that it is not what is acted on?
+    fn is_beside(&self, mention: &Mention) -> bool {
+        let before = self
+            .reading
+            .text
+            .get(..mention.span.start)
+            .unwrap_or_default();
+        let lower = before.to_lowercase();
+        let mut words = lower.split_whitespace().rev();
+        let word = words.find(|word| !FOLDER.contains(word));
+        word.is_some_and(|word| BESIDE.contains(&word))
+    }
+
+    fn clause_at(&self, byte: usize) -> Option<&Clause> {
+        let mut clauses = self.reading.clauses.iter();
+        clauses.find(|clause| clause.span.contains(&byte))
     }
 
     fn mentions(&self, which: impl Fn(&Mention) -> bool) -> Vec<&Mention> {

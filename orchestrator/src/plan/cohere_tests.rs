@@ -1,5 +1,6 @@
 use super::*;
 use crate::registry::parameters;
+use aios_goals::Task;
 use aios_tool::argument::KEY;
 use serde_json::json;
 
@@ -21,6 +22,11 @@ fn parameters() -> Vec<Parameter> {
 
 /// The arguments `name=words` of the goal, as they are meant; those that nobody said are left out.
 fn meant(goal: &Goal, said: &[(&str, &str)]) -> Vec<String> {
+    meant_by(goal, &[Family::Make], said)
+}
+
+/// The same, for an act of these families.
+fn meant_by(goal: &Goal, families: &[Family], said: &[(&str, &str)]) -> Vec<String> {
     let argument = |(name, words): &(&str, &str)| {
         let start = goal.text.find(words).expect("it is said");
         let bytes = start..start + words.len();
@@ -31,11 +37,12 @@ fn meant(goal: &Goal, said: &[(&str, &str)]) -> Vec<String> {
             text: mention.map_or_else(|| (*words).to_owned(), |mention| mention.value.clone()),
             source: Source::Goal,
             bytes,
+            is_exact: false,
             confidence: 0.9,
         }
     };
     let said = said.iter().map(argument).collect();
-    let all = cohere(goal, &[Family::Make], &parameters(), said);
+    let all = cohere(goal, families, &parameters(), said);
     all.iter()
         .map(|one| format!("{}={}", one.name, one.text))
         .collect()
@@ -86,6 +93,25 @@ fn a_name_and_its_folder_are_one_path() {
         &[("path", "photos")],
         &["path=/srv/a/photos"],
     );
+    // No name of a file, no order that says where, no folder that holds it.
+    check(
+        "move /srv/a/report.txt to the trash",
+        &[
+            ("source", "/srv/a/report.txt"),
+            ("destination", "the trash"),
+        ],
+        &["source=/srv/a/report.txt", "destination=the trash"],
+    );
+    check(
+        "delete report.txt, there is a copy in /srv/backup",
+        &[("path", "report.txt")],
+        &["path=report.txt"],
+    );
+    check(
+        "delete old.txt and /srv/b",
+        &[("path", "old.txt and /srv/b")],
+        &["path=old.txt and /srv/b"],
+    );
     // A pattern is no file's name; nothing says which folder.
     check(
         "find all.log in /srv/a",
@@ -123,6 +149,7 @@ fn lines_are_counted_from_the_end_where_the_words_say_so() {
     lines("only the very first line of /srv/a", &[], Some("1"));
     lines("the last few lines of /srv/a", &[], Some("-10"));
     lines("every line of /srv/a", &[], None);
+    lines("show '/srv/last line.txt' and /srv/a", &[], None);
 }
 
 #[test]
@@ -154,6 +181,13 @@ fn a_pronoun_is_what_was_done_before() {
         json!({"service": "memory"}),
     );
     assert_eq!(meant(&service, &[]), ["service=memory"]);
+    // What would be lost is not guessed among two.
+    let copied = goal(
+        "copy /srv/a to /srv/b and delete it",
+        "fs.copy",
+        json!({"source": "/srv/a", "destination": "/srv/b"}),
+    );
+    assert!(meant_by(&copied, &[Family::Delete], &[]).is_empty());
     // Nothing points back.
     let apart = goal(
         "make /srv/a, list /srv",
@@ -180,4 +214,20 @@ fn a_second_act_has_what_its_own_clause_names() {
     assert_eq!(meant(&goal, &[("path", "/srv/a")]), ["path=/srv/c"]);
     // What no earlier act had, stays as it was said.
     assert_eq!(meant(&goal, &[("path", "/srv/b")]), ["path=/srv/b"]);
+    let archived = Goal {
+        text: "archive /srv/data/a to /srv/x.tgz, then delete it to free space in /srv/data".into(),
+        tasks: vec![Task {
+            act: "fs.archive".into(),
+            arguments: json!({"source": "/srv/data/a", "destination": "/srv/x.tgz"})
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+            ..Task::default()
+        }],
+        ..Goal::default()
+    };
+    assert_eq!(
+        meant_by(&archived, &[Family::Delete], &[("path", "/srv/data/a")]),
+        ["path=/srv/data/a"]
+    );
 }

@@ -73,7 +73,6 @@ const FORMS: &[Form] = &[
     form("mv [-vn] {/source} {/destination}", "fs.move"),
     form("cp [-rRavp] {/source} {/destination}", "fs.copy"),
     form("rm [-rRfv] {/path}", "fs.delete"),
-    form("rmdir|unlink {/path}", "fs.delete"),
     form("ln -s {target} {/path}", "fs.symlink"),
     form("chmod {mode} {/path}", "fs.chmod"),
     with("chmod -R {mode} {/path}", "fs.chmod", &[("below", "yes")]),
@@ -121,7 +120,7 @@ const FORMS: &[Form] = &[
     form("ps aux|auxw|ef|ax", "process.list"),
     with("top|htop", "process.list", &[("sort_by", "cpu")]),
     form("ps -p {pid}", "process.info"),
-    form("kill {pid}", "process.kill"),
+    with("kill {pid}", "process.signal", &[("signal", "TERM")]),
     with(
         "kill -9|-KILL|-SIGKILL {pid}",
         "process.signal",
@@ -199,7 +198,6 @@ const FORMS: &[Form] = &[
     form("journalctl -u {service} -n {lines}", "service.logs"),
     form("journalctl -n {lines}", "service.logs"),
     form("journalctl -n {lines} -u {service}", "service.logs"),
-    with("dmesg [-T]", "service.logs", &[("service", "kernel")]),
     // Packages
     form("apt|apt-get [-y] install [-y] {package}", "pkg.install"),
     form("apt|apt-get [-y] remove [-y] {package}", "pkg.remove"),
@@ -230,8 +228,9 @@ const FORMS: &[Form] = &[
     // Accounts
     form("useradd|adduser [-m] {name}", "user.add"),
     form("userdel|deluser {name}", "user.remove"),
-    with("userdel -r {name}", "user.remove", &[("home", "yes")]),
-    form("usermod -aG|-a -G {group} {name}", "user.group_add"),
+    with("userdel -r {name}", "user.remove", &[("home", "delete")]),
+    form("usermod -aG {group} {name}", "user.group_add"),
+    form("usermod -a -G {group} {name}", "user.group_add"),
     form("id {of}", "user.list"),
     // The packet filter
     form("ufw allow {port:protocol}", "firewall.allow"),
@@ -273,6 +272,7 @@ fn words(line: &str) -> Option<Vec<Word>> {
                 quote = Some(c);
                 current.get_or_insert_with(word).quoted = true;
             }
+            (None, '#') if current.is_none() => return None,
             (None, '\n' | '|' | '&' | ';' | '$' | '`' | '<' | '(' | ')' | '{' | '}' | '\\') => {
                 return None;
             }
@@ -336,7 +336,18 @@ fn matches(parts: &[&str], words: &[Word], said: &mut Vec<Argument>) -> bool {
             end
         };
         let Some(end) = end else { return false };
-        let texts: Vec<&str> = words[..=end].iter().map(|word| &*word.text).collect();
+        let taken = &words[..=end];
+        // Flags, globs, and `2> FILE`, which a shell reads in another way.
+        let odd = |word: &Word| {
+            !word.quoted && (word.text.starts_with('-') || word.text.contains(['*', '?', '~']))
+        };
+        let channel = taken.last().is_some_and(|word| {
+            !word.quoted && word.text.len() == 1 && word.text.bytes().all(|b| b.is_ascii_digit())
+        });
+        if taken.iter().any(odd) || channel && !parts.is_empty() {
+            return false;
+        }
+        let texts: Vec<&str> = taken.iter().map(|word| &*word.text).collect();
         said.push(argument(name, &texts.join(" ")));
         return matches(parts, &rest[end..], said);
     }
@@ -392,6 +403,7 @@ fn argument(name: &str, text: &str) -> Argument {
         text: text.to_owned(),
         source: Source::Goal,
         bytes: 0..0,
+        is_exact: true,
         confidence: 1.0,
     }
 }
@@ -450,6 +462,8 @@ mod tests {
         );
         check("find /srv -size +10M", "fs.search min_size=10M path=/srv");
         check("kill -9 42", "process.signal pid=42 signal=KILL");
+        check("kill 42", "process.signal pid=42 signal=TERM");
+        check("usermod -aG web ada", "user.group_add group=web name=ada");
         check("ss -tulpn", "net.connections which=listening");
         check("curl -sL http://x/", "net.http_request url=http://x/");
         check("systemctl restart nginx", "service.restart service=nginx");
@@ -479,12 +493,50 @@ mod tests {
             "date with me",
             "mount /dev/sdb1 /mnt",
             "echo hi >",
+            "echo -n hi > /srv/a",
+            "echo hi 2> /srv/a",
+            "echo hi # > /srv/a",
+            "echo * > /srv/a",
+            "rmdir /srv/a",
+            "ls /srv # all",
             "echo \"hi > /srv/a",
             "head -x5 /srv/a",
             "sudo",
             "",
         ] {
             check(line, "-");
+        }
+    }
+
+    /// The names of acts and arguments are the registry's: tools.txt is held against it.
+    #[test]
+    fn every_form_is_an_act_with_its_arguments() {
+        let tools = include_str!("../../../brain/data/tools.txt");
+        for form in FORMS {
+            let line = tools
+                .lines()
+                .find(|line| line.split('(').next() == Some(form.act));
+            let inside = line.and_then(|line| line.split(['(', ')']).nth(1));
+            let known: Vec<&str> = inside
+                .unwrap_or_else(|| panic!("{}: no {}", form.pattern, form.act))
+                .split(',')
+                .map(|one| one.trim().trim_end_matches('?'))
+                .collect();
+            let typed = form
+                .pattern
+                .split('{')
+                .skip(1)
+                .filter_map(|one| one.split('}').next());
+            let typed = typed.flat_map(|one| one.split(':'));
+            let typed = typed.map(|one| one.trim_matches(['/', '-', '.']));
+            for name in typed.chain(form.fixed.iter().map(|(name, _)| *name)) {
+                assert!(
+                    known.contains(&name),
+                    "{}: {} has no {name}",
+                    form.pattern,
+                    form.act
+                );
+            }
         }
     }
 

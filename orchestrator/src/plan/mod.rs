@@ -169,7 +169,11 @@ impl Planner {
             return Ok(plan);
         }
         if let Some(command) = exact::command(&goal.text) {
-            return self.commanded(goal, command, &catalog).await;
+            let plan = self.commanded(goal, command, &catalog).await?;
+            // What does not fit, was no command.
+            if !matches!(plan.next, Next::Refuse(_)) || self.model.is_none() {
+                return Ok(plan);
+            }
         }
         let Some(model) = &self.model else {
             return Ok(refused(

@@ -46,6 +46,7 @@ fn proposal(act: Proposed, arguments: &[(&str, &str)]) -> Proposal {
                 text: (*text).into(),
                 source: Source::Goal,
                 bytes: 0..0,
+                is_exact: false,
                 confidence: 0.9,
             })
             .collect(),

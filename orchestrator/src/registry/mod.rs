@@ -38,11 +38,11 @@ pub struct Tool {
     pub changes: bool,
     /// What kinds of change it may be called.
     pub families: Vec<Family>,
-    /// What the change is called, if it is a ban for later itself; else nothing.
-    pub bans: Vec<String>,
+    /// What people call the change, as verbs in their base form.
+    pub verbs: Vec<String>,
 }
 
-/// Among the verbs of a change that is itself a ban for later.
+/// Among the verbs of a change that forbids something for later.
 const BAN: &str = "forbid";
 
 impl Tool {
@@ -52,10 +52,7 @@ impl Tool {
         let verbs = schema[VERBS].as_array().into_iter().flatten();
         let verbs: Vec<&str> = verbs.filter_map(Value::as_str).collect();
         let mut families: Vec<Family> = verbs.iter().copied().filter_map(Family::named).collect();
-        let bans = match verbs.contains(&BAN) {
-            true => verbs.iter().map(|verb| (*verb).to_owned()).collect(),
-            false => Vec::new(),
-        };
+        let verbs = verbs.iter().map(|verb| (*verb).to_owned()).collect();
         if families.is_empty() {
             families.push(Family::Other);
         }
@@ -65,7 +62,7 @@ impl Tool {
             schema,
             changes,
             families,
-            bans,
+            verbs,
         }
     }
 }
@@ -192,9 +189,14 @@ impl Catalog {
         }
     }
 
-    /// What the act is called, if it is a ban for later itself; else nothing.
-    pub fn bans(&self, act: &str) -> &[String] {
-        self.tools.get(act).map_or(&[], |tool| &tool.bans)
+    /// What people call the act, as verbs in their base form.
+    pub fn verbs(&self, act: &str) -> &[String] {
+        self.tools.get(act).map_or(&[], |tool| &tool.verbs)
+    }
+
+    /// Does the act forbid something for later?
+    pub fn is_ban(&self, act: &str) -> bool {
+        self.verbs(act).iter().any(|verb| verb == BAN)
     }
 
     /// What the call changes: the values of the arguments that name something which is changed.

@@ -15,6 +15,7 @@ impl Understand for ModelDouble {
             text: text.into(),
             source: Source::Goal,
             bytes: 0..0,
+            is_exact: false,
             confidence: 0.9,
         };
         let call = |act: &str| Act::Call(act.into());
