@@ -90,6 +90,11 @@ pub fn read(
         let most = aios_tool::format::bytes(FILE_MAX.unsigned_abs());
         return Err(refuse(format!("it is larger than {most}")));
     }
+    // A text of JSON may be one value: it is in memory while it is read, and grows to twice its size.
+    let mut reading = Share::default();
+    if matches!(format, Format::Json | Format::JsonLines) {
+        reading.grow(2 * stat.st_size.unsigned_abs())?;
+    }
     parse(&mut place.open_content()?, format, share).map_err(|fault| match fault {
         Fault::Table(why) => refuse(why),
         Fault::Memory(ToolError::Precondition(why)) => refuse(why),
