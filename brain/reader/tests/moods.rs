@@ -74,10 +74,7 @@ fn a_second_witness_can_pass_by_nearly_nothing_that_orders_nothing() {
     };
     let passed = passes(false);
     let by_a_ban = passes(true);
-    assert!(
-        by_a_ban.len() <= passed.len() + BANS_MOST,
-        "{by_a_ban:#?}"
-    );
+    assert!(by_a_ban.len() <= passed.len() + BANS_MOST, "{by_a_ban:#?}");
     assert!(
         passed.len() * 100 <= others.len() * UNKNOWN_MOST_PERCENT,
         "{} of {}: {passed:#?}",

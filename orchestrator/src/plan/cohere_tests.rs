@@ -89,7 +89,7 @@ fn a_name_and_its_folder_are_one_path() {
         &["source=/srv/a/old.txt", "destination=/srv/a/new.txt"],
     );
     check(
-        "make me a folder. It is called photos and should be inside /srv/a",
+        "make me a folder. It should be called photos and it should be inside /srv/a",
         &[("path", "photos")],
         &["path=/srv/a/photos"],
     );
