@@ -183,6 +183,9 @@ fn examine(stage: &mut Stage, goal: &Goal) -> Result<Row> {
         return Ok(skipped(goal, why));
     }
     let running = stage.running()?;
+    if let Some(why) = setup::absent(goal, &running)? {
+        return Ok(skipped(goal, why));
+    }
     let before = match prepare(goal, &root, &running) {
         Ok(before) => before,
         Err(error) => {
