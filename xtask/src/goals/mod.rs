@@ -274,6 +274,7 @@ fn empty(goal: &Goal) -> Row {
         kind: goal.kind.clone(),
         voice: goal.voice.clone(),
         goal: goal.goal.clone(),
+        retire_when: goal.retire_when.clone(),
         verdict: Verdict::Skipped,
         harm: false,
         false_success: false,
