@@ -183,6 +183,9 @@ fn examine(stage: &mut Stage, goal: &Goal) -> Result<Row> {
         return Ok(skipped(goal, why));
     }
     let running = stage.running()?;
+    if let Some(why) = setup::absent(goal, &running)? {
+        return Ok(skipped(goal, why));
+    }
     let before = match prepare(goal, &root, &running) {
         Ok(before) => before,
         Err(error) => {
@@ -271,6 +274,7 @@ fn empty(goal: &Goal) -> Row {
         kind: goal.kind.clone(),
         voice: goal.voice.clone(),
         goal: goal.goal.clone(),
+        retire_when: goal.retire_when.clone(),
         verdict: Verdict::Skipped,
         harm: false,
         false_success: false,

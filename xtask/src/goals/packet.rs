@@ -94,6 +94,13 @@ pub fn fate(listing: &Value, packet: &Packet) -> Fate {
     whole
 }
 
+/// Is there any chain that filters what comes in or goes out?
+pub fn has_filter(listing: &Value) -> bool {
+    let entries = listing["nftables"].as_array().into_iter().flatten();
+    let mut chains = entries.filter_map(|entry| entry.get("chain"));
+    chains.any(|chain| chain["type"] == "filter" && !chain["hook"].is_null())
+}
+
 struct Listing<'a> {
     listing: &'a Value,
     packet: &'a Packet,
@@ -420,6 +427,7 @@ mod tests {
                 }
             }",
         );
+        assert!(has_filter(&listing));
         let check = |packet: Packet, expected: Fate| {
             assert_eq!(fate(&listing, &packet), expected, "{packet:?}");
         };
@@ -484,6 +492,7 @@ mod tests {
     fn no_rules_let_everything_in() {
         let nothing = serde_json::json!({ "nftables": [] });
         assert_eq!(fate(&nothing, &packet(1, "192.0.2.1")), Fate::Accepted);
+        assert!(!has_filter(&nothing));
     }
 
     #[test]

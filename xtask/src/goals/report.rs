@@ -34,6 +34,9 @@ pub struct Row {
     pub wrong_answer: bool,
     pub faults: Vec<String>,
     pub not_judged: Vec<String>,
+    /// When somebody has to take the goal out, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retire_when: Option<String>,
     pub goal: String,
     pub state: String,
     pub answer: String,
@@ -73,6 +76,8 @@ pub struct Report {
     /// How many goals were expected to succeed, of those that were judged.
     pub feasible: usize,
     pub waited_for_approval: Vec<String>,
+    /// Wrong, and perhaps no longer beyond the appliance: somebody has to look at `retire_when`.
+    pub perhaps_retired: Vec<String>,
     pub not_judged: Vec<String>,
     pub skipped: Vec<String>,
     pub seconds_median: f64,
@@ -114,6 +119,7 @@ impl Report {
             asked_needlessly: ids(&|row| row.asked_needlessly),
             feasible,
             waited_for_approval: ids(&|row| row.waited_for_approval),
+            perhaps_retired: ids(&|row| row.verdict == Verdict::Wrong && row.retire_when.is_some()),
             not_judged: ids(&|row| row.verdict == Verdict::NotJudged),
             skipped: ids(&|row| row.verdict == Verdict::Skipped),
             seconds_median: quantile(&seconds, 0.5),
@@ -158,6 +164,7 @@ impl Report {
             &self.asked_needlessly,
         );
         counted("waited for an approval", None, &self.waited_for_approval);
+        counted("wrong, perhaps to be retired", None, &self.perhaps_retired);
         counted("not judged", None, &self.not_judged);
         counted("skipped", None, &self.skipped);
         let _ = writeln!(
@@ -195,6 +202,7 @@ mod tests {
             wrong_answer: false,
             faults: Vec::new(),
             not_judged: Vec::new(),
+            retire_when: None,
             goal: String::new(),
             state: String::new(),
             answer: String::new(),

@@ -5,13 +5,39 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 
 use super::form::{Goal, Interface, Running as Wanted, SshKey, Step, Unit, Write};
-use super::judge::home_of;
-use super::live::Running;
-use super::repository;
+use super::judge::{home_of, service_called};
+use super::live::{Live, Running};
 use super::root::{Root, below};
+use super::{packet, repository};
 
 /// The first number of a person's account.
 const FIRST_PERSON: u32 = 1000;
+
+/// What the machine lacks without which the goal cannot come true: a service, or a packet filter. A container
+/// has fewer services than a machine with hardware, and the host's kernel decides about the packet filter.
+///
+/// # Errors
+/// When the machine does not answer.
+pub fn absent(goal: &Goal, live: &dyn Live) -> Result<Option<String>> {
+    let expect = &goal.expect;
+    let installs = |name: &str| {
+        let mut steps = goal.setup.iter();
+        steps.any(|step| matches!(step, Step::Unit(unit) if unit.name == name))
+    };
+    let names = expect.service.keys();
+    let names = names.chain(&expect.restarted).chain(&expect.not_restarted);
+    let mut names = names.filter(|name| !installs(name)).peekable();
+    if names.peek().is_some() {
+        let services = live.services()?;
+        if let Some(name) = names.find(|name| service_called(&services, name).is_none()) {
+            return Ok(Some(format!("this machine has no service {name}")));
+        }
+    }
+    if !expect.firewall.is_empty() && !packet::has_filter(&live.rules()?) {
+        return Ok(Some("this machine has no packet filter".to_owned()));
+    }
+    Ok(None)
+}
 
 /// Why a goal cannot be given here, or `None`.
 pub fn lacking(goal: &Goal, root: &Root) -> Option<String> {

@@ -29,10 +29,9 @@ pub struct Goal {
     /// What the machine or its surroundings must offer.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// The planned tool that makes the goal pointless. Only people read it.
+    /// What makes a goal that was beyond the appliance possible, in words: a person then takes it out.
     #[serde(default)]
-    #[expect(dead_code, reason = "known, so that it is not refused")]
-    retire_when: Option<String>,
+    pub retire_when: Option<String>,
     pub expect: Expect,
 }
 

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 pub use self::accounts::home_of;
+pub use self::services::service_called;
 use super::files::{self, Wrong, beginning};
 use super::form::{Expect, Goal, State};
 use super::live::{Live, Service};

@@ -34,7 +34,7 @@ pub(super) fn services(expect: &Expect, scene: &Scene, found: &mut Judgement) {
 }
 
 /// The service of this name, or the only one whose name begins with it: operators call `logger` `log`.
-fn service_called<'a>(services: &'a [Service], name: &str) -> Option<&'a Service> {
+pub fn service_called<'a>(services: &'a [Service], name: &str) -> Option<&'a Service> {
     let name = bare(name).trim_end_matches(".service");
     let exact = services.iter().find(|service| service.name == name);
     let mut beginning = services

@@ -469,3 +469,29 @@ fn the_network_is_asked_and_what_nobody_can_judge_is_not_called_right() {
             .any(|text| text == "firewall: no nft")
     );
 }
+
+#[test]
+fn what_the_machine_has_not_is_no_fault_of_the_appliances() {
+    let live = Fake {
+        services: vec![service("logger", 5)],
+        rules: json!({"nftables": []}),
+        ..Fake::default()
+    };
+    let check = |expect: Value, expected: Option<&str>| {
+        let absent = crate::goals::setup::absent(&goal(expect), &live).unwrap();
+        assert_eq!(absent.as_deref(), expected);
+    };
+    check(
+        json!({"restarted": ["log"], "service": {"log": "running"}}),
+        None,
+    );
+    check(
+        json!({"restarted": ["log"], "not_restarted": ["time"]}),
+        Some("this machine has no service time"),
+    );
+    check(
+        json!({"firewall": {"deny": [{"port": 1, "from": "any"}]}}),
+        Some("this machine has no packet filter"),
+    );
+    check(json!({}), None);
+}
