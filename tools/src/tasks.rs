@@ -144,6 +144,7 @@ impl Tasks {
             task_index: task.task_index,
             reason: task.reason.clone(),
             on_behalf_of: task.on_behalf_of.clone(),
+            role: task.role,
             ..request
         })
     }

@@ -201,6 +201,7 @@ async fn a_preview_changes_nothing_and_is_the_same_twice() {
             tool: tool.into(),
             arguments_json: arguments.to_string(),
             on_behalf_of: "CN=ann".into(),
+            role: Role::Operator,
         };
         let pipeline = Arc::clone(&machine.pipeline);
         let agent = Principal::Agent("storage".into());

@@ -20,6 +20,14 @@ pub(super) fn role(role: wire::Role) -> Role {
     }
 }
 
+pub(super) fn role_to_wire(role: Role) -> wire::Role {
+    match role {
+        Role::Admin => wire::Role::Admin,
+        Role::Operator => wire::Role::Operator,
+        Role::Viewer => wire::Role::Viewer,
+    }
+}
+
 pub(super) fn risk(risk: Risk) -> wire::Risk {
     match risk {
         Risk::Low => wire::Risk::Low,

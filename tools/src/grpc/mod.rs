@@ -2,6 +2,7 @@
 
 mod approvals;
 mod convert;
+mod schedules;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ impl Right {
 }
 
 /// The right that each method needs.
-pub const METHODS: [(&str, Right); 17] = [
+pub const METHODS: [(&str, Right); 20] = [
     ("ListTools", Describe),
     ("DescribeTool", Describe),
     ("Call", Call),
@@ -89,6 +90,9 @@ pub const METHODS: [(&str, Right); 17] = [
     ("ForgetRule", Task),
     ("RegisterTask", Task),
     ("SettleTask", Task),
+    ("ListSchedules", Audit),
+    ("TakeSchedules", Task),
+    ("EndScheduleRun", Task),
     ("Undo", Audit),
     ("ListAudit", Audit),
     ("VerifyAudit", Audit),
@@ -256,6 +260,7 @@ impl Tools for Service {
             task_index: message.task_index,
             reason: message.reason,
             on_behalf_of: message.on_behalf_of,
+            role: Role::default(), // an agent's call has that of its task
         };
         let call = self.planned(&caller, call).await?;
         let turn = self.pools.turn_of(&call.tool).await?;
@@ -285,6 +290,7 @@ impl Tools for Service {
             tool: message.tool,
             arguments_json: message.arguments_json,
             on_behalf_of: message.on_behalf_of,
+            role: asked_for,
         };
         let caller = match message.agent.as_str() {
             "" => caller,
@@ -364,6 +370,46 @@ impl Tools for Service {
         let outcomes = self.tasks.settle(&request.into_inner().call_ids)?;
         let outcomes = outcomes.into_iter().map(outcome_to_wire).collect();
         Ok(Response::new(wire::SettleTaskResponse { outcomes }))
+    }
+
+    async fn list_schedules(
+        &self,
+        request: Request<wire::ListSchedulesRequest>,
+    ) -> Result<Response<wire::Schedules>, Status> {
+        self.caller(&request, "ListSchedules").await?;
+        let listed = self.blocking(|pipeline| Ok(pipeline.schedules())).await?;
+        Ok(Response::new(schedules::all(listed)))
+    }
+
+    async fn take_schedules(
+        &self,
+        request: Request<wire::TakeSchedulesRequest>,
+    ) -> Result<Response<wire::TakenSchedules>, Status> {
+        self.caller(&request, "TakeSchedules").await?;
+        let wire::TakeSchedulesRequest { goal_ids, stopped } = request.into_inner();
+        let taken = self
+            .blocking(move |pipeline| pipeline.take_schedules(&goal_ids, stopped))
+            .await?;
+        Ok(Response::new(schedules::taken(taken)))
+    }
+
+    async fn end_schedule_run(
+        &self,
+        request: Request<wire::EndScheduleRunRequest>,
+    ) -> Result<Response<wire::EndScheduleRunResponse>, Status> {
+        self.caller(&request, "EndScheduleRun").await?;
+        let ended = request.into_inner();
+        self.blocking(move |pipeline| {
+            let wire::EndScheduleRunRequest {
+                goal_id,
+                succeeded,
+                text,
+                suspend,
+            } = &ended;
+            pipeline.end_schedule(goal_id, *succeeded, text, suspend)
+        })
+        .await?;
+        Ok(Response::new(wire::EndScheduleRunResponse {}))
     }
 
     async fn undo(

@@ -7,6 +7,7 @@ mod approve;
 mod audit;
 mod change;
 mod reclaim;
+mod schedules;
 mod settle;
 mod undo;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Ledger;
+use aios_role::Role;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -29,18 +31,22 @@ use crate::grants::{Grants, Loans};
 use crate::locks::Locks;
 use crate::policy;
 use crate::registry::Registry;
+use crate::schedule::book::Schedules;
+use crate::schedule::grant::Judge;
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
 use crate::unrecorded;
-use aios_tool::context::{Context, Surroundings};
+use aios_tool::context::{Context, Operator, Surroundings};
 use aios_tool::error::ToolError;
 use aios_tool::spec::Declaration;
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub use approve::Trial;
+pub(crate) use audit::digest;
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
 pub use reclaim::{Dropped, DroppedExecution, Reclaim};
+pub use schedules::{Run, Taken};
 pub use undo::Undo;
 
 /// The largest arguments, in bytes of JSON.
@@ -70,6 +76,8 @@ pub struct Request {
     pub reason: String,
     /// The operator's subject: recorded, never trusted.
     pub on_behalf_of: String,
+    /// What that operator may do.
+    pub role: Role,
 }
 
 /// What goes out.
@@ -89,10 +97,13 @@ pub struct Answer {
 
 /// Everything that a call goes through.
 pub struct Pipeline {
-    registry: Registry,
+    registry: Arc<Registry>,
     grants: Arc<Grants>,
     rules: Rules,
-    book: Book,
+    book: Arc<Book>,
+    schedules: Arc<Schedules>,
+    /// One at a time, so that nothing is begun twice.
+    taking: Mutex<()>,
     store: Store,
     locks: Arc<Locks>,
     slots: Arc<Slots>,
@@ -168,12 +179,24 @@ impl Pipeline {
         let grants = Arc::new(grants.with(Arc::clone(&loans)));
         let approvals = own.join("approvals");
         let book = Book::open(&approvals).map_err(|error| folder(&approvals, &error))?;
+        let book = Arc::new(book);
+        let schedules = Schedules::open(state, now_ms()).map_err(|error| folder(state, &error))?;
+        let schedules = Arc::new(schedules);
+        let registry = Arc::new(registry);
+        let rules = Rules::new(config.approval.clone());
+        let judge = Arc::new(Judge {
+            registry: Arc::clone(&registry),
+            rules: rules.clone(),
+            book: Arc::clone(&book),
+        });
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
             grants: Arc::clone(&grants),
-            rules: Rules::new(config.approval.clone()),
+            rules,
             book,
+            schedules: Arc::clone(&schedules),
+            taking: Mutex::default(),
             store,
             locks: Arc::default(),
             slots: Arc::new(Slots::new(
@@ -187,7 +210,7 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                parts: vec![Arc::clone(&ledger) as _, loans, grants],
+                parts: vec![Arc::clone(&ledger) as _, loans, grants, schedules, judge],
                 owner: config.owner,
                 runtime,
             }),
@@ -322,7 +345,8 @@ impl Pipeline {
             false => Uuid::now_v7().to_string(),
         };
         let limit = Duration::from_millis(spec.timeout_ms.into());
-        let mut context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+        let mut context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit)
+            .ordered_by(operator(caller, &request.on_behalf_of, request.role));
         if matches!(caller, Principal::Agent(_)) {
             context = context.until_stopped(self.emergency.subscribe());
         }
@@ -341,7 +365,8 @@ impl Pipeline {
         }
         let verdict = match (authority, caller) {
             (Authority::Capabilities, Principal::Agent(_)) => {
-                self.verdict(spec, &prepared.demands.needs)?
+                let verdict = self.verdict(spec, &prepared.demands)?;
+                self.by_schedule(request, tool.as_ref(), &prepared, verdict)?
             }
             // A person at the machine, or one who takes back what was done.
             _ => Verdict::Runs("approved by policy".into()),
@@ -389,6 +414,22 @@ impl Pipeline {
             reversible: false,
             replayed: false,
         })
+    }
+}
+
+/// For whom a call of this caller is made: root at the machine is an admin, and may name another operator.
+fn operator(caller: &Principal, on_behalf_of: &str, role: Role) -> Operator {
+    let subject = on_behalf_of.to_owned();
+    match caller {
+        Principal::Root if subject.is_empty() => Operator {
+            subject: "root".to_owned(),
+            role: Role::Admin,
+        },
+        Principal::Root => Operator {
+            subject,
+            role: Role::Admin,
+        },
+        _ => Operator { subject, role },
     }
 }
 

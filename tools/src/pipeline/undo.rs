@@ -150,6 +150,7 @@ impl Calls for InverseCalls<'_> {
             task_index: self.of.task_index,
             reason: format!("takes back {} {}", self.of.tool, self.execution),
             on_behalf_of: self.of.on_behalf_of.clone(),
+            role: aios_role::Role::default(),
         };
         let authority = Authority::Undo(self.execution);
         self.pipeline

@@ -1,10 +1,11 @@
 //! What is to be at which paths.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::changes::{Planned, may_be_changed};
+use crate::changes::{Planned, may_be_changed_within};
+use crate::context::Context;
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::name;
@@ -18,7 +19,11 @@ const ROOT: (u32, u32) = (0, 0);
 
 /// What is to be at some paths, parents before what is in them.
 #[derive(Clone, Debug, Default)]
-pub struct Plan(Vec<Part>);
+pub struct Plan {
+    parts: Vec<Part>,
+    /// A folder of aiOS's own state that it may change.
+    own: Option<PathBuf>,
+}
 
 #[derive(Clone, Debug)]
 struct Part {
@@ -36,6 +41,15 @@ impl Plan {
     /// Nothing is to change.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same for a tool that declares this folder of aiOS's own state
+    /// ([`crate::spec::Declaration::within_own`]): what is in it may be changed.
+    pub fn within_own(folder: &str, context: &Context) -> Self {
+        Self {
+            own: Some(context.state_dir().join(folder)),
+            ..Self::default()
+        }
     }
 
     /// A file gets this content. One that is there keeps owner, mode and attributes; a new one is
@@ -78,7 +92,7 @@ impl Plan {
         shown: Shown,
     ) -> Result<Self, ToolError> {
         let mut plan = self.content(path, content, mode)?;
-        if let Some(part) = plan.0.last_mut() {
+        if let Some(part) = plan.parts.last_mut() {
             part.shown = Some(shown);
         }
         Ok(plan)
@@ -161,9 +175,9 @@ impl Plan {
         after: State,
         content: Option<Vec<u8>>,
     ) -> Result<Self, ToolError> {
-        may_be_changed(path)?;
+        may_be_changed_within(path, self.own.as_slice())?;
         let path = path.to_owned();
-        self.0.push(Part {
+        self.parts.push(Part {
             path,
             after,
             content,
@@ -178,7 +192,7 @@ impl Plan {
     /// When it cannot be seen how something is now.
     pub fn preview(&self) -> Result<Preview, ToolError> {
         let mut changes = Vec::new();
-        for part in &self.0 {
+        for part in &self.parts {
             let before = State::at(&part.path)?;
             if before.is_as(&part.after) {
                 continue;
@@ -191,7 +205,7 @@ impl Plan {
     /// Writes the contents into files of this folder; the plan as data.
     pub(super) fn with_contents_in(self, folder: &Path) -> std::io::Result<Vec<Planned>> {
         let mut planned = Vec::new();
-        for (number, part) in self.0.into_iter().enumerate() {
+        for (number, part) in self.parts.into_iter().enumerate() {
             let content = match part.content {
                 None => None,
                 Some(content) => {
