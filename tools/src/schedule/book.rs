@@ -31,6 +31,8 @@ const PER_OPERATOR_MAX: usize = 64;
 const ACTIVE_MAX: usize = 256;
 /// Files, those of schedules that are over counted.
 const FILES_MAX: usize = 1024;
+/// The longest reason why a file cannot be read, in bytes: its content is in it.
+const WHY_MAX: usize = 300;
 /// States that are kept of schedules whose files are gone: an undo may bring them back.
 const GONE_MAX: usize = 512;
 
@@ -103,7 +105,7 @@ impl Schedules {
 
     /// The path of a schedule's file.
     pub fn path(&self, id: &str) -> String {
-        name::encode(&self.folder.join(format!("{id}{ENDING}")))
+        name::encode(self.folder.join(format!("{id}{ENDING}")))
     }
 
     /// What is wrong with what is known of earlier runs; empty when nothing is.
@@ -133,7 +135,10 @@ impl Schedules {
             let shown = format::printable(&name.to_string_lossy());
             match self.read_one(&name.to_string_lossy(), zone) {
                 Ok(schedule) => listing.schedules.push(schedule),
-                Err(why) => listing.unreadable.push(format!("{shown}: {why}")),
+                Err(why) => {
+                    let why = format::cut(&format::printable(&why), WHY_MAX);
+                    listing.unreadable.push(format!("{shown}: {why}"));
+                }
             }
         }
         listing.schedules.sort_by_key(|one| one.created_ms);
@@ -141,7 +146,7 @@ impl Schedules {
     }
 
     fn read_one(&self, name: &str, zone: &TimeZone) -> Result<Schedule, String> {
-        let path = name::encode(&self.folder.join(name));
+        let path = name::encode(self.folder.join(name));
         let text = text_at(&path, SIZE_MAX).map_err(|error| error.to_string())?;
         let text = text.ok_or("it is gone")?;
         Schedule::parse(name, &text, zone)
@@ -200,10 +205,16 @@ impl Schedules {
 
     /// What became of a schedule so far.
     pub fn state(&self, id: &str) -> State {
-        self.lock().get(id).cloned().unwrap_or_else(|| State {
+        let known = self.lock().get(id).cloned();
+        known.unwrap_or_else(|| self.unknown())
+    }
+
+    /// The state of a schedule of which nothing is known.
+    fn unknown(&self) -> State {
+        State {
             decided_ms: self.floor_ms,
             ..State::default()
-        })
+        }
     }
 
     /// Changes what is known of a schedule, durably.
@@ -211,10 +222,12 @@ impl Schedules {
     /// # Errors
     /// `Unavailable` when the disk refuses; then nothing is changed.
     pub fn change(&self, id: &str, change: impl FnOnce(&mut State)) -> Result<(), ToolError> {
-        let mut state = self.state(id);
-        change(&mut state);
         self.keep(|states| {
-            states.insert(id.to_owned(), state);
+            change(
+                states
+                    .entry(id.to_owned())
+                    .or_insert_with(|| self.unknown()),
+            )
         })
     }
 
@@ -226,7 +239,7 @@ impl Schedules {
     pub fn note(&self, listing: &Listing, now_ms: i64) -> Result<(), ToolError> {
         let is_there = |id: &String| listing.schedules.iter().any(|one| one.id == *id);
         // A file that cannot be read may be repaired: it is not gone.
-        let settled = |(id, state): &(&String, &State)| state.gone == !is_there(id);
+        let settled = |(id, state): &(&String, &State)| state.gone != is_there(id);
         if !listing.unreadable.is_empty() || self.lock().iter().all(|one| settled(&one)) {
             return Ok(());
         }

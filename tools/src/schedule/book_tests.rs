@@ -49,7 +49,7 @@ fn what_is_no_schedule_is_told_and_the_others_are_read() {
     symlink("0000000a.toml", file("0000000e.toml")).unwrap();
     std::fs::create_dir(file("0000000f.toml")).unwrap();
     let listing = schedules.read(&TimeZone::UTC);
-    assert_eq!(listing.schedules, [good.clone()]);
+    assert_eq!(listing.schedules, std::slice::from_ref(&good));
     assert_eq!(listing.unreadable.len(), 6, "{:?}", listing.unreadable);
     assert!(!listing.unreadable.concat().contains('\u{1b}'));
     assert_eq!(schedules.find("0000000a", &TimeZone::UTC), Ok(good));

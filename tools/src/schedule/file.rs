@@ -167,7 +167,7 @@ impl Schedule {
         }
         let file: File = value
             .try_into()
-            .map_err(|error: toml::de::Error| format!("{}", error.message()))?;
+            .map_err(|error: toml::de::Error| error.message().to_owned())?;
         let role = Role::parse(&file.role).ok_or("it names no role")?;
         let order: Order = serde_json::from_str::<Value>(&file.order)
             .and_then(serde_json::from_value)

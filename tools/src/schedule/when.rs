@@ -179,7 +179,7 @@ impl Days<'_> {
     fn moments(&self, time: DateTime) -> impl Iterator<Item = i64> {
         let ambiguous = self.zone.to_ambiguous_timestamp(time);
         let twice = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
-        let second = (twice && self.cron.is_hourly()).then(|| ambiguous.clone().later());
+        let second = (twice && self.cron.is_hourly()).then(|| ambiguous.later());
         let all = [Some(ambiguous.compatible()), second].into_iter().flatten();
         all.filter_map(Result::ok).map(Timestamp::as_millisecond)
     }
