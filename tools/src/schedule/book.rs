@@ -31,6 +31,8 @@ const PER_OPERATOR_MAX: usize = 64;
 const ACTIVE_MAX: usize = 256;
 /// Files, those of schedules that are over counted.
 const FILES_MAX: usize = 1024;
+/// What is said of a schedule that was deleted and is back.
+const AWAY: &str = "what was due while it was deleted is not made up for";
 /// The longest reason why a file cannot be read, in bytes: its content is in it.
 const WHY_MAX: usize = 300;
 /// States that are kept of schedules whose files are gone: an undo may bring them back.
@@ -239,15 +241,18 @@ impl Schedules {
     pub fn note(&self, listing: &Listing, now_ms: i64) -> Result<(), ToolError> {
         let is_there = |id: &String| listing.schedules.iter().any(|one| one.id == *id);
         // A file that cannot be read may be repaired: it is not gone.
-        let settled = |(id, state): &(&String, &State)| state.gone != is_there(id);
-        if !listing.unreadable.is_empty() || self.lock().iter().all(|one| settled(&one)) {
+        if !listing.unreadable.is_empty() || self.is_noted(listing) {
             return Ok(());
         }
         self.keep(|states| {
+            for one in &listing.schedules {
+                let state = states.entry(one.id.clone());
+                state.or_insert_with(|| self.unknown());
+            }
             for (id, state) in states.iter_mut() {
-                let is_back = state.gone && is_there(id);
-                if is_back && state.decided_ms.is_some() {
-                    state.decided_ms = Some(now_ms);
+                if state.gone && is_there(id) {
+                    state.decide_all(now_ms);
+                    state.remark = AWAY.to_owned();
                 }
                 state.gone = !is_there(id);
             }
@@ -261,6 +266,14 @@ impl Schedules {
                 states.remove(&id);
             }
         })
+    }
+
+    fn is_noted(&self, listing: &Listing) -> bool {
+        let states = self.lock();
+        let is_there = |id: &String| listing.schedules.iter().any(|one| one.id == *id);
+        let is_so = |(id, state): (&String, &State)| state.gone != is_there(id);
+        let is_known = |one: &Schedule| states.contains_key(&one.id);
+        states.iter().all(is_so) && listing.schedules.iter().all(is_known)
     }
 
     /// The schedule that this goal carries out now.

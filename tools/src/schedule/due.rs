@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::file::Schedule;
+use super::when::When;
 
 /// A clock that was set back further than this, in milliseconds, was wrong before, or is wrong now: the
 /// schedule goes on by the clock as it is, until that is right again. One that was set back less repeats
@@ -59,6 +60,12 @@ pub struct Ended {
 }
 
 impl State {
+    /// Whatever was due up to this moment (Unix milliseconds) is decided, whatever the clock showed before.
+    pub fn decide_all(&mut self, now_ms: i64) {
+        self.decided_ms = Some(now_ms);
+        self.behind_ms = None;
+    }
+
     /// What was due up to this moment (Unix milliseconds) is decided.
     pub fn decide(&mut self, schedule: &Schedule, now_ms: i64) {
         match is_behind(schedule, self, now_ms) && !schedule.is_once() {
@@ -151,7 +158,10 @@ pub fn next(schedule: &Schedule, state: &State, now_ms: i64, zone: &TimeZone) ->
 
 /// Was it to be done once, and is that decided?
 pub fn is_over(schedule: &Schedule, state: &State) -> bool {
-    schedule.is_once() && state.decided_ms.is_some()
+    match schedule.when {
+        When::Once(at) => state.decided_ms.is_some_and(|decided| decided >= at),
+        _ => false,
+    }
 }
 
 /// The first time that it was due and that is not decided yet.

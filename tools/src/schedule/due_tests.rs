@@ -186,4 +186,6 @@ fn the_next_time_is_told_while_there_is_one() {
     check("daily 02:00", &suspended, 0, None);
     check("in 10 minutes", &State::default(), 0, Some(10 * MINUTE));
     check("in 10 minutes", &decided(10 * MINUTE), 0, None);
+    // Nothing is known of what ran before this moment; what is still to come does.
+    check("in 10 minutes", &decided(MINUTE), 0, Some(10 * MINUTE));
 }
