@@ -56,11 +56,11 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     match arguments.command.unwrap_or(Command::List) {
         Command::List => {
-            let all = listed(client).await?;
+            let all = listed(client, "").await?;
             output.print(&document(&all), || list(&all))?;
         }
         Command::Show { id } => {
-            let one = found(listed(client).await?, &id)?;
+            let one = one(client, id).await?;
             output.print(&json::schedule(&one), || whole(&one))?;
         }
         Command::Create { when, goal, call } => {
@@ -69,12 +69,12 @@ pub(super) async fn run(
             return called(client, output, "schedule.create", &arguments).await;
         }
         Command::Delete { id } => {
-            let one = found(listed(client).await?, &id)?;
+            let one = one(client, id).await?;
             let arguments = json!({"schedule": one.id});
             return called(client, output, "schedule.delete", &arguments).await;
         }
         Command::Run { id } => {
-            let one = found(listed(client).await?, &id)?;
+            let one = one(client, id).await?;
             let arguments = json!({"schedule": one.id});
             return called(client, output, "schedule.run_now", &arguments).await;
         }
@@ -96,24 +96,19 @@ async fn called(
     goal::submit_and_watch(client, output, "", Some(call)).await
 }
 
-async fn listed(client: &Client) -> Result<Schedules, Failure> {
+async fn listed(client: &Client, id: &str) -> Result<Schedules, Failure> {
+    let request = ListSchedulesRequest { id: id.to_owned() };
     let mut api = client.management();
-    client
-        .call(api.list_schedules(ListSchedulesRequest {}))
-        .await
+    client.call(api.list_schedules(request)).await
 }
 
 /// The one schedule whose id begins so.
-fn found(all: Schedules, id: &str) -> Result<Schedule, Failure> {
-    let begins = |one: &Schedule| !id.is_empty() && one.id.starts_with(id);
-    let mut found = all.schedules.into_iter().filter(begins);
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(Failure::failed(format!("there is no schedule {id:?}"))),
-        (Some(_), Some(_)) => Err(Failure::usage(format!(
-            "several schedules begin with {id:?}; name more of it"
-        ))),
+async fn one(client: &Client, id: String) -> Result<Schedule, Failure> {
+    if id.is_empty() {
+        return Err(Failure::usage("name a schedule"));
     }
+    let found = listed(client, &id).await?.schedules.pop();
+    found.ok_or_else(|| Failure::failed(format!("there is no schedule {id:?}")))
 }
 
 /// What is ordered: the words, or a tool's name and its arguments.
@@ -255,19 +250,6 @@ mod tests {
         );
         assert!(!text.contains('\u{1b}') && !one.contains('\u{1b}'));
         assert_eq!(list(&Schedules::default()), "nothing is scheduled\n");
-    }
-
-    #[test]
-    fn an_id_may_be_short_and_names_one() {
-        let check = |id: &str, expected: Option<&str>| {
-            let found = found(all(), id).ok().map(|one| one.id);
-            assert_eq!(found.as_deref(), expected, "{id}");
-        };
-        check("0123abc", Some("0123abcd"));
-        check("0123abff", Some("0123abff"));
-        check("0123", None);
-        check("9", None);
-        check("", None);
     }
 
     #[test]

@@ -320,7 +320,7 @@ async fn a_viewer_sees_schedules_without_arguments() {
         let identity = Some(node.authority.client(&[role]));
         let mut client = process.client(&node.authority, identity).await;
         let all = client
-            .list_schedules(ListSchedulesRequest {})
+            .list_schedules(ListSchedulesRequest::default())
             .await
             .unwrap();
         let all = all.into_inner().schedules;

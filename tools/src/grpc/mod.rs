@@ -377,8 +377,9 @@ impl Tools for Service {
         request: Request<wire::ListSchedulesRequest>,
     ) -> Result<Response<wire::Schedules>, Status> {
         self.caller(&request, "ListSchedules").await?;
+        let id = request.into_inner().id;
         let listed = self.blocking(|pipeline| Ok(pipeline.schedules())).await?;
-        Ok(Response::new(schedules::all(listed)))
+        schedules::all(listed, &id).map(Response::new)
     }
 
     async fn take_schedules(

@@ -1,6 +1,8 @@
 //! Schedules on the wire.
 
 use aios_contracts::v1 as wire;
+use aios_tool::format::cut;
+use tonic::Status;
 
 use super::convert::role_to_wire;
 use crate::pipeline::{Run, Taken};
@@ -8,11 +10,45 @@ use crate::schedule::file::Schedule;
 use crate::schedule::list::{Listed, Shown};
 use crate::schedule::order::Order;
 
-pub(super) fn all(listed: Listed) -> wire::Schedules {
-    let schedules = listed.schedules.into_iter();
-    wire::Schedules {
-        schedules: schedules.map(|(one, shown)| schedule(one, shown)).collect(),
-        unreadable: listed.unreadable,
+/// The longest text of what is ordered in a list, in bytes.
+const TEXT_MAX: usize = 400;
+
+/// All schedules in short, or the one of this id whole.
+pub(super) fn all(listed: Listed, id: &str) -> Result<wire::Schedules, Status> {
+    let Listed {
+        schedules,
+        unreadable,
+    } = listed;
+    let is_whole = !id.is_empty();
+    let mut found = schedules;
+    found.retain(|(one, _)| one.id.starts_with(id));
+    match found.len() {
+        0 if is_whole => return Err(Status::not_found(format!("there is no schedule {id:?}"))),
+        2.. if is_whole => {
+            return Err(Status::failed_precondition(format!(
+                "several schedules begin with {id:?}; name more of it"
+            )));
+        }
+        _ => {}
+    }
+    let mut schedules: Vec<_> = found
+        .into_iter()
+        .map(|(one, shown)| schedule(one, shown))
+        .collect();
+    if !is_whole {
+        schedules.iter_mut().for_each(shorten);
+    }
+    Ok(wire::Schedules {
+        schedules,
+        unreadable,
+    })
+}
+
+/// A thousand schedules are one message of at most 4 MiB.
+fn shorten(one: &mut wire::Schedule) {
+    one.goal = cut(&one.goal, TEXT_MAX);
+    if let Some(call) = &mut one.call {
+        call.arguments_json = cut(&call.arguments_json, TEXT_MAX);
     }
 }
 
@@ -78,5 +114,41 @@ fn order(order: &Order) -> (String, Option<wire::ToolCall>) {
             };
             (String::new(), Some(call))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::book::Schedules;
+    use crate::schedule::list::listed;
+    use jiff::tz::TimeZone;
+
+    #[test]
+    fn a_list_is_short_and_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let schedules = Schedules::open(&root, 0).unwrap();
+        for id in ["0000000a", "0000000b"] {
+            let text = format!(
+                "format = 1\nby = \"CN=ann\"\nrole = \"operator\"\ncreated_ms = 0\n\
+                 when = \"daily 02:00\"\norder = '\"{}\"'\ndigest = \"\"\n",
+                "x".repeat(2000)
+            );
+            std::fs::write(schedules.path(id), text).unwrap();
+        }
+        let ask = |id: &str| all(listed(&schedules, 0, &TimeZone::UTC), id);
+        let lengths = |id: &str| -> Vec<usize> {
+            let found = ask(id).unwrap().schedules.into_iter();
+            found.map(|one| one.goal.len()).collect()
+        };
+        assert!(lengths("").iter().all(|length| *length <= TEXT_MAX));
+        assert_eq!(lengths("").len(), 2);
+        assert_eq!(lengths("0000000b"), [2000]);
+        assert_eq!(ask("9").unwrap_err().code(), tonic::Code::NotFound);
+        assert_eq!(
+            ask("0").unwrap_err().code(),
+            tonic::Code::FailedPrecondition
+        );
     }
 }

@@ -28,6 +28,8 @@ use crate::unrecorded;
 const JUDGE_LIMIT: Duration = Duration::from_secs(10);
 /// A run that is later than this says so, in milliseconds.
 const LATE_MS: i64 = 60_000;
+/// Runs that are handed out at once; the others come with the next look.
+const RUNS_MAX: usize = 32;
 /// The longest outcome that is kept, in bytes.
 const OUTCOME_MAX: usize = 500;
 /// Who makes these records.
@@ -87,6 +89,7 @@ impl Pipeline {
             if let Some(Running { goal_id, .. }) = state.running
                 && !stopped
                 && !watched.contains(&goal_id)
+                && taken.runs.len() < RUNS_MAX
             {
                 taken.runs.push(Run {
                     schedule: schedule.id,
