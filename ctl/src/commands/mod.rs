@@ -18,6 +18,7 @@ mod pki_revoke;
 pub mod power;
 pub mod preview;
 pub mod sbom;
+pub mod schedules;
 pub mod services;
 pub mod status;
 pub mod storage;
@@ -55,6 +56,9 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Approvals(arguments) => {
             approvals::run(&connect(&global).await?, output, arguments).await
+        }
+        Command::Schedules(arguments) => {
+            schedules::run(&connect(&global).await?, output, arguments).await
         }
         Command::Storage(arguments) => {
             storage::run(&connect(&global).await?, output, arguments).await

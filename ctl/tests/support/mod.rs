@@ -244,6 +244,7 @@ impl Management for Double {
         watch_approvals(ListApprovalsRequest) -> Stream<Approvals>;
         decide_approval(DecideApprovalRequest) -> Approval;
         forget_rule(ForgetRuleRequest) -> Approvals;
+        list_schedules(ListSchedulesRequest) -> Schedules;
         reclaim_storage(ReclaimStorageRequest) -> ReclaimStorageResponse;
         list_services(ListServicesRequest) -> ListServicesResponse;
         start_service(ServiceRequest) -> Service;

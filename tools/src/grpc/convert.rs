@@ -29,6 +29,14 @@ pub(super) fn operator(caller: &Principal, told: wire::Role) -> Option<Role> {
     }
 }
 
+pub(super) fn role_to_wire(role: Role) -> wire::Role {
+    match role {
+        Role::Admin => wire::Role::Admin,
+        Role::Operator => wire::Role::Operator,
+        Role::Viewer => wire::Role::Viewer,
+    }
+}
+
 pub(super) fn risk(risk: Risk) -> wire::Risk {
     match risk {
         Risk::Low => wire::Risk::Low,

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod convert;
+mod schedules;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ impl Right {
 }
 
 /// The right that each method needs.
-pub const METHODS: [(&str, Right); 17] = [
+pub const METHODS: [(&str, Right); 20] = [
     ("ListTools", Describe),
     ("DescribeTool", Describe),
     ("Call", Call),
@@ -86,6 +87,9 @@ pub const METHODS: [(&str, Right); 17] = [
     ("ForgetRule", Task),
     ("RegisterTask", Task),
     ("SettleTask", Task),
+    ("ListSchedules", Audit),
+    ("TakeSchedules", Task),
+    ("EndScheduleRun", Task),
     ("Undo", Audit),
     ("ListAudit", Audit),
     ("VerifyAudit", Audit),
@@ -315,6 +319,47 @@ impl Tools for Service {
         let outcomes = self.tasks.settle(&request.into_inner().call_ids)?;
         let outcomes = outcomes.into_iter().map(outcome_to_wire).collect();
         Ok(Response::new(wire::SettleTaskResponse { outcomes }))
+    }
+
+    async fn list_schedules(
+        &self,
+        request: Request<wire::ListSchedulesRequest>,
+    ) -> Result<Response<wire::Schedules>, Status> {
+        self.caller(&request, "ListSchedules").await?;
+        let id = request.into_inner().id;
+        let listed = self.blocking(|pipeline| Ok(pipeline.schedules())).await?;
+        schedules::all(listed, &id).map(Response::new)
+    }
+
+    async fn take_schedules(
+        &self,
+        request: Request<wire::TakeSchedulesRequest>,
+    ) -> Result<Response<wire::TakenSchedules>, Status> {
+        self.caller(&request, "TakeSchedules").await?;
+        let wire::TakeSchedulesRequest { goal_ids, stopped } = request.into_inner();
+        let taken = self
+            .blocking(move |pipeline| pipeline.take_schedules(&goal_ids, stopped))
+            .await?;
+        Ok(Response::new(schedules::taken(taken)))
+    }
+
+    async fn end_schedule_run(
+        &self,
+        request: Request<wire::EndScheduleRunRequest>,
+    ) -> Result<Response<wire::EndScheduleRunResponse>, Status> {
+        self.caller(&request, "EndScheduleRun").await?;
+        let ended = request.into_inner();
+        self.blocking(move |pipeline| {
+            let wire::EndScheduleRunRequest {
+                goal_id,
+                succeeded,
+                text,
+                suspend,
+            } = &ended;
+            pipeline.end_schedule(goal_id, *succeeded, text, suspend)
+        })
+        .await?;
+        Ok(Response::new(wire::EndScheduleRunResponse {}))
     }
 
     async fn undo(

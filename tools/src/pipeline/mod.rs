@@ -7,6 +7,7 @@ mod approve;
 mod audit;
 mod change;
 mod reclaim;
+mod schedules;
 mod settle;
 mod undo;
 
@@ -31,18 +32,22 @@ use crate::locks::Locks;
 use crate::policy;
 use crate::registry::Registry;
 use crate::role::{self, OwnServices};
+use crate::schedule::book::Schedules;
+use crate::schedule::grant::Judge;
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
 use crate::unrecorded;
-use aios_tool::context::{Context, Surroundings};
+use aios_tool::context::{Context, Operator, Surroundings};
 use aios_tool::error::ToolError;
 use aios_tool::spec::{Declaration, Spec};
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub use approve::Trial;
+pub(crate) use audit::digest;
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
 pub use reclaim::{Dropped, DroppedExecution, Reclaim};
+pub use schedules::{Run, Taken};
 pub use settle::Left;
 pub use undo::Undo;
 
@@ -94,11 +99,14 @@ pub struct Answer {
 
 /// Everything that a call goes through.
 pub struct Pipeline {
-    registry: Registry,
+    registry: Arc<Registry>,
     own_services: OwnServices,
     grants: Arc<Grants>,
     rules: Rules,
-    book: Book,
+    book: Arc<Book>,
+    schedules: Arc<Schedules>,
+    /// One at a time, so that nothing is begun twice.
+    taking: Mutex<()>,
     store: Store,
     locks: Arc<Locks>,
     slots: Arc<Slots>,
@@ -174,13 +182,25 @@ impl Pipeline {
         let grants = Arc::new(grants.with(Arc::clone(&loans)));
         let approvals = own.join("approvals");
         let book = Book::open(&approvals).map_err(|error| folder(&approvals, &error))?;
+        let book = Arc::new(book);
+        let schedules = Schedules::open(state, now_ms()).map_err(|error| folder(state, &error))?;
+        let schedules = Arc::new(schedules);
+        let registry = Arc::new(registry);
+        let rules = Rules::new(config.approval.clone());
+        let judge = Arc::new(Judge {
+            registry: Arc::clone(&registry),
+            rules: rules.clone(),
+            book: Arc::clone(&book),
+        });
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
             own_services: OwnServices::read(&config.etc_dir),
             grants: Arc::clone(&grants),
-            rules: Rules::new(config.approval.clone()),
+            rules,
             book,
+            schedules: Arc::clone(&schedules),
+            taking: Mutex::default(),
             store,
             locks: Arc::default(),
             slots: Arc::new(Slots::new(
@@ -194,7 +214,7 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                parts: vec![Arc::clone(&ledger) as _, loans, grants],
+                parts: vec![Arc::clone(&ledger) as _, loans, grants, schedules, judge],
                 owner: config.owner,
                 runtime,
             }),
@@ -337,7 +357,8 @@ impl Pipeline {
             false => Uuid::now_v7().to_string(),
         };
         let limit = Duration::from_millis(spec.timeout_ms.into());
-        let mut context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+        let mut context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit)
+            .ordered_by(operator(caller, &request.on_behalf_of, request.role));
         if matches!(caller, Principal::Agent(_)) {
             context = context.until_stopped(self.emergency.subscribe());
         }
@@ -356,7 +377,8 @@ impl Pipeline {
         }
         let verdict = match (authority, caller) {
             (Authority::Capabilities, Principal::Agent(_)) => {
-                self.verdict(spec, &prepared.demands.needs)?
+                let verdict = self.verdict(spec, &prepared.demands)?;
+                self.by_schedule(request, tool.as_ref(), &prepared, verdict)?
             }
             // A person at the machine, or one who takes back what was done.
             _ => Verdict::Runs("approved by policy".into()),
@@ -437,6 +459,18 @@ impl Pipeline {
             reversible: false,
             replayed: false,
         })
+    }
+}
+
+/// For whom a call of this caller is made: root at the machine is an admin, and may name another operator.
+fn operator(caller: &Principal, on_behalf_of: &str, role: Option<Role>) -> Operator {
+    let is_root = *caller == Principal::Root;
+    let itself = is_root && on_behalf_of.is_empty();
+    let subject = if itself { "root" } else { on_behalf_of };
+    let least = if is_root { Role::Admin } else { Role::Viewer };
+    Operator {
+        subject: subject.to_owned(),
+        role: role.unwrap_or(least),
     }
 }
 

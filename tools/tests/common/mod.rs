@@ -246,6 +246,7 @@ fn grants(data: &Path) -> Grants {
         format!("fs:read:{data}*"),
         format!("fs:write:{data}/*"),
         "test:*:*".to_owned(),
+        "schedule:*:*".to_owned(),
     ];
     let security = ["sec:grant:capability", "sec:revoke:capability"].map(str::to_owned);
     let monitor = [format!("fs:read:{data}*"), "test:*:*".to_owned()];

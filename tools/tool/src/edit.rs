@@ -104,7 +104,13 @@ pub(crate) fn capture<T: Edit>(
 /// What went wrong; `Unverified` when a part of it is left.
 pub(crate) fn act<T: Edit>(input: &T::Input, context: &Context) -> Result<T::Output, ToolError> {
     let set = ChangeSet::of(context)?;
-    changes::made(&set, &changes::read(&kept(context))?, context.execution())?;
+    let own: Vec<PathBuf> = T::declaration()
+        .own
+        .iter()
+        .map(|folder| context.state_dir().join(folder))
+        .collect();
+    let planned = changes::read_within(&kept(context), &own)?;
+    changes::made(&set, &planned, context.execution())?;
     if let Err(error) = T::apply(input, context) {
         set.give_up(context.execution()).map_err(|left| {
             ToolError::Unverified(format!("{error}; a part of it is left, because {left}"))

@@ -62,6 +62,14 @@ pub struct Planned {
 /// # Errors
 /// When it cannot be read, is none, or names a path that no list may change; as [`Share::grow`].
 pub fn read(plan: &Path) -> Result<Held<Vec<Planned>>, ToolError> {
+    read_within(plan, &[])
+}
+
+/// The same for a tool that also changes what is in these folders of aiOS's own state.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_within(plan: &Path, own: &[PathBuf]) -> Result<Held<Vec<Planned>>, ToolError> {
     let fault = |error: std::io::Error| ToolError::io(format!("reading {}", plan.display()), error);
     let mut file = BufReader::new(std::fs::File::open(plan).map_err(fault)?);
     let (mut planned, mut share) = (Vec::new(), Share::default());
@@ -76,7 +84,7 @@ pub fn read(plan: &Path) -> Result<Held<Vec<Planned>>, ToolError> {
         let one: Planned = serde_json::from_slice(&line).map_err(|error| {
             ToolError::Failed(format!("{} is no list of changes: {error}", plan.display()))
         })?;
-        may_be_changed(&one.path)?;
+        may_be_changed_within(&one.path, own)?;
         planned.push(one);
     }
 }
@@ -104,6 +112,15 @@ pub fn made(set: &ChangeSet, planned: &[Planned], execution: &str) -> Result<(),
 /// # Errors
 /// `Denied`, when it belongs to aiOS itself; `Invalid`, when it is no resolved path.
 pub fn may_be_changed(path: &str) -> Result<(), ToolError> {
+    may_be_changed_within(path, &[])
+}
+
+/// The same for a tool that also changes what is in these folders of aiOS's own state: not the folders
+/// themselves.
+///
+/// # Errors
+/// As [`may_be_changed`].
+pub(crate) fn may_be_changed_within(path: &str, own: &[PathBuf]) -> Result<(), ToolError> {
     let plain = path.starts_with('/')
         && path.len() > 1
         && !path[1..]
@@ -111,6 +128,15 @@ pub fn may_be_changed(path: &str) -> Result<(), ToolError> {
             .any(|part| matches!(part, "" | "." | ".."));
     if !plain {
         return Err(ToolError::Invalid(format!("{path:?} is no resolved path")));
+    }
+    let is_in = |folder: &PathBuf| {
+        let below = folder
+            .to_str()
+            .and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/'));
+        below.is_some_and(|name| !name.is_empty())
+    };
+    if own.iter().any(is_in) {
+        return Ok(());
     }
     match OWN.iter().find(|own| is_within(path, own)) {
         None => Ok(()),
@@ -137,6 +163,21 @@ pub(crate) fn is_written_by_services(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tool_changes_what_is_in_its_own_folder_and_no_other_of_aioss() {
+        let own = [PathBuf::from("/var/lib/aios/schedules")];
+        let check = |path: &str, allowed: bool| {
+            assert_eq!(may_be_changed_within(path, &own).is_ok(), allowed, "{path}");
+        };
+        check("/var/lib/aios/schedules/a.toml", true);
+        check("/var/lib/aios/schedules", false);
+        check("/var/lib/aios/schedules/", false);
+        check("/var/lib/aios/schedules/../tools/ledger.key", false);
+        check("/var/lib/aios/schedules-of-others/a", false);
+        check("/var/lib/aios/tools/ledger.key", false);
+        check("/etc/motd", true);
+    }
 
     #[test]
     fn what_is_aioss_own_is_changed_by_no_list() {

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::budget::{Held, Share};
-use crate::changes::{Planned, may_be_changed};
+use crate::changes::{Planned, may_be_changed_within};
+use crate::context::Context;
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::name;
@@ -25,6 +26,8 @@ pub struct Plan {
     parts: Vec<Part>,
     /// What a list of changes that others made takes in memory.
     share: Option<Arc<Share>>,
+    /// A folder of aiOS's own state that it may change.
+    own: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +46,15 @@ impl Plan {
     /// Nothing is to change.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same for a tool that declares this folder of aiOS's own state
+    /// ([`crate::spec::Declaration::within_own`]): what is in it may be changed.
+    pub fn within_own(folder: &str, context: &Context) -> Self {
+        Self {
+            own: Some(context.state_dir().join(folder)),
+            ..Self::default()
+        }
     }
 
     /// A file gets this content. One that is there keeps owner, mode and attributes; a new one is
@@ -169,7 +181,7 @@ impl Plan {
         after: State,
         content: Option<Vec<u8>>,
     ) -> Result<Self, ToolError> {
-        may_be_changed(path)?;
+        may_be_changed_within(path, self.own.as_slice())?;
         let path = path.to_owned();
         self.parts.push(Part {
             path,
