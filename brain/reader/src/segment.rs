@@ -262,7 +262,7 @@ fn ends_a_condition(clause: &[Token], verb: &str) -> bool {
          the a an my our your this that every each any no is are be been for of its",
         last,
     );
-    verbs::is_change(verb) && !belongs && words.iter().any(|word| state(&word))
+    verbs::is_change(verb) && !belongs && words.iter().any(state)
 }
 
 fn before(tokens: &[Token], at: usize) -> &str {

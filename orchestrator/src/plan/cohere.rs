@@ -37,7 +37,7 @@ pub fn cohere(
                 .in_its_clause(argument, families)
                 .or_else(|| words.path(argument, &said)),
             Kind::Path => words.path(argument, &said),
-            Kind::Count if counts_from_the_end(parameter) => words.from_the_end(argument),
+            Kind::Count if counts_lines_meant(parameter) => words.lines_meant(argument),
             _ => None,
         };
         if let Some(whole) = whole {
@@ -49,7 +49,7 @@ pub fn cohere(
             continue;
         }
         let pointed = match parameter.kind {
-            Kind::Count if counts_from_the_end(parameter) => words.one_line(),
+            Kind::Count if counts_lines_meant(parameter) => words.one_line(),
             kind if parameter.required => words.pointed_to(kind, families),
             _ => None,
         };
@@ -66,7 +66,7 @@ pub fn cohere(
 }
 
 /// A number of lines, of which a negative one counts from the end.
-fn counts_from_the_end(parameter: &Parameter) -> bool {
+fn counts_lines_meant(parameter: &Parameter) -> bool {
     parameter.name == "lines"
         && parameter.schema["minimum"]
             .as_i64()
@@ -230,7 +230,7 @@ impl Words<'_> {
     }
 
     /// So many lines, counted from the end where the words say so.
-    fn from_the_end(&self, argument: &Argument) -> Option<String> {
+    fn lines_meant(&self, argument: &Argument) -> Option<String> {
         if argument.source != Source::Goal {
             return None;
         }
