@@ -8,12 +8,15 @@ import sys
 import numpy
 import torch
 
+import masking
 import minilm
 import operator_io as io
 import sentences
 from wordpiece import WordPiece
 
 HERE = pathlib.Path(__file__).parent
+CHANGING = sentences.changing()
+COST = {"look": 1, "change": 6}  # of a wrong call, in right ones
 
 
 def states(group, tools):
@@ -25,9 +28,9 @@ def states(group, tools):
 
 
 def groups(held, tools):
-    """What is scored: goals never seen while data was added, goals kept apart, templates held out."""
+    """What is scored: goals never seen while data was added, goals kept apart, another writer's sentences."""
     files = {name: sentences.read(HERE / "data" / name, tools) for name in ("fresh.tsv", "eval.tsv")}
-    return {**files, "held out": held}
+    return {name: masking.mask(group) for name, group in {**files, "another writer": held}.items()}
 
 
 def run(model, wordpiece, labels, group):
@@ -43,7 +46,9 @@ def at(results, temperature):
 
 def judge(act, confidence, thresholds):
     """As `Operator::decide`: what is proposed."""
-    limit = thresholds.get({"none": "zero", "ask": "zero", "done": "done"}.get(act, "call"), 0.0)
+    limit = {"none": 0.0, "ask": 0.0, "done": thresholds["done"]}.get(act)
+    if limit is None:
+        limit = thresholds["change" if act in CHANGING else "look"]
     return act if confidence >= limit else "ask"
 
 
@@ -106,15 +111,17 @@ def calibrate(results):
         return total
 
     temperature = min((t / 20 for t in range(8, 61)), key=loss)
-    calls = []
+    calls = {"look": [], "change": []}
     for ranked, right in rows:
         p = numpy.array([p for _, p in ranked], "f8").clip(1e-12) ** (1 / temperature)
-        if ranked[0][0] not in sentences.SPECIAL:
-            calls.append((p[0] / p.sum(), ranked[0][0] in right))
-    # A wrong call costs three right ones.
-    gain = lambda limit: sum((1 if good else -3) for p, good in calls if p >= limit)
-    call = max((t / 50 for t in range(5, 46)), key=gain)
-    return temperature, {"call": call, "done": 0.4}
+        act = ranked[0][0]
+        if act not in sentences.SPECIAL:
+            calls["change" if act in CHANGING else "look"].append((p[0] / p.sum(), act in right))
+    thresholds = {"done": 0.4}
+    for kind, made in calls.items():
+        gain = lambda limit: sum((1 if good else -COST[kind]) for p, good in made if p >= limit)
+        thresholds[kind] = max((t / 50 for t in range(5, 48)), key=gain)
+    return temperature, thresholds
 
 
 def misses(results):

@@ -10,10 +10,12 @@ import pathlib
 import random
 import re
 
+import masking
 import values
 
 HERE = pathlib.Path(__file__).parent
 SPECIAL = ("ask", "done", "none")
+ALIKE_MAX = 4  # sentences of one template
 BRACKET = re.compile(r"\[(?:(\d)\.)?([a-z_]+):((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 
 
@@ -29,13 +31,21 @@ class Sentence:
         return {slot: self.text[start:end] for n, slot, start, end in self.spans if n == step}
 
 
+def lines():
+    """(tool or skill, its parameters, does it change anything) of each line of tools.txt."""
+    for line in (HERE / "data/tools.txt").read_text().splitlines():
+        name, parameters, effect = re.fullmatch(r"([a-z]+\.[a-z_]+)\((.*)\) (looks|changes)", line).groups()
+        yield name, [part.strip(" ?") for part in re.split(r"[,|]", parameters) if part.strip()], effect == "changes"
+
+
 def registry():
     """Tool or skill to its parameters, in their order."""
-    tools = {}
-    for line in (HERE / "data/tools.txt").read_text().splitlines():
-        name, parameters = re.fullmatch(r"([a-z]+\.[a-z_]+)\((.*)\)", line).groups()
-        tools[name] = [part.strip(" ?") for part in re.split(r"[,|]", parameters) if part.strip()]
-    return tools
+    return {name: parameters for name, parameters, _ in lines()}
+
+
+def changing():
+    """The tools and skills that change something."""
+    return {name for name, _, changes in lines() if changes}
 
 
 def parse(act, marked, tools):
@@ -73,23 +83,18 @@ def skeleton(sentence):
     return re.sub(r"[^a-z<>]+", " ", (text + sentence.text[at:]).lower()).strip()
 
 
-def load(held_out=0.1, seed=7):
-    """(training, held-out) sentences, split by template; nothing of eval.tsv or fresh.tsv is in either."""
+def load():
+    """(training sentences, those of a writer who is held out); a few of each template, since what
+    many say is what is said, and nothing whose template is in eval.tsv, fresh.tsv or the held-out writer's."""
     tools = registry()
-    every = [s for path in sorted((HERE / "data/train").glob("*.tsv")) for s in read(path, tools)]
+    folder = lambda name: [s for path in sorted((HERE / "data" / name).glob("*.tsv")) for s in read(path, tools)]
     evaluation = {skeleton(s) for name in ("eval.tsv", "fresh.tsv") for s in read(HERE / "data" / name, tools)}
-    unique = {skeleton(s): s for s in every if skeleton(s) not in evaluation}
-    groups = {}
-    for key in sorted(unique):
-        groups.setdefault(unique[key].acts[0], []).append(unique[key])
-    train, held = [], []
-    for act in sorted(groups):
-        group = groups[act]
-        random.Random(f"{seed}{act}").shuffle(group)
-        cut = max(1, round(len(group) * held_out))
-        held += group[:cut]
-        train += group[cut:]
-    return train, held
+    held = {skeleton(s): s for s in folder("held")}
+    train = {}
+    for sentence in folder("train"):
+        train.setdefault(skeleton(sentence), {})[sentence.text] = sentence
+    kept = [s for key in sorted(train) if key not in evaluation and key not in held for s in list(train[key].values())[:ALIKE_MAX]]
+    return kept, [held[key] for key in sorted(held)]
 
 
 def history_entry(act, arguments, tools):
@@ -203,20 +208,24 @@ def epoch(train, tools, seed, chains=1500):
     rng = random.Random(seed)
     pools = values.pools(train)
     singles = [s for s in train if s.acts[0] not in SPECIAL and len(s.acts) == 1]
+    varied = [vary(sentence, pools, rng) for sentence in train]
+    composed = []
+    for _ in range(chains):
+        count = 2 if rng.random() < 0.8 else 3
+        parts = [vary(rng.choice(singles), pools, rng) for _ in range(count)]
+        if sum(len(part.text) for part in parts) <= 260:
+            composed.append(join(parts, rng))
+    both = masking.mask(varied + composed)
     out = []
-    for sentence in train:
-        states = list(examples(vary(sentence, pools, rng), tools))
+    for sentence in both[: len(varied)]:
+        states = list(examples(sentence, tools))
         out.append(states[0])
         if len(sentence.acts) > 1:
             out += states[1:]
         elif len(states) > 1 and rng.random() < 0.12:
             out.append(states[1])
-    for _ in range(chains):
-        count = 2 if rng.random() < 0.8 else 3
-        parts = [vary(rng.choice(singles), pools, rng) for _ in range(count)]
-        if sum(len(part.text) for part in parts) > 260:
-            continue
-        states = list(examples(join(parts, rng), tools))
+    for sentence in both[len(varied) :]:
+        states = list(examples(sentence, tools))
         if rng.random() < 0.7:
             out.append(states[0])
         out.append(states[rng.randrange(1, len(states))])

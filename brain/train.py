@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional as F
 
 import evaluate
+import masking
 import minilm
 import operator_io as io
 import sentences
@@ -79,32 +80,43 @@ def train(model, train_set, wordpiece, labels, epochs, chains):
         print(f"epoch {epoch + 1}/{epochs}: act {sums[0] / len(packs):.3f}, tags {sums[1] / len(packs):.4f}, {time.time() - started:.0f} s", flush=True)
 
 
+def heads(model):
+    """The heads under the names of their file."""
+    return {"pool.query": model.query, "act.weight": model.act.weight, "act.bias": model.act.bias, "tag.weight": model.tag.weight, "tag.bias": model.tag.bias}
+
+
 def export(model, base, labels, description, weights):
     """The files of brain/weights; returns the trunk as it was written."""
     weights.mkdir(parents=True, exist_ok=True)
     trunk = model.trunk()
     write_gguf(weights / "operator.gguf", trunk, read_vocab(base / "vocab.txt"), "Q8_0", "aiOS operator")
-    arrays = {"pool.query": model.query, "act.weight": model.act.weight, "act.bias": model.act.bias, "tag.weight": model.tag.weight, "tag.bias": model.tag.bias}
-    minilm.write_safetensors(weights / "operator.heads.safetensors", {k: v.detach().numpy() for k, v in arrays.items()})
+    minilm.write_safetensors(weights / "operator.heads.safetensors", {k: v.detach().numpy() for k, v in heads(model).items()})
     shutil.copyfile(base / "vocab.txt", weights / "operator.vocab.txt")
     (weights / "operator.json").write_text(json.dumps(description, indent=1) + "\n")
 
 
 # Few words: in an emulated machine each costs a tenth of a second of every boot.
 TEST_PROMPT, TEST_ACT = "check disk usage", "storage.usage"
-FIXTURES = [("show me the files in /srv/www", []), ("is port 9090 open on db1?", []), ("make /srv/a and write hello to /srv/a/b", ["fs.mkdir /srv/a ok"])]
+FIXTURES = [("show me the files in /srv/www", []), ("is port 9090 open on db1?", []),
+            ("make '/srv/My a' and write hello to /srv/a/b", [("fs.mkdir", {"path": "/srv/My a"})])]
 
 
 def fixtures(model, wordpiece, labels, temperature, weights):
     """The runtime's test prompt, and states with decisions for the test that Rust decides the same."""
     cases, blobs = [], {}
-    answers = io.decide(model, wordpiece, labels, FIXTURES, temperature)
-    for number, ((text, history), (ranked, arguments)) in enumerate(zip(FIXTURES, answers)):
-        ids, _ = io.encode(wordpiece, text, history)
+    rows = masking.read([text for text, _ in FIXTURES])
+    # The paths of the fixtures' acts are the first mentions of their goals.
+    entries = lambda done: [sentences.history_entry(act, dict.fromkeys(arguments, "path1"), labels.tools) for act, arguments in done]
+    read = [(text, entries(done)) for (text, _), (_, done) in zip(rows, FIXTURES)]
+    answers = io.decide(model, wordpiece, labels, read, temperature)
+    for number, ((text, done), (masked, history), (_, places), (ranked, found)) in enumerate(zip(FIXTURES, read, rows, answers)):
+        value = {masked[start:end]: io.clean(text[was_start:was_end]) for start, end, was_start, was_end in places}
+        arguments = {name: value.get(words, words) for name, words in found.items()}
+        ids, _ = io.encode(wordpiece, masked, history)
         with torch.no_grad():
             states = model.states(torch.tensor([ids]), torch.ones(1, len(ids)), gelu="tanh")
         blobs[f"states.{number}"] = states[0].numpy()
-        cases.append({"text": text, "history": history, "token_ids": ids, "ranked": ranked[:5], "arguments": arguments})
+        cases.append({"text": text, "done": done, "token_ids": ids, "ranked": ranked[:5], "arguments": arguments})
     folder = HERE / "tests/fixtures"
     minilm.write_safetensors(folder / "states.safetensors", blobs)
     (folder / "decisions.json").write_text(json.dumps(cases, indent=1) + "\n")
@@ -137,13 +149,13 @@ def main():
     train(model, train_set, wordpiece, labels, options.epochs, options.chains)
     model.eval()
     if options.keep:
-        minilm.write_safetensors(options.keep, model.trunk())
+        minilm.write_safetensors(options.keep, {**model.trunk(), **{k: v.detach().numpy() for k, v in heads(model).items()}})
     evaluated = minilm.Model(len(labels.acts), labels.tags).eval()
     evaluated.load_state_dict(model.state_dict())
     evaluated.load_trunk({k: minilm.q8_0(v) if minilm.quantised(k) else v for k, v in model.trunk().items()})
     results = {name: evaluate.run(evaluated, wordpiece, labels, group) for name, group in evaluate.groups(held, labels.tools).items()}
-    temperature, thresholds = evaluate.calibrate(results["held out"])
-    description = {"format": 1, "recipe": identity, "width": minilm.WIDTH, "acts": labels.acts, "slots": labels.slots,
+    temperature, thresholds = evaluate.calibrate(results["another writer"])
+    description = {"format": 2, "recipe": identity, "width": minilm.WIDTH, "acts": labels.acts, "slots": labels.slots,
                    "parameters": labels.tools, "temperature": temperature, "thresholds": thresholds}
     export(model, options.base, labels, description, options.weights)
     fixtures(evaluated, wordpiece, labels, temperature, options.weights)
@@ -156,4 +168,5 @@ def main():
     print(evaluate.table(columns))
 
 
-main()
+if __name__ == "__main__":
+    main()

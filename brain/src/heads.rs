@@ -67,13 +67,15 @@ struct Description {
     recipe: String,
 }
 
-/// How sure the model has to be, chosen on held-out data.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Thresholds {
-    /// To propose a call; below it the operator is asked.
-    pub(crate) call: f32,
+/// How sure the model has to be, 0 to 1, chosen on sentences of a writer who is not in training.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct Thresholds {
+    /// To look at something: a wrong look costs little.
+    pub look: f32,
+    /// To change something.
+    pub change: f32,
     /// To take a goal as done.
-    pub(crate) done: f32,
+    pub done: f32,
 }
 
 /// How many alternatives a decision lists.
@@ -105,9 +107,9 @@ impl Heads {
         description: Description,
         mut tensors: BTreeMap<String, Tensor>,
     ) -> Result<Self, String> {
-        if description.format != 1 {
+        if description.format != 2 {
             return Err(format!(
-                "operator.json has format {}, not 1",
+                "operator.json has format {}, not 2",
                 description.format
             ));
         }
@@ -156,7 +158,8 @@ impl Heads {
         &self.description.recipe
     }
 
-    pub(crate) fn thresholds(&self) -> Thresholds {
+    /// How sure the model has to be.
+    pub fn thresholds(&self) -> Thresholds {
         self.description.thresholds
     }
 

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::{Act, Operator};
+use crate::{Act, Done, Operator};
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -11,7 +11,7 @@ fn folder(name: &str) -> PathBuf {
 #[derive(Deserialize)]
 struct Case {
     text: String,
-    history: Vec<String>,
+    done: Vec<(String, BTreeMap<String, String>)>,
     token_ids: Vec<u32>,
     ranked: Vec<(String, f32)>,
     arguments: BTreeMap<String, String>,
@@ -26,7 +26,13 @@ fn rust_decides_as_python_did() {
         serde_json::from_str(include_str!("../tests/fixtures/decisions.json")).unwrap();
     assert!(!cases.is_empty());
     for (number, case) in cases.iter().enumerate() {
-        let encoded = operator.encode(&case.text, &case.history).unwrap();
+        let done = case.done.iter().map(|(act, arguments)| Done {
+            act: act.clone(),
+            arguments: arguments.clone(),
+            succeeded: true,
+        });
+        let done: Vec<Done> = done.collect();
+        let encoded = operator.encode(&case.text, &done).unwrap();
         assert_eq!(encoded.ids, case.token_ids);
         let states = &states[&format!("states.{number}")].values;
         let decision = operator

@@ -22,10 +22,8 @@ pub mod skills;
 mod tokenizer;
 pub mod values;
 
-pub use heads::{Decision, Heads, SlotSpan};
-pub use operator::{
-    Act, Argument, Encoded, Operator, Proposal, Source, TokenSource, history_entry,
-};
+pub use heads::{Decision, Heads, SlotSpan, Thresholds};
+pub use operator::{Act, Argument, Done, Encoded, Operator, Proposal, Source, TokenSource};
 pub use tokenizer::{Piece, Tokenizer};
 
 use std::path::PathBuf;

@@ -1,21 +1,25 @@
 //! A goal in, a proposal out: encoding before the trunk, reading its states after.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
-use crate::heads::{Decision, Heads, SlotSpan};
+use aios_reader::{Masked, read};
+
+use crate::heads::{Decision, Heads, SlotSpan, Thresholds};
 use crate::tokenizer::Tokenizer;
 use crate::{BrainError, MAX_TOKENS};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// Call this tool or skill.
+    /// Call this tool or skill, where [`Proposal::confidence`] is enough for it.
     Call(String),
     /// Nothing that a tool does was asked for.
     None,
     /// Everything asked for is in the history.
     Done,
-    /// The model is not sure, or the goal does not say enough: ask the operator.
+    /// The goal does not say enough, or the model is not sure that it is done: ask the operator.
     Ask,
 }
 
@@ -26,13 +30,15 @@ pub struct Proposal {
     pub act: Act,
     /// Calibrated probability of the likeliest label, 0 to 1.
     pub confidence: f32,
-    /// Other labels, best first; for [`Act::Ask`] the likeliest tool leads it.
+    /// How sure it has to be.
+    pub thresholds: Thresholds,
+    /// Other labels, best first.
     pub alternatives: Vec<(String, f32)>,
     /// Arguments, at most one for each parameter.
     pub arguments: Vec<Argument>,
 }
 
-/// One argument: an exact substring of the goal or of a history entry.
+/// One argument: a mention's value, or an exact substring of the goal or of a history entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Argument {
     /// The parameter.
@@ -41,6 +47,10 @@ pub struct Argument {
     pub text: String,
     /// Where it was said.
     pub source: Source,
+    /// Its bytes there; none: not known.
+    pub bytes: Range<usize>,
+    /// Is it a mention's value, to the last byte, and not words of a sentence?
+    pub is_exact: bool,
     /// The least certain of its tokens' probabilities, 0 to 1.
     pub confidence: f32,
 }
@@ -54,7 +64,8 @@ pub enum Source {
     History(usize),
 }
 
-/// Which bytes of which text a token stands for.
+/// Which bytes of which text a token stands for: of the goal as it was written, where a
+/// placeholder's token stands for the whole mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenSource {
     /// The text.
@@ -72,8 +83,19 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// For each token its text; `None` for `[CLS]` and `[SEP]`.
     pub tokens: Vec<Option<TokenSource>>,
-    goal: String,
+    masked: Masked,
     history: Vec<String>,
+}
+
+/// An act that was carried out for the goal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The tool or skill.
+    pub act: String,
+    /// Its arguments as text, by parameter.
+    pub arguments: BTreeMap<String, String>,
+    /// Did it succeed?
+    pub succeeded: bool,
 }
 
 /// Tokenizer and heads of the operator model.
@@ -84,20 +106,7 @@ pub struct Operator {
     pub heads: Heads,
 }
 
-/// What one finished act looks like to the model: `fs.mkdir /srv/www ok`.
-///
-/// `arguments` in the order of the tool's parameters, as they were said.
-pub fn history_entry(act: &str, arguments: &[&str], succeeded: bool) -> String {
-    let mut entry = String::from(act);
-    for argument in arguments {
-        entry.push(' ');
-        entry.extend(argument.chars().take(HISTORY_ARGUMENT_CHARS));
-    }
-    entry.push_str(if succeeded { " ok" } else { " failed" });
-    entry
-}
-
-/// Characters of an argument that a history entry keeps; as in training.
+/// Characters of an argument that is no mention of the goal; as in training.
 const HISTORY_ARGUMENT_CHARS: usize = 48;
 
 impl Operator {
@@ -109,18 +118,21 @@ impl Operator {
         })
     }
 
-    /// The sequence for a goal and what was done for it so far, oldest first.
+    /// The sequence for a goal, its mentions masked, and for what was done for it so far,
+    /// oldest first.
     ///
     /// A goal that does not fit is an error. Of the history, the oldest entries
     /// that do not fit are left out.
-    pub fn encode(&self, goal: &str, history: &[String]) -> Result<Encoded, BrainError> {
+    pub fn encode(&self, goal: &str, done: &[Done]) -> Result<Encoded, BrainError> {
+        let masked = read(goal).masked();
+        let history: Vec<String> = done.iter().map(|done| self.entry(&masked, done)).collect();
         let mut encoded = Encoded {
             ids: vec![self.tokenizer.cls],
             tokens: vec![None],
-            goal: goal.to_owned(),
-            history: history.to_vec(),
+            masked: masked.clone(),
+            history: history.clone(),
         };
-        self.append(&mut encoded, goal, Source::Goal);
+        self.append(&mut encoded, &masked.text, Source::Goal);
         let limit = MAX_TOKENS;
         if encoded.ids.len() > limit {
             return Err(BrainError::GoalTooLong {
@@ -142,13 +154,33 @@ impl Operator {
         Ok(encoded)
     }
 
+    /// What one finished act looks like to the model: `fs.mkdir path1 ok`.
+    fn entry(&self, masked: &Masked, done: &Done) -> String {
+        let mut entry = done.act.clone();
+        let parameters = self.heads.parameters(&done.act).iter();
+        for value in parameters.filter_map(|name| done.arguments.get(name)) {
+            entry.push(' ');
+            match masked.called(value) {
+                Some(placeholder) => entry.push_str(placeholder),
+                None => entry.extend(value.chars().take(HISTORY_ARGUMENT_CHARS)),
+            }
+        }
+        entry.push_str(if done.succeeded { " ok" } else { " failed" });
+        entry
+    }
+
     fn append(&self, encoded: &mut Encoded, text: &str, source: Source) {
         for piece in self.tokenizer.encode(text) {
+            let bytes = piece.start..piece.end;
+            let bytes = match source {
+                Source::Goal => encoded.masked.original(bytes),
+                Source::History(_) => bytes,
+            };
             encoded.ids.push(piece.id);
             encoded.tokens.push(Some(TokenSource {
                 source,
-                start: piece.start,
-                end: piece.end,
+                start: bytes.start,
+                end: bytes.end,
             }));
         }
         encoded.ids.push(self.tokenizer.sep);
@@ -164,7 +196,7 @@ impl Operator {
         let Decision {
             act: label,
             confidence,
-            mut alternatives,
+            alternatives,
             ..
         } = decision;
         let thresholds = self.heads.thresholds();
@@ -173,15 +205,12 @@ impl Operator {
             "ask" => Act::Ask,
             "done" if confidence >= thresholds.done => Act::Done,
             "done" => Act::Ask,
-            _ if confidence >= thresholds.call => Act::Call(label),
-            _ => {
-                alternatives.insert(0, (label, confidence));
-                Act::Ask
-            }
+            _ => Act::Call(label),
         };
         Ok(Proposal {
             act,
             confidence,
+            thresholds,
             alternatives,
             arguments,
         })
@@ -210,15 +239,26 @@ fn argument(encoded: &Encoded, span: &SlotSpan) -> Option<Argument> {
     if first.source != last.source {
         return None;
     }
-    let text = match first.source {
-        Source::Goal => encoded.goal.as_str(),
-        Source::History(index) => encoded.history.get(index)?,
+    let bytes = first.start..last.end;
+    let (text, is_exact) = match first.source {
+        Source::Goal => match encoded.masked.mention(&bytes) {
+            Some(value) => (value, true),
+            None => (clean(encoded.masked.goal().get(bytes.clone())?), false),
+        },
+        Source::History(index) => {
+            let text = clean(encoded.history.get(index)?.get(bytes.clone())?);
+            match encoded.masked.value(text) {
+                Some(value) => (value, true),
+                None => (text, false),
+            }
+        }
     };
-    let text = clean(text.get(first.start..last.end)?);
     (!text.is_empty()).then(|| Argument {
         name: span.slot.clone(),
         text: text.to_owned(),
         source: first.source,
+        bytes,
+        is_exact,
         confidence: span.confidence,
     })
 }

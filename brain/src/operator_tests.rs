@@ -6,6 +6,15 @@ fn operator() -> Operator {
     Operator::load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("weights")).unwrap()
 }
 
+/// An act without arguments, whose entry is `words ok`.
+fn done(words: &str) -> Done {
+    Done {
+        act: words.into(),
+        succeeded: true,
+        ..Done::default()
+    }
+}
+
 fn said(encoded: &Encoded, start: usize, end: usize) -> Option<Argument> {
     let slot = "path".to_owned();
     argument(
@@ -24,15 +33,15 @@ fn a_sequence_is_the_goal_and_then_each_entry() {
     let operator = operator();
     let (cls, sep) = (operator.tokenizer.cls, operator.tokenizer.sep);
     let encoded = operator
-        .encode("hello", &["one".into(), "two".into()])
+        .encode("hello", &[done("one"), done("two")])
         .unwrap();
-    assert_eq!(encoded.ids.len(), 7);
+    assert_eq!(encoded.ids.len(), 9);
     assert_eq!(
         [
             encoded.ids[0],
             encoded.ids[2],
-            encoded.ids[4],
-            encoded.ids[6]
+            encoded.ids[5],
+            encoded.ids[8]
         ],
         [cls, sep, sep, sep]
     );
@@ -46,7 +55,10 @@ fn a_sequence_is_the_goal_and_then_each_entry() {
         Some(Source::History(0)),
         Some(Source::History(1)),
     );
-    assert_eq!(sources, [None, goal, None, first, None, second, None]);
+    assert_eq!(
+        sources,
+        [None, goal, None, first, first, None, second, second, None]
+    );
 }
 
 #[test]
@@ -59,7 +71,8 @@ fn a_goal_that_does_not_fit_is_an_error_and_history_gives_way() {
             limit: 254
         })
     ));
-    let history: Vec<String> = vec!["old ".repeat(100), "new ".repeat(100), "newest".into()];
+    let history = ["old ".repeat(100), "new ".repeat(100), "newest".into()];
+    let history = history.map(|words: String| done(words.trim()));
     let encoded = operator.encode(&"x ".repeat(100), &history).unwrap();
     assert!(encoded.ids.len() <= MAX_TOKENS);
     let sources: Vec<Source> = encoded.tokens.iter().flatten().map(|t| t.source).collect();
@@ -79,7 +92,7 @@ fn a_goal_that_does_not_fit_is_an_error_and_history_gives_way() {
 fn an_argument_is_exactly_what_was_said() {
     let operator = operator();
     let encoded = operator
-        .encode("Put it in “/srv/Grüße”, ok", &["fs.list /a ok".into()])
+        .encode("Put it in “/srv/Grüße”, ok", &[done("fs.list")])
         .unwrap();
     let quoted: Vec<usize> = (0..encoded.tokens.len())
         .filter(|i| encoded.tokens[*i].is_some_and(|t| t.source == Source::Goal && t.start >= 10))
@@ -98,7 +111,7 @@ fn an_argument_is_exactly_what_was_said() {
 #[test]
 fn spans_over_two_texts_or_outside_are_dropped() {
     let operator = operator();
-    let encoded = operator.encode("one", &["two".into()]).unwrap();
+    let encoded = operator.encode("one", &[done("two")]).unwrap();
     for (start, end) in [(0, 1), (1, 4), (0, 2), (1, 99), (3, 3), (0, 0)] {
         assert_eq!(said(&encoded, start, end), None, "{start}..{end}");
     }
@@ -127,18 +140,41 @@ fn edges_are_cleaned_and_insides_kept() {
 
 #[test]
 fn history_entries_are_short_and_in_the_trained_form() {
+    let operator = operator();
+    let entry = |goal: &str, act: &str, value: &str, succeeded: bool| {
+        let done = Done {
+            act: act.into(),
+            arguments: [("path".to_owned(), value.to_owned())].into(),
+            succeeded,
+        };
+        operator.encode(goal, &[done]).unwrap().history.remove(0)
+    };
+    let goal = "make '/srv/My Site' there";
     assert_eq!(
-        history_entry("fs.mkdir", &["/srv/www"], true),
-        "fs.mkdir /srv/www ok"
+        entry(goal, "fs.mkdir", "/srv/My Site", true),
+        "fs.mkdir path1 ok"
     );
     assert_eq!(
-        history_entry("service.list", &[], false),
+        entry(goal, "fs.mkdir", "/srv/b", true),
+        "fs.mkdir /srv/b ok"
+    );
+    assert_eq!(
+        entry(goal, "service.list", "/srv/b", false),
         "service.list failed"
     );
-    assert!(
-        history_entry("fs.write", &[&"é".repeat(5000)], true)
-            .chars()
-            .count()
-            < 70
-    );
+    let long = entry(goal, "fs.mkdir", &"é".repeat(5000), true);
+    assert!(long.chars().count() < 70);
+}
+
+#[test]
+fn a_placeholder_is_its_whole_mention() {
+    let operator = operator();
+    let goal = "restart \"my, own\" memory now";
+    let encoded = operator.encode(goal, &[]).unwrap();
+    // `restart`, `text`, `1`, `memory`, `now`
+    let found = |start, end| said(&encoded, start, end).map(|argument| argument.text);
+    assert_eq!(found(2, 4).as_deref(), Some("my, own"));
+    assert_eq!(found(2, 3).as_deref(), Some("my, own"));
+    assert_eq!(found(2, 5).as_deref(), Some("\"my, own\" memory"));
+    assert_eq!(found(4, 5).as_deref(), Some("memory"));
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    approvals, audit, completions, config, emergency, goal, logs, pki, power, services, storage,
-    tools, undo, update,
+    approvals, audit, completions, config, emergency, goal, logs, mcp, pki, power, schedules,
+    services, storage, tools, undo, update,
 };
 
 const AFTER_HELP: &str = "\
@@ -83,12 +83,16 @@ pub enum Command {
     Agents,
     /// The tools that agents have
     Tools(tools::Arguments),
+    /// Serve the appliance's tools to an MCP client over standard input and output
+    Mcp(mcp::Arguments),
     /// The models in the model runtime
     Models,
     /// The audit ledger: read, verify, export
     Audit(audit::Arguments),
     /// What waits for a person: see what it would do, allow it, deny it
     Approvals(approvals::Arguments),
+    /// What is to be done later: list it, order it, delete it, have it done now
+    Schedules(schedules::Arguments),
     /// Undo an execution, or all of a goal
     Undo(undo::Arguments),
     /// Give back room on the disk that is kept for undo
@@ -202,11 +206,19 @@ mod tests {
             "aiosctl goal cancel 0190ab",
             "aiosctl tools call fs.read {}",
             "aiosctl tools preview fs.write {}",
+            "aiosctl mcp",
+            "aiosctl mcp --read-only --only fs.* --only monitor.*",
             "aiosctl approvals",
             "aiosctl approvals show 0190",
             "aiosctl approvals allow 0190 --always --reason seen",
             "aiosctl approvals deny 0190 --reason no",
             "aiosctl approvals forget pkg.install pkg:install:nginx",
+            "aiosctl schedules",
+            "aiosctl schedules show 0123",
+            "aiosctl schedules create hourly check disk usage",
+            "aiosctl schedules create x --call fs.stat {}",
+            "aiosctl schedules delete 0123abcd",
+            "aiosctl schedules run 0123abcd",
             "aiosctl audit verify --dir /x",
             "aiosctl undo --goal 0190ab",
             "aiosctl undo e1 --reason mistake",

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use aios_contracts::v1::management_client::ManagementClient;
+use aios_role::Role;
 use rustls::ClientConfig;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
@@ -70,6 +71,24 @@ impl Client {
     /// The management API.
     pub fn management(&self) -> ManagementClient<Channel> {
         ManagementClient::new(self.channel.clone()).max_decoding_message_size(ANSWER_MAX)
+    }
+
+    /// `https://HOST:PORT` of the appliance.
+    pub fn endpoint(&self) -> &str {
+        &self.context.endpoint
+    }
+
+    /// The role that the operator's certificate names; the appliance reads the same one.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read, or names no role.
+    pub fn role(&self) -> Result<Role, Failure> {
+        let certificate = pki::show::read(&files::read(&self.context.certificate)?)?;
+        Role::parse(&certificate.role).ok_or_else(|| {
+            let path = self.context.certificate.display();
+            Failure::usage(format!("the certificate {path} names no role"))
+                .hint("make one with `aiosctl pki operator NAME --role ROLE`")
+        })
     }
 
     /// The deadline: what was asked for on the command line, else `default`.

@@ -3,7 +3,8 @@
 
 use aios_contracts::v1::{
     AgentInfo, Approval, AuditEntry, BootTimeline, EmergencyState, Execution, Foreseen, Goal,
-    GoalState, Level, LogLine, Model, Preview, Service, Slots, SystemStatus, Task, TaskState, Tool,
+    GoalState, Level, LogLine, Model, Preview, Role, Schedule, ScheduleRun, Service, Slots,
+    SystemStatus, Task, TaskState, Tool,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +43,11 @@ pub fn risk(tool: &Tool) -> String {
     word(tool.risk().as_str_name(), "RISK_")
 }
 
+/// `operator`, `admin`; `unspecified` of a node that does not say it.
+pub fn least_role(tool: &Tool) -> String {
+    word(tool.least_role().as_str_name(), "ROLE_")
+}
+
 /// `debug`, `info`, `warning`, `error`.
 pub fn log_level(line: &LogLine) -> String {
     word(line.level().as_str_name(), "LOG_LEVEL_")
@@ -75,6 +81,37 @@ pub fn slots(slots: &Slots) -> Value {
 /// `waiting`, `allowed`, `denied`, `expired`.
 pub fn approval_state(approval: &Approval) -> String {
     word(approval.state().as_str_name(), "APPROVAL_STATE_")
+}
+
+/// `waits`, `runs`, `suspended`, `done`.
+pub fn schedule_state(schedule: &Schedule) -> String {
+    word(schedule.state().as_str_name(), "SCHEDULE_STATE_")
+}
+
+/// `viewer`, `operator`, `admin`.
+pub fn role(role: Role) -> String {
+    word(role.as_str_name(), "ROLE_")
+}
+
+/// What is to be done later.
+pub fn schedule(one: &Schedule) -> Value {
+    let run = |last: &ScheduleRun| {
+        json!({
+            "due_ms": last.due_ms, "ended_ms": last.ended_ms, "goal_id": last.goal_id,
+            "succeeded": last.succeeded, "text": last.text,
+        })
+    };
+    let call = one
+        .call
+        .as_ref()
+        .map(|call| json!({ "tool": call.tool, "arguments": embedded(&call.arguments_json) }));
+    json!({
+        "id": one.id, "state": schedule_state(one), "goal": one.goal, "call": call,
+        "when": one.when, "next_ms": one.next_ms, "next": one.next, "by": one.by,
+        "role": role(one.role()), "created_ms": one.created_ms, "reason": one.reason,
+        "goal_id": one.goal_id, "last": one.last.as_ref().map(run), "remark": one.remark,
+        "digest": one.digest,
+    })
 }
 
 /// A call that waits for a person.
@@ -248,6 +285,7 @@ pub fn tool(tool: &Tool) -> Value {
         "mutating": tool.mutating, "idempotent": tool.idempotent,
         "reversible": tool.reversible, "timeout_ms": tool.timeout_ms,
         "post_condition": tool.post_condition,
+        "least_role": least_role(tool),
     })
 }
 

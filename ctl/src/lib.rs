@@ -21,6 +21,7 @@ pub mod config;
 pub mod diagnose;
 pub mod error;
 pub mod files;
+pub mod goals;
 pub mod json;
 pub mod maintenance;
 pub mod output;
@@ -36,12 +37,21 @@ use clap::Parser as _;
 
 /// Parses the arguments, runs the command, reports a failure on stderr.
 pub fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    execute(commands::run(cli::Cli::parse()))
+}
+
+/// Runs a command to its end and reports a failure on stderr.
+pub fn execute(command: impl Future<Output = Result<error::Exit, error::Failure>>) -> ExitCode {
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error::Failure::failed(format!("cannot start: {error}")))
-        .and_then(|runtime| runtime.block_on(commands::run(cli)));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(command);
+            // A read of standard input cannot be broken off; the process ends without it.
+            runtime.shutdown_background();
+            outcome
+        });
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(failure) => {

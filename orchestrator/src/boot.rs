@@ -26,6 +26,7 @@ use crate::plan::Planner;
 use crate::plan::operator::{OperatorModel, Understand};
 use crate::record::Recorder;
 use crate::registry::Registry;
+use crate::schedules::{self, Schedules};
 use crate::sessions;
 use crate::standing::Standing;
 use crate::store::Store;
@@ -175,10 +176,19 @@ impl Orchestrator {
         let updates = Updates::new(&self.clients, recorder.clone());
         let health = good::Health::of(&self.clients);
         let safe = degraded::safe_mode(&self.config.run);
+        let revoked = api::revoked::Revoked::new(&self.config.state, &self.config.etc.join("pki"));
+        let schedules = Schedules::new(schedules::Parts {
+            tools: self.clients.tools.clone(),
+            goals: goals.clone(),
+            emergency: emergency.clone(),
+            revoked: revoked.clone(),
+            look_every: limits.schedules,
+        });
         let management = Management {
             safe: safe.clone(),
             witness: witness.clone(),
-            revoked: api::revoked::Revoked::new(&self.config.state, &self.config.etc.join("pki")),
+            revoked,
+            schedules: schedules.clone(),
             elsewhere: api::listen::Elsewhere::default(),
             goals: goals.clone(),
             approvals: approvals.clone(),
@@ -206,8 +216,11 @@ impl Orchestrator {
             goals.clone(),
             emergency,
             limits.agents,
-            safe,
+            safe.clone(),
         ));
+        if safe.is_none() {
+            tasks.spawn(schedules.carry_out());
+        }
         if Machine::this().running().is_some() {
             tasks.spawn(good::watch(health, api.clone(), updates, limits.healthy));
         }

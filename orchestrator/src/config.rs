@@ -42,6 +42,8 @@ pub struct Limits {
     /// Between two looks at the size of the ledger: what is written in this time before an attacker
     /// comes can be taken away unnoticed. A look costs one request.
     pub ledger: Duration,
+    /// Between two looks at what is due: a run is late by so much at most.
+    pub schedules: Duration,
     /// How long everything must be healthy before the running slot is marked good.
     pub healthy: Duration,
 }
@@ -55,6 +57,7 @@ impl Default for Limits {
             at_once: 8,
             unfinished: 256,
             ledger: Duration::from_secs(10),
+            schedules: Duration::from_secs(5),
             healthy: Duration::from_secs(Update::default().healthy_s.into()),
         }
     }

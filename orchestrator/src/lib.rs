@@ -38,6 +38,7 @@ pub mod guard;
 pub mod plan;
 pub mod record;
 pub mod registry;
+pub mod schedules;
 pub mod sessions;
 pub mod standing;
 pub mod store;

@@ -153,7 +153,8 @@ pub fn role_to_wire(role: Role) -> v1::Role {
     }
 }
 
-fn role(role: v1::Role) -> Role {
+/// The role of a record; that of an operator in records of versions before.
+pub fn role(role: v1::Role) -> Role {
     match role {
         v1::Role::Viewer => Role::Viewer,
         v1::Role::Unspecified | v1::Role::Operator => Role::Operator,

@@ -140,6 +140,14 @@ pub struct ToolsDouble {
     pub records: Arc<Mutex<Vec<RecordRequest>>>,
     /// What its ledger says of itself; without it nothing.
     pub head: Arc<Mutex<Option<Head>>>,
+    /// Runs of schedules that are due: each is taken until it has ended.
+    pub due: Arc<Mutex<Vec<DueRun>>>,
+    /// What was asked about schedules.
+    pub takes: Arc<Mutex<Vec<TakeSchedulesRequest>>>,
+    /// How runs of schedules ended.
+    pub ended: Arc<Mutex<Vec<EndScheduleRunRequest>>>,
+    /// What is wrong with schedules.
+    pub troubles: Arc<Mutex<Vec<String>>>,
     /// While set, `test.wait` does not return.
     pub hold: Arc<AtomicBool>,
     /// `service.restart` makes it go away for a while.
@@ -338,11 +346,48 @@ impl Tools for ToolsDouble {
         self.records.lock().unwrap().push(request.into_inner());
         Ok(Response::new(RecordResponse { index: 0 }))
     }
+    async fn list_schedules(&self, _: Request<ListSchedulesRequest>) -> Answer<Schedules> {
+        let arguments_json = "{\"secret\":1}".to_owned();
+        let schedule = Schedule {
+            id: "0123abcd".into(),
+            call: Some(ToolCall {
+                tool: "fs.write".into(),
+                arguments_json,
+            }),
+            ..Schedule::default()
+        };
+        Ok(Response::new(Schedules {
+            schedules: vec![schedule],
+            ..Schedules::default()
+        }))
+    }
+    async fn take_schedules(
+        &self,
+        request: Request<TakeSchedulesRequest>,
+    ) -> Answer<TakenSchedules> {
+        let request = request.into_inner();
+        let mut runs = self.due.lock().unwrap().clone();
+        runs.retain(|run| !request.stopped && !request.goal_ids.contains(&run.goal_id));
+        self.takes.lock().unwrap().push(request);
+        let troubles = self.troubles.lock().unwrap().clone();
+        Ok(Response::new(TakenSchedules { runs, troubles }))
+    }
+    async fn end_schedule_run(
+        &self,
+        request: Request<EndScheduleRunRequest>,
+    ) -> Answer<EndScheduleRunResponse> {
+        let request = request.into_inner();
+        let mut due = self.due.lock().unwrap();
+        due.retain(|run| run.goal_id != request.goal_id);
+        self.ended.lock().unwrap().push(request);
+        Ok(Response::new(EndScheduleRunResponse {}))
+    }
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
         let request = request.into_inner();
+        let role = request.role().as_str_name();
         Ok(Response::new(UndoResponse {
+            summary: format!("undone for {}, {role}", request.on_behalf_of),
             execution_id: request.execution_id,
-            summary: format!("undone for {}", request.on_behalf_of),
         }))
     }
     async fn reclaim_storage(

@@ -86,3 +86,41 @@ fn each_line_of_the_table_is_used() {
     let unused: Vec<String> = table().difference(&used).cloned().collect();
     assert_eq!(unused, Vec::<String>::new());
 }
+
+/// The folder's files that hold the word, relative to the folder.
+fn holding(folder: &Path, word: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            holding(&path, word, found);
+        } else if std::fs::read_to_string(&path).unwrap().contains(word) {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+/// The appliance's `aios` holds the library of `ctl`, and xtask builds it together with the operator's
+/// `aiosctl`, so that cargo compiles the library once, with the features of both. What speaks MCP must
+/// stay out of the library's text, then, and out of what `aios` depends on.
+#[test]
+fn what_speaks_mcp_is_for_the_operators_machine_alone() {
+    let named = |name: &str| {
+        let used = used().into_iter();
+        used.filter(|(_, used, _)| used == name).collect::<Vec<_>>()
+    };
+    for (member, _, entry) in named("rmcp") {
+        assert_eq!(member, "ctl");
+        assert_eq!(entry.get("optional").and_then(Value::as_bool), Some(true));
+    }
+    let root = manifest("Cargo.toml");
+    let ctl = &root["workspace"]["dependencies"]["aiosctl"];
+    assert_eq!(ctl["default-features"].as_bool(), Some(false));
+    for (member, _, entry) in named("aiosctl") {
+        assert_eq!(entry.get("features"), None, "{member}");
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ctl/src");
+    let mut found = Vec::new();
+    holding(&source, "rmcp", &mut found);
+    found.retain(|path| !path.contains("ctl/src/mcp/"));
+    assert_eq!(found, Vec::<String>::new());
+}

@@ -18,7 +18,6 @@ use crate::grants::Grants;
 use crate::grpc::{self, Right, Service};
 use crate::pipeline::Pipeline;
 use crate::registry::Registry;
-use crate::role::OwnServices;
 use crate::{confine, emergency, retention};
 
 /// How often the ledger makes durable what changes nothing.
@@ -34,12 +33,11 @@ const RESERVE_EVERY: Duration = Duration::from_secs(10);
 pub async fn run() -> anyhow::Result<()> {
     let places = Places::of_this_process();
     let socket = places.socket("tools");
-    let own_services = OwnServices::read(&places.etc);
     let config = Config::load(places);
     let pipeline = build(&config)?;
     let keep_days = config.tools.undo_keep_days;
     tokio::spawn(retention::watch(Arc::clone(&pipeline), keep_days));
-    serve(pipeline, &socket, Arc::new(own_services)).await
+    serve(pipeline, &socket).await
 }
 
 fn build(config: &Config) -> anyhow::Result<Arc<Pipeline>> {
@@ -63,11 +61,7 @@ fn grants(config: &Config) -> Grants {
     })
 }
 
-async fn serve(
-    pipeline: Arc<Pipeline>,
-    socket: &Path,
-    own_services: Arc<OwnServices>,
-) -> anyhow::Result<()> {
+async fn serve(pipeline: Arc<Pipeline>, socket: &Path) -> anyhow::Result<()> {
     let terminated = serve::terminated()?;
     let callers = Callers::by_kernel();
     let door = Door::open(socket, &callers, &[&grpc::ACCESS, &emergency::ACCESS])?
@@ -79,12 +73,7 @@ async fn serve(
             socket::MESSAGE_MAX,
         )
         .takes(&grpc::ACCESS, Right::Record, "Record", grpc::RECORD_MAX);
-    let service = Service::new(
-        Arc::clone(&pipeline),
-        callers.clone(),
-        Arc::default(),
-        own_services,
-    );
+    let service = Service::new(Arc::clone(&pipeline), callers.clone(), Arc::default());
     let service = ToolsServer::new(service)
         .max_decoding_message_size(socket::MESSAGE_MAX)
         .max_encoding_message_size(socket::MESSAGE_MAX);
@@ -96,7 +85,8 @@ async fn serve(
     let syncing = tokio::spawn(sync_ledger(Arc::clone(&pipeline)));
     let renewing = tokio::spawn(renew_reserve(Arc::clone(pipeline.ledger())));
     let settling = Arc::clone(&pipeline);
-    tokio::task::spawn_blocking(move || settling.settle_all());
+    let left = pipeline.left_open();
+    tokio::task::spawn_blocking(move || settling.settle_left(left));
     serve::ready();
     tracing::info!("ready: {} tools", pipeline.registry().iter().count());
     door.serve(services, terminated).await?; // what is not finished is settled at the next start

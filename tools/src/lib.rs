@@ -45,6 +45,7 @@ pub mod reclaim;
 pub mod registry;
 pub mod retention;
 pub mod role;
+pub mod schedule;
 pub mod sec;
 pub mod service;
 pub mod settings;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::{
-    build, data, firewall, fs, git, hw, monitor, net, pkg, process, sec, service, settings,
-    storage, system, text, user, web,
+    build, data, firewall, fs, git, hw, monitor, net, pkg, process, schedule, sec, service,
+    settings, storage, system, text, user, web,
 };
 use aios_tool::error::ToolError;
 use aios_tool::tool::ErasedTool;
@@ -35,6 +35,7 @@ impl Registry {
             net::tools,
             pkg::tools,
             process::tools,
+            schedule::tools,
             sec::tools,
             service::tools,
             settings::tools,

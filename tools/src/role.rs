@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use aios_daemon::identity::Principal;
 use aios_daemon::services;
 use aios_role::Role;
+use aios_tool::error::ToolError;
 use aios_tool::spec::Least;
 use serde_json::Value;
 
@@ -56,6 +58,30 @@ impl OwnServices {
     }
 }
 
+/// May this be done for an operator of this role? Root asks for itself when it names none; for nobody
+/// else is that more than for a viewer.
+///
+/// # Errors
+/// `Denied` when the role is less; `what` and `who` are for people.
+pub fn check(
+    caller: &Principal,
+    role: Option<Role>,
+    least: Role,
+    what: &str,
+    who: &str,
+) -> Result<(), ToolError> {
+    let held = match (caller, role) {
+        (Principal::Root, None) => Role::Admin,
+        (_, role) => role.unwrap_or(Role::Viewer),
+    };
+    match held >= least {
+        true => Ok(()),
+        false => Err(ToolError::Denied(format!(
+            "{what} needs the role {least}, which {who} has not"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +110,20 @@ mod tests {
         check(service, "{", Role::Admin);
         check(Least::Operator, "{", Role::Operator);
         check(Least::Admin, r#"{"pid":14}"#, Role::Admin);
+    }
+
+    #[test]
+    fn who_names_no_role_is_root_or_may_only_look() {
+        let orchestrator = Principal::Daemon("orchestrator".into());
+        let check = |caller: &Principal, role, least, expected: bool| {
+            let found = check(caller, role, least, "it", "CN=ann");
+            assert_eq!(found.is_ok(), expected, "{caller} {role:?} {least}");
+        };
+        check(&Principal::Root, None, Role::Admin, true);
+        check(&Principal::Root, Some(Role::Viewer), Role::Operator, false);
+        check(&orchestrator, None, Role::Operator, false);
+        check(&orchestrator, Some(Role::Operator), Role::Operator, true);
+        check(&orchestrator, Some(Role::Operator), Role::Admin, false);
+        check(&orchestrator, Some(Role::Admin), Role::Admin, true);
     }
 }

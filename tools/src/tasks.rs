@@ -144,14 +144,9 @@ impl Tasks {
             task_index: task.task_index,
             reason: task.reason.clone(),
             on_behalf_of: task.on_behalf_of.clone(),
+            role: Some(task.role),
             ..request
         })
-    }
-
-    /// The role of whoever this registered call is made for.
-    pub fn role(&self, call_id: &str) -> Option<Role> {
-        let registered = self.lock();
-        registered.calls.get(call_id).map(|call| call.task.role)
     }
 
     /// Notes how a call went, which nobody but the pipeline knows.

@@ -126,6 +126,66 @@ async fn an_approval_is_for_what_was_shown_and_for_that_call() {
     write(&mut storage, "1", &file).await.unwrap();
 }
 
+/// The size and the time of a file say nothing about what is in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_about_what_was_there_when_it_was_shown() {
+    let mut machine = manual();
+    let (source, at) = (machine.path("x"), |name: &str| machine.path(name));
+    let cases = [
+        (
+            "fs.copy",
+            json!({"source": source, "destination": at("copy")}),
+        ),
+        (
+            "fs.archive",
+            json!({"source": source, "destination": at("x.tar")}),
+        ),
+        (
+            "fs.move",
+            json!({"source": source, "destination": at("moved")}),
+        ),
+        ("fs.delete", json!({"path": at("moved")})),
+    ];
+    std::fs::create_dir(&source).unwrap();
+    let storage = machine.storage();
+    for (tool, arguments) in cases {
+        let file = match tool {
+            "fs.delete" => machine.path("moved/a"),
+            _ => machine.path("x/a"),
+        };
+        std::fs::write(&file, "one").unwrap();
+        let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+        let request = CallRequest {
+            call_id: tool.into(),
+            tool: tool.into(),
+            arguments_json: arguments.to_string(),
+            ..CallRequest::default()
+        };
+        let call = || {
+            let mut storage = storage.clone();
+            let request = request.clone();
+            async move { storage.call(request).await }
+        };
+        call().await.unwrap_err();
+        decide(&machine, order(&waiting(&machine), true))
+            .await
+            .unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await; // a tick of the kernel's clock
+        std::fs::write(&file, "two").unwrap();
+        let written = std::fs::File::options().write(true).open(&file).unwrap();
+        written.set_modified(time).unwrap();
+        let again = call().await.unwrap_err();
+        assert!(
+            again.message().contains("was changed since"),
+            "{tool}: {again}"
+        );
+        decide(&machine, order(&waiting(&machine), true))
+            .await
+            .unwrap();
+        call().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_denied_is_not_done_also_after_a_restart() {
     let mut machine = manual();
@@ -201,6 +261,7 @@ async fn a_preview_changes_nothing_and_is_the_same_twice() {
             tool: tool.into(),
             arguments_json: arguments.to_string(),
             on_behalf_of: "CN=ann".into(),
+            role: Some(Role::Operator),
         };
         let pipeline = Arc::clone(&machine.pipeline);
         let agent = Principal::Agent("storage".into());

@@ -184,6 +184,68 @@ async fn what_climbs_out_links_out_or_comes_twice_is_refused_whole() {
     check(&[b"this is no archive".to_vec()], "cannot be unpacked");
 }
 
+/// Each of the two stays within by what it says, and together they lead out.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_lead_out_together_are_left_out() {
+    let machine = Machine::new(Registry::complete());
+    let own = member(b"sub/up", EntryType::Symlink, b"..", b"");
+    let by_it = member(b"out", EntryType::Symlink, b"sub/up/../x", b"");
+    for (number, order) in [[&own, &by_it], [&by_it, &own]].into_iter().enumerate() {
+        let archive = machine.path(&format!("{number}.tar"));
+        let end = vec![0; 1024];
+        let bytes = [order[0].as_slice(), order[1].as_slice(), &end].concat();
+        std::fs::write(&archive, bytes).unwrap();
+        let into = machine.path(&format!("into{number}"));
+        let arguments = json!({"archive": archive, "destination": into});
+        let done = act(&machine, "fs.extract", arguments).unwrap();
+        assert_eq!(done.output["left_out_count"], 1, "{}", done.summary);
+        assert!(Path::new(&into).join("out").symlink_metadata().is_err());
+        let up = std::fs::canonicalize(Path::new(&into).join("sub/up")).unwrap();
+        assert_eq!(up, Path::new(&into));
+    }
+}
+
+/// Whoever could not read a file cannot read it in an archive either.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_is_for_everyone_when_all_that_it_holds_is() {
+    let machine = Machine::new(Registry::complete());
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let site = machine.path("site");
+    let (site, inner) = (Path::new(&site), Path::new(&site).join("inner"));
+    let file = inner.join("file");
+    std::fs::create_dir_all(&inner).unwrap();
+    std::fs::write(&file, "x").unwrap();
+    let mut above = site.parent();
+    while let Some(folder) = above.filter(|folder| folder.starts_with(machine.folder.path())) {
+        mode(folder, 0o755);
+        above = folder.parent();
+    }
+    let mut number = 0;
+    let mut check = |site_mode, inner_mode, file_mode, expected: u32| {
+        number += 1;
+        mode(&file, file_mode);
+        mode(&inner, inner_mode);
+        mode(site, site_mode);
+        let archive = machine.path(&format!("{number}.tar"));
+        let arguments = json!({"source": site, "destination": archive});
+        act(&machine, "fs.archive", arguments).unwrap();
+        let found = std::fs::metadata(&archive).unwrap().mode() & 0o7777;
+        assert_eq!(
+            found, expected,
+            "{site_mode:o} {inner_mode:o} {file_mode:o}"
+        );
+    };
+    check(0o755, 0o755, 0o644, 0o644);
+    check(0o755, 0o755, 0o640, 0o600);
+    check(0o755, 0o700, 0o644, 0o600);
+    check(0o750, 0o755, 0o644, 0o600);
+    check(0o711, 0o711, 0o604, 0o600); // its names could not be read
+    mode(&machine.folder.path().join("data"), 0o700);
+    check(0o755, 0o755, 0o644, 0o600);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn devices_and_links_that_lead_out_are_left_out_and_privileges_dropped() {
     let machine = Machine::new(Registry::complete());

@@ -77,6 +77,7 @@ async fn operators_stop_resume_undo_and_are_on_record_and_agents_leave_them_the_
     assert!(!state.stopped && state.remarks.is_empty(), "{state:?}");
     let undo = UndoRequest {
         execution_id: deleted,
+        role: aios_contracts::v1::Role::Operator.into(),
         ..UndoRequest::default()
     };
     orchestrator.undo(undo).await.unwrap();
@@ -120,6 +121,7 @@ async fn a_full_disk_does_not_keep_the_tools_from_starting() {
     disk.fill();
     let undo = UndoRequest {
         execution_id: deleted.execution_id,
+        role: aios_contracts::v1::Role::Operator.into(),
         ..UndoRequest::default()
     };
     orchestrator.undo(undo).await.unwrap();

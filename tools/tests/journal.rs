@@ -39,6 +39,7 @@ async fn what_was_answered_is_known_after_a_power_cut_and_can_be_undone() {
     }
     let undo = |id: &str| UndoRequest {
         execution_id: id.into(),
+        role: aios_contracts::v1::Role::Operator.into(),
         ..UndoRequest::default()
     };
     machine.orchestrator().undo(undo(&ids[1])).await.unwrap();

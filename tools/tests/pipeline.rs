@@ -504,6 +504,7 @@ async fn undo_works_once_after_a_restart_and_not_over_later_changes() {
     let mut orchestrator = machine.orchestrator();
     let undo = |id: &str| UndoRequest {
         execution_id: id.into(),
+        role: aios_contracts::v1::Role::Operator.into(),
         ..Default::default()
     };
     let undone = orchestrator.undo(undo(&made.execution_id)).await;

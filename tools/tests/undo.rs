@@ -9,10 +9,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use aios_daemon::identity::Principal;
+use aios_role::Role;
 use aios_tool::context::Context;
 use aios_tool::error::ToolError;
 use aios_tool::preview::Preview;
-use aios_tool::spec::{Declaration, Effect};
+use aios_tool::spec::{Declaration, Effect, Least};
 use aios_tool::tool::{Change, Tool, change};
 use aios_tool::undo::{Capture, InverseCall};
 use aios_tools::fs::write;
@@ -78,6 +79,7 @@ async fn an_act_is_taken_back_by_another_call_once_and_on_record() {
         assert!(answer.reversible);
         let undo = Undo {
             execution_id: answer.execution_id,
+            role: Some(Role::Operator),
             ..Undo::default()
         };
         // The orchestrator holds no capability, but may take executions back.
@@ -103,6 +105,105 @@ async fn an_act_is_taken_back_by_another_call_once_and_on_record() {
         "undo",
     ];
     assert_eq!(kinds[..6], expected);
+}
+
+/// As [`Marks`], for the goals of admins alone.
+struct ForAdmins;
+
+impl Tool for ForAdmins {
+    type Input = write::Input;
+    type Output = write::Output;
+
+    fn declaration() -> Declaration {
+        let declaration = Declaration::of("test.for_admins", "Writes.").least(Least::Admin);
+        declaration.kernel(aios_tool::file::WRITING)
+    }
+    fn summarize(_: &write::Input, _: &write::Output) -> String {
+        "written".into()
+    }
+}
+
+impl Change for ForAdmins {
+    fn effect() -> Effect {
+        Effect::of("the file has the content", &["write"]).undone_by(aios_tool::spec::Undo::Call)
+    }
+    fn preview(input: &write::Input, context: &Context) -> Result<Preview, ToolError> {
+        write::Act::preview(input, context)
+    }
+    fn capture(input: &write::Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
+        capture.call(InverseCall {
+            tool: "test.for_admins".into(),
+            arguments: json!({"path": input.path.as_str(), "content": "before"}),
+            undone: format!("{} is as before", input.path),
+        });
+        Ok(())
+    }
+    fn act(input: &write::Input, context: &Context) -> Result<write::Output, ToolError> {
+        write::Act::act(input, context)
+    }
+    fn verify(_: &write::Input, _: &write::Output, _: &Context) -> Result<(), ToolError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_a_call_back_could_have_ordered_it() {
+    // `test.marks` is for operators, and is taken back by a call that is, too.
+    let registry = Registry::complete()
+        .with(change::<Marks>())
+        .with(change::<ForAdmins>());
+    let machine = Machine::new(registry);
+    let outcomes = machine.folder.path().join("state/tools/outcomes");
+    for (tool, knows_its_role) in [
+        ("test.for_admins", true),
+        // As the version before this one stored it.
+        ("test.for_admins", false),
+        ("test.marks", true),
+    ] {
+        let file = machine.path(&format!("{tool} {knows_its_role}"));
+        let pipeline = std::sync::Arc::clone(&machine.pipeline);
+        let arguments = json!({"path": file, "content": "after"});
+        let act = tokio::task::block_in_place(|| machine.act(tool, arguments)).unwrap();
+        if !knows_its_role {
+            machine.pipeline.empty_journal();
+            let stored = outcomes.join(format!("{}.json", act.execution_id));
+            let text = std::fs::read_to_string(&stored).unwrap();
+            let without = text.replace(r#","least":"admin""#, "");
+            assert_ne!(text, without);
+            std::fs::write(stored, without).unwrap();
+        }
+        let caller = Principal::Daemon("orchestrator".into());
+        let undo = |role| {
+            let undo = Undo {
+                execution_id: act.execution_id.clone(),
+                on_behalf_of: "CN=ann".into(),
+                role,
+                ..Undo::default()
+            };
+            tokio::task::block_in_place(|| pipeline.undo(&caller, &undo))
+        };
+        let for_admins = tool == "test.for_admins";
+        for role in [None, Some(Role::Viewer), Some(Role::Operator)] {
+            if !for_admins && role == Some(Role::Operator) {
+                continue;
+            }
+            let refused = undo(role).unwrap_err();
+            assert!(matches!(refused, ToolError::Denied(_)), "{tool}: {refused}");
+            let text = refused.to_string();
+            assert!(text.contains("which CN=ann has not"), "{text}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), "after", "{role:?}");
+            let (kind, outcome) = machine.audit().pop().unwrap();
+            assert_eq!(kind, "undo");
+            assert!(outcome.starts_with("failed"), "{outcome}");
+        }
+        let role = if for_admins {
+            Role::Admin
+        } else {
+            Role::Operator
+        };
+        undo(Some(role)).unwrap();
+        assert_ne!(std::fs::read_to_string(&file).unwrap(), "after");
+    }
 }
 
 /// What the version before this one left: an execution in its store, byte for byte.

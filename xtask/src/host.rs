@@ -66,6 +66,13 @@ pub const RUN: &[Need] = &[
     ("runc", "runs the appliance as a container"),
 ];
 
+/// To look at a container from outside.
+pub const GOALS: &[Need] = &[
+    ("nftables", "tells the active rules of the firewall"),
+    ("iproute2", "makes spare interfaces, and tells addresses"),
+    ("git", "makes repositories, and tells their newest commit"),
+];
+
 /// Only the tests need these; building and running do not.
 pub const TESTS: &[Need] = &[
     (
@@ -98,6 +105,7 @@ const ALL: &[(&str, &[Need])] = &[
     ("root file system", ROOTFS),
     ("disk images", DISK),
     ("run", RUN),
+    ("goals", GOALS),
     ("test", TESTS),
 ];
 

@@ -19,6 +19,7 @@ mod disk;
 mod esp;
 mod exec;
 mod ext;
+mod goals;
 mod grub;
 mod host;
 mod image;
@@ -71,6 +72,8 @@ enum Command {
     Bundle(bundle::Arguments),
     /// Boot the appliance, give it goals, and leave it running
     Run(run::RunArguments),
+    /// Give goals to an appliance in a container, and judge what it makes of them
+    Goals(goals::GoalsArguments),
     /// Run all checks and tests, as CI does
     Test(test::TestArguments),
     /// List the Debian packages that the other commands install, and why
@@ -120,6 +123,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Image(arguments) => image::run(&arguments)?,
         Command::Disk(arguments) => image::disk(&arguments)?,
         Command::Run(arguments) => return run::run(&arguments),
+        Command::Goals(arguments) => return goals::run(&arguments),
         Command::Test(arguments) => test::run(&arguments)?,
         Command::Keys => {
             println!("{}", keys::path()?.display());

@@ -134,8 +134,11 @@ pub fn run(arguments: &RunArguments) -> Result<bool> {
     Ok(good)
 }
 
-/// The container way needs root for namespaces, mounts and the forwarded port.
-fn again_as_root() -> Result<bool> {
+/// The container way needs root for namespaces, mounts and the forwarded port. Goes on as root, by sudo.
+///
+/// # Errors
+/// When sudo cannot be run.
+pub fn again_as_root() -> Result<bool> {
     eprintln!("the container way needs root: going on with sudo");
     let status = Command::new("sudo")
         .arg("env")
@@ -256,7 +259,11 @@ fn port() -> Result<u16> {
     }
 }
 
-fn forget_data(folder: &Path) -> Result<()> {
+/// Removes the data of the machine whose folder this is.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn forget_data(folder: &Path) -> Result<()> {
     for name in ["data.img", "disk.img"] {
         remove(std::fs::remove_file(folder.join(name)), &folder.join(name))?;
     }

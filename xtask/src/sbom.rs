@@ -271,6 +271,8 @@ fn crates(products: &[&str]) -> Result<Vec<Part>> {
         "metadata",
         "--format-version=1",
         "--locked",
+        // Only aiosctl has features: what its executable for the operator's machine has more.
+        "--no-default-features",
         "--filter-platform=x86_64-unknown-linux-gnu",
     ]);
     let text = exec::output(&mut cargo)?;
@@ -363,6 +365,14 @@ mod tests {
         // A build script's, a test's, and another daemon's.
         assert!(!has("tonic-prost-build") && !has("proptest") && !has("rusqlite"));
         assert!(parts.iter().all(|part| !part.licence.contains('/')));
+    }
+
+    #[test]
+    fn what_only_the_operators_machine_has_is_not_listed() {
+        let parts = crates(&["aios"]).unwrap();
+        let has = |name: &str| parts.iter().any(|part| part.name == name);
+        assert!(has("aiosctl") && has("rcgen"));
+        assert!(!has("rmcp") && !has("chrono"));
     }
 
     /// What the specification asks of every document and package (sections 6, 7 and 11).

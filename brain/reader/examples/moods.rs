@@ -50,6 +50,7 @@ fn labels(reading: &Reading) -> String {
         Mood::AskState => "question-state",
         Mood::Statement => "statement",
         Mood::Unclear => "unclear",
+        Mood::Unknown => "unknown",
     };
     let all: Vec<&str> = reading
         .clauses

@@ -56,6 +56,14 @@ pub(crate) fn split(tokens: &[Token], mentions: &[Mention]) -> Vec<Clause> {
         if let Some((before, _, _)) = clauses.last() {
             mood = inherited(before, segment, &words, mood, alone);
         }
+        if let Some((before, _, _)) = clauses.last()
+            && corrects
+            && before.mood == Mood::Order
+            && matches!(mood, Mood::Unclear | Mood::Unknown | Mood::Statement)
+            && names_another(&words)
+        {
+            mood = Mood::Order;
+        }
         let span = span(tokens, &segment.range, mentions);
         let clause = Clause {
             families: families(&words),
@@ -76,10 +84,10 @@ pub(crate) fn split(tokens: &[Token], mentions: &[Mention]) -> Vec<Clause> {
     adopt_fragments(&mut clauses, &flags);
     take_back_what_is_asked(&mut clauses, &begins);
     if let [clause] = &mut clauses[..]
-        && clause.mood == Mood::Unclear
+        && matches!(clause.mood, Mood::Unclear | Mood::Unknown)
     {
         let question = segments.iter().any(|segment| segment.question);
-        clause.mood = mood::alone(&as_strs(&clause.words), question);
+        clause.mood = mood::alone(clause.mood, &as_strs(&clause.words), question);
     }
     clauses
 }
@@ -373,16 +381,16 @@ fn retag(clauses: &mut [(Clause, Join, bool)], words: &[String]) {
         tag.as_str(),
     );
     let doubts = one_phrase_of(
-        "you know, you know what i mean, or perhaps not, or maybe not, maybe, perhaps, i guess, i think, i suppose, hmm, or something",
+        "u know, you know, you know what i mean, or perhaps not, or maybe not, maybe, perhaps, i guess, i think, i suppose, hmm, or something",
         tag.as_str(),
     );
     if doubts {
-        if clause.mood == Mood::Order {
+        if matches!(clause.mood, Mood::Order | Mood::Unknown) {
             clause.mood = Mood::Unclear;
         }
     } else if !asks_back {
         // The question mark was the tag's.
-        if clause.mood == Mood::Unclear {
+        if matches!(clause.mood, Mood::Unclear | Mood::Unknown) {
             clause.mood = mood::of(&as_strs(&clause.words), false);
         }
     } else if tag != "right" && clause.mood == Mood::Order {
@@ -415,6 +423,21 @@ fn corrects(words: &[String]) -> bool {
     starts
         .iter()
         .any(|start| joined == *start || joined.starts_with(&format!("{start} ")))
+}
+
+/// `no wait, into /srv/b`: nothing but what is meant instead.
+fn names_another(words: &[String]) -> bool {
+    let light = |word: &String| {
+        one_of(
+            "no wait sorry i mean meant scratch that correction make actually it or rather oops strike hang on \
+             hold ah oh er in into to from at under as the one file folder directory service named called and instead",
+            word.as_str(),
+        ) || matches!(word.as_str(), PATH | TEXT)
+    };
+    words
+        .iter()
+        .any(|word| matches!(word.as_str(), PATH | TEXT))
+        && words.iter().all(light)
 }
 
 fn hands_off(words: &[String]) -> bool {

@@ -6,6 +6,7 @@ use crate::lists::one_of;
 use crate::mention::{Mention, MentionKind};
 use crate::mood::Mood;
 use crate::permit::{plain, within};
+use crate::token::PATH;
 use crate::verbs::{self, Family};
 
 /// One act that was carried out.
@@ -47,8 +48,12 @@ const UNITS: [u64; 12] = [
 impl Reading {
     /// What the acts left out of what was ordered and asked.
     pub fn left_out(&self, acts: &[Used]) -> Vec<LeftOut<'_>> {
-        let wanted =
-            |clause: &&Clause| matches!(clause.mood, Mood::Order | Mood::AskState | Mood::Unclear);
+        let wanted = |clause: &&Clause| {
+            matches!(
+                clause.mood,
+                Mood::Order | Mood::AskState | Mood::Unclear | Mood::Unknown
+            )
+        };
         let mut left: Vec<LeftOut<'_>> = Vec::new();
         for clause in self.clauses.iter().filter(wanted) {
             let unused = self
@@ -94,7 +99,7 @@ impl Reading {
         let mut ordered = false;
         for clause in &self.clauses {
             match clause.mood {
-                Mood::Order if is_act(clause) && !clause.corrects => {
+                Mood::Order if (is_act(clause) || repeats(clause)) && !clause.corrects => {
                     ordered = true;
                     let fits = |act: &&Used| {
                         clause.families.is_empty()
@@ -126,6 +131,12 @@ fn is_act(clause: &Clause) -> bool {
             .words
             .first()
             .is_some_and(|word| one_of("if when before after once since because", word.as_str()))
+}
+
+/// `then /srv/b likewise`: the act of the clause before it, once more.
+fn repeats(clause: &Clause) -> bool {
+    let again = |word: &String| one_of("likewise too also same", word.as_str());
+    clause.words.iter().any(again) && clause.words.iter().any(|word| word == PATH)
 }
 
 /// `then show it`, but not `and tell me when it is done`.

@@ -16,6 +16,7 @@ mod clause;
 mod content;
 mod coverage;
 mod lists;
+mod mask;
 mod mention;
 mod mood;
 mod permit;
@@ -27,6 +28,7 @@ mod verbs;
 
 pub use clause::Clause;
 pub use coverage::{LeftOut, Used};
+pub use mask::{Masked, Place};
 pub use mention::{Mention, MentionKind};
 pub use mood::{Form, Mood};
 pub use permit::{Change, Objection};

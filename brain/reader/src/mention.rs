@@ -171,6 +171,29 @@ fn names(text: &str, range: Range<usize>) -> Vec<Mention> {
     found
 }
 
+/// How many bytes the number of an order in a list has: `1. ` or `2) `.
+pub(crate) fn list_mark(text: &str) -> usize {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &text[digits..];
+    let marked = rest.starts_with(". ") || rest.starts_with(") ");
+    if (1..=2).contains(&digits) && marked {
+        digits + 2
+    } else {
+        0
+    }
+}
+
+/// Has the last part of the path an ending: is it a file, by its letters?
+pub(crate) fn is_file_by_name(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let ending = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
+    ending.is_some_and(|(_, ending)| {
+        (1..=ENDING_MAX).contains(&ending.len())
+            && ending.chars().all(|c| c.is_ascii_alphanumeric())
+            && ending.chars().any(|c| c.is_ascii_alphabetic())
+    })
+}
+
 /// `dear.txt`, `backup.tar.gz`; not `10.0.0.1`, `e.g.`, `example.com/x`.
 fn has_ending(word: &str) -> bool {
     let Some((stem, ending)) = word.rsplit_once('.') else {
@@ -248,11 +271,13 @@ fn numbers(text: &str, range: Range<usize>) -> Vec<Mention> {
                 .find(|(name, _)| *name == lower)
                 .map(|(_, value)| *value),
         };
+        // `1. Stop it.`: counts the orders.
+        let marks = *start < list_mark(text);
         let next = all
             .get(index + 1)
             .map(|(_, next)| next.trim_end_matches(AFTER).to_lowercase());
         let counts = next.is_some_and(|next| COUNTED_HERE.contains(&next.as_str()));
-        if let Some(value) = value.filter(|_| !counts) {
+        if let Some(value) = value.filter(|_| !counts && !marks) {
             found.push(Mention {
                 kind: MentionKind::Number(value),
                 span: start + lead..start + lead + kept.len(),

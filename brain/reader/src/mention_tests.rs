@@ -40,6 +40,7 @@ fn paths_addresses_and_numbers_are_found_as_they_were_written() {
     check("two things: kill 42", &["number 42"]);
     check("and/or", &[]);
     check("write 5 to /srv/a", &["content 5", "path /srv/a"]);
+    check("1. stop it in 2 minutes", &["number 2"]);
 }
 
 proptest::proptest! {

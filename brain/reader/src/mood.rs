@@ -2,7 +2,7 @@
 
 use crate::lists::one_of;
 use crate::rules::{self, Then};
-use crate::token::{PATH, TEXT};
+use crate::token::PATH;
 use crate::verbs::{self, Tense};
 
 /// What a clause wants.
@@ -20,6 +20,8 @@ pub enum Mood {
     Statement,
     /// Not to be told: an order, perhaps.
     Unclear,
+    /// No rule knows its words: it neither asks nor forbids, and may well be an order.
+    Unknown,
 }
 
 /// How a question is about an act.
@@ -52,7 +54,12 @@ pub(crate) fn marked(words: &[&str]) -> String {
             None if verbs::is_look(word) => "~l",
             None => "",
         };
-        format!("{word}{mark}")
+        // A name that says "no" is a name: `no-such-package`.
+        if word.split('-').count() > 2 {
+            format!("{}{mark}", word.replace('-', "_"))
+        } else {
+            format!("{word}{mark}")
+        }
     };
     words.iter().map(mark).collect::<Vec<_>>().join(" ")
 }
@@ -60,9 +67,25 @@ pub(crate) fn marked(words: &[&str]) -> String {
 /// The mood of a clause. `question`: a question mark ends it.
 pub(crate) fn of(words: &[&str], question: bool) -> Mood {
     match decide(&marked(words), question, 0) {
-        Mood::Order if is_doubtful(words) || is_only_a_wish(words) => Mood::Unclear,
+        Mood::Order if is_doubtful(words) || is_standing(words) => Mood::Unclear,
+        Mood::Order if is_only_a_wish(words) => Mood::Unknown,
+        Mood::Unknown if is_doubtful(words) || is_standing(words) => Mood::Unclear,
         mood => mood,
     }
+}
+
+/// `restart it if it crashes`: wants something done whenever something happens, not now.
+fn is_standing(words: &[&str]) -> bool {
+    let happens = |word: &str| {
+        one_of(
+            "crashes fails dies stops hangs breaks falls reboots restarts disconnects happens goes stalls",
+            word,
+        )
+    };
+    let at = words
+        .iter()
+        .position(|word| one_of("if when whenever", word));
+    at.is_some_and(|at| at > 0 && words[at..].iter().take(5).any(|word| happens(word)))
 }
 
 /// `we need more space`: wants something, and names nothing to do.
@@ -176,7 +199,9 @@ fn is_doubtful(words: &[&str]) -> bool {
     let joined = words
         .join(" ")
         .replace("to nothing", "")
-        .replace("with nothing", "");
+        .replace("with nothing", "")
+        .replace("no i mean", "")
+        .replace("no sorry", "");
     let polite = POLITE.iter().find_map(|start| {
         joined
             .find(start)
@@ -198,6 +223,13 @@ fn is_doubtful(words: &[&str]) -> bool {
         " that isn't ",
         " that aren't ",
         " who ",
+        " that nothing ",
+        " that nobody ",
+        " nothing uses",
+        " nothing needs",
+        " nothing depends",
+        " no longer used",
+        " no longer needed",
     ];
     let ordered = words.first().is_some_and(|first| {
         verbs::is_change(first) || one_of("please could can would will kindly", first)
@@ -237,7 +269,9 @@ fn decide(clause: &str, question: bool, depth: usize) -> Mood {
             // Politeness in the form of a question: its question mark means nothing.
             Then::Polite if rest.trim().is_empty() => Mood::Statement,
             Then::Polite => match decide(rest, false, depth + 1) {
-                Mood::Unclear | Mood::Statement if names_change(rest) => Mood::Order,
+                Mood::Unclear | Mood::Unknown | Mood::Statement if names_change(rest) => {
+                    Mood::Order
+                }
                 mood => mood,
             },
             Then::About(form) => match speaks_of_change(clause) {
@@ -246,7 +280,7 @@ fn decide(clause: &str, question: bool, depth: usize) -> Mood {
             },
             Then::Imperative => imperative(clause, question),
             Then::Perhaps => match decide(rest, question, depth + 1) {
-                Mood::Order => Mood::Unclear,
+                Mood::Order | Mood::Unknown => Mood::Unclear,
                 mood => mood,
             },
         };
@@ -313,7 +347,7 @@ fn imperative(clause: &str, question: bool) -> Mood {
         true if base || formed || thing => Mood::Unclear,
         true => Mood::AskState,
         false if base => Mood::Order,
-        false if told => Mood::Statement,
+        false if told => Mood::Unknown,
         false if thing => Mood::Order,
         false if formed => Mood::Order,
         false if one_of("get let give have hand hold into", first) && words.len() > 1 => {
@@ -328,19 +362,18 @@ fn imperative(clause: &str, question: bool) -> Mood {
         {
             Mood::Order
         }
-        false if matches!(*first, PATH | TEXT) => Mood::Statement,
-        false => Mood::Unclear,
+        false => Mood::Unknown,
     }
 }
 
-/// A goal of one unclear clause without a question mark: words that are not known, but an order
-/// in its form (`nginx off`, `kernel, hold`). Not one that is in doubt itself.
-pub(crate) fn alone(words: &[&str], question: bool) -> Mood {
+/// A goal of one clause that is not clear, without a question mark: words that are not known, but
+/// an order in its form (`nginx off`, `kernel, hold`). Not one that is in doubt itself.
+pub(crate) fn alone(mood: Mood, words: &[&str], question: bool) -> Mood {
     let last = words.last().copied().unwrap_or_default();
     let short = (2..=4).contains(&words.len());
     let ends = one_of("off on down up away gone hold out back now", last);
     match short && ends && !question && !is_doubtful(words) {
         true => Mood::Order,
-        false => Mood::Unclear,
+        false => mood,
     }
 }

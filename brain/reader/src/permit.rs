@@ -14,6 +14,11 @@ pub struct Change<'a> {
     pub families: &'a [Family],
     /// The values of its arguments that name what is changed: paths, services, processes.
     pub changed: &'a [String],
+    /// What people call the change, as verbs in their base form.
+    pub verbs: &'a [String],
+    /// Does it forbid something for later, as `disable` does? Then `don't let it start at boot` may
+    /// be an order for it.
+    pub is_ban: bool,
 }
 
 /// Why a change does not follow from the goal.
@@ -30,15 +35,19 @@ pub enum Objection<'a> {
 }
 
 impl Reading {
-    /// Does this change follow from what was ordered?
+    /// Does this change follow from what was ordered? `witness`: somebody else, who is sure,
+    /// takes for an order what the rules do not know; it can help nothing else.
     ///
     /// # Errors
     /// Why not.
-    pub fn permits(&self, change: &Change<'_>) -> Result<(), Objection<'_>> {
-        if !self.orders() {
+    pub fn permits(&self, change: &Change<'_>, witness: bool) -> Result<(), Objection<'_>> {
+        let orders_it = |clause: &Clause| witness && orders_a_ban(clause, change);
+        if !(self.orders() || witness && self.may_order() || self.clauses.iter().any(orders_it)) {
             return Err(Objection::NoOrder);
         }
-        let forbids = |clause: &&Clause| clause.mood == Mood::Ban && self.forbids(clause, change);
+        let forbids = |clause: &&Clause| {
+            clause.mood == Mood::Ban && !orders_it(clause) && self.forbids(clause, change)
+        };
         if let Some(clause) = self.clauses.iter().find(forbids) {
             return Err(Objection::Forbidden(clause));
         }
@@ -49,6 +58,14 @@ impl Reading {
             Some(clause) => Err(Objection::OnlyAsked(clause)),
             None => Ok(()),
         }
+    }
+
+    /// Are there words that no rule knows, and none that ask about an act, forbid or are in doubt?
+    fn may_order(&self) -> bool {
+        let speaks_against =
+            |clause: &Clause| matches!(clause.mood, Mood::Ban | Mood::AskAct(_) | Mood::Unclear);
+        let unknown = |clause: &Clause| clause.mood == Mood::Unknown;
+        self.clauses.iter().any(unknown) && !self.clauses.iter().any(speaks_against)
     }
 
     fn forbids(&self, clause: &Clause, change: &Change<'_>) -> bool {
@@ -189,6 +206,37 @@ impl Reading {
         }
         None
     }
+}
+
+/// `don't let it start at boot` may order to disable it. Nothing else that forbids does: neither
+/// `don't disable it` nor `don't start it now`.
+fn orders_a_ban(clause: &Clause, change: &Change<'_>) -> bool {
+    let words = clause.words.join(" ");
+    let words = words.strip_prefix("please ").unwrap_or(&words);
+    let lets = ["do not", "don't", "never"].iter().any(|not| {
+        let rest = words.strip_prefix(not).unwrap_or_default().trim_start();
+        let verb = rest.strip_prefix("please ").unwrap_or(rest);
+        one_of(
+            "let allow permit",
+            verb.split(' ').next().unwrap_or_default(),
+        )
+    });
+    let called = |word: &String| {
+        change
+            .verbs
+            .iter()
+            .any(|verb| word.starts_with(verb.as_str()))
+    };
+    let ends = [Family::Delete, Family::Stop, Family::Kill, Family::Move];
+    clause.mood == Mood::Ban
+        && change.is_ban
+        && lets
+        && !clause.words.iter().any(called)
+        && !clause
+            .words
+            .iter()
+            .any(|word| one_of("off anyone anybody nobody", word))
+        && !clause.families.iter().any(|family| ends.contains(family))
 }
 
 /// `… so don't`, `but do not do it`: takes everything back.

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex_lite::{Match, Regex};
 
 use crate::mood::Form::{self, Advice, Explanation, Hypothetical, Past, Permission};
-use crate::mood::Mood::{self, AskState, Ban, Order, Statement, Unclear};
+use crate::mood::Mood::{self, AskState, Ban, Order, Statement, Unclear, Unknown};
 
 /// What follows when a rule's pattern is found.
 #[derive(Clone, Copy, Debug)]
@@ -113,12 +113,17 @@ const TABLE: &[(&str, Then)] = &[
     (r"^(?:hands|paws|mitts|fingers|claws|eyes) (?:off|away)\b", Is(Ban)),
     (r"^keep (?:your |you're |all |those )*(?:[a-z]+ )?(?:hands|paws|mitts|fingers|nose|claws|fingers) (?:off|away|out)\b", Is(Ban)),
     (r"^(?:stay|keep|steer|stand|back)(?: well| right| far)? (?:away|off|out|clear|back)\b", Is(Ban)),
+    (r"^check~l (?:out|in) (?:the |a |my |our )?(?:tag|branch|commit~b|release|main|master|version|§p)\b", Is(Order)),
+    (r"^(?:give|gimme|get|have|make)(?: me| us)? (?:a |an |one )?(?:new |empty |fresh |second )*(?:folder|directory|account|copy~b|repository|branch)\b", Is(Order)),
     (r"^leave (?:a|an|me|us) ", Is(Order)),
     (r"^(?:leave|spare|preserve|retain|respect)\b", Is(Ban)),
     (r"^let (?:§p|it|them|that|the [a-z~-]+(?: [a-z~-]+)?|[a-z-]+) (?:be|alone|stay|remain|rest|live|run~b|keep)(?: [a-z]+)?$", Is(Ban)),
     (r"^keep (?:a|an|me|one|only) ", Is(Order)),
     (r"^keep\b", Is(Ban)),
     (r"^(?:refrain|abstain|desist|forbear|beware)\b", Is(Ban)),
+    // `stop the running backup` stops it; `stop the deleting of files` forbids it.
+    (r"^stop~b (?:the|that|this|my|our) <g> (?:of|in|on|at|for|from|to|now|all|any|please)\b", Is(Ban)),
+    (r"^stop~b (?:the|that|this|my|our) <g> [a-z0-9]", Is(Order)),
     (r"^(?:avoid|quit~b|stop~b|cease|skip|forget|forget about|hold off|hold off on|give up|leave off|no more|enough|enough of)(?: the| all)? (?:<g>|[a-z]+ing~a)(?: service| daemon| agent)?", Is(Ban)),
     (r"^(?:avoid|skip)\b", Is(Ban)),
     (r"^(?:nobody|no one|no-one|noone|none|nothing|not one|not a|neither|not even)\b", BanOrNothing),
@@ -234,6 +239,8 @@ const TABLE: &[(&str, Then)] = &[
     (r"^(?:did|didn't|has|hasn't|have|haven't|had|hadn't|was|wasn't|were|weren't)\b", About(Past)),
     (r"^need (?:i|we|one)\b", About(Advice)),
     (r"^do\b", About(Explanation)),
+    (r"^might there be (?:an?|another|one|some) (?:new |empty |second )*(?:folder|directory|file~?b?|account|branch|copy~b|rule|link~b|snapshot~b|backup~b|schedule~b)\b", Is(Unknown)),
+    (r"^might (?:§p|the|my|our|this|that|[a-z0-9.-]+)(?: [^ ]+){0,8}? (?:be|become|get|have|find~l|use~b)\b", Is(Unknown)),
     (r"^(?:is|isn't|are|aren't|am|do|does|doesn't|will|would|can|could|shall|should|shouldn't|may|might|must|ought|dare|wouldn't|won't|can't|couldn't)(?: not)? (?:i|we|you|he|she|it|they|there|this|that|these|those|the|an?|my|our|your|any|anyone|anybody|someone|somebody|anything|everything|all|both|<g>|§p|§q|[a-z0-9._-]+~g)(?: |$)", About(Hypothetical)),
     (r"^(?:is|isn't|are|aren't|am|does|doesn't|shall|should|shouldn't|ought|wouldn't|won't|can't|couldn't|will|would|can|could|must)\b", About(Hypothetical)),
     (r"^(?:may|might|could|should|would)(?: well| just| probably| perhaps| as well)* (?:<b>|<l>|have|be|get|try)\b", Is(Statement)),
@@ -277,11 +284,13 @@ const TABLE: &[(&str, Then)] = &[
     (r"^to <b>.* (?:you|one|i|we) (?:use~?b?|need|have|can|must|type~b)", Is(Statement)),
     (r"^[a-z]+~d ", Is(Statement)),
     (r"^<b> is (?:forbidden|prohibited|off limits|not allowed)\b", Is(Ban)),
+    (r"^<b> (?:the|a|an|my|our|that|this|these|those|any|all|every) (?:failed|finished|completed|hung|crashed|started~d|stopped~d) [a-z0-9]", Then::Imperative),
     (r"^<b>(?: of [^ ]+| [^ ]+)? (?:failed|finished|fails|completed|succeeded|worked|hung|crashed|started~d|stopped~d)\b", Is(Statement)),
     (r"^(?:[a-z0-9._-]+ )?[a-z0-9._-]+ [a-z]+~[ds](?: |$)", Is(Statement)),
     (r"^(?:the |our |my |an? )?[a-z0-9._~-]+(?: [a-z0-9._~-]+){0,2} (?:can|may|will|could|might|would|should|wants~?s? to|tells|refuses~s to|fails to)(?: [a-z]+ly)? (?:delete|remove|restart|stop|start|write|overwrite|copy|create|kill|rename|reload|change|make|clean|rotate|replace|install|append)~b", Is(Statement)),
     (r"^(?:the |our |my )[a-z0-9._-]+(?: [a-z0-9._-]+){0,2} (?:tells?~?l?|says?~?l?|wants to|refuses~s|asks|wanted)\b", Is(Statement)),
     (r"^(?:the )?(?:[a-z]+ ){0,2}(?:way|ways|command|commands|steps|procedure|syntax|method|instructions|guide|recipe) (?:to|for|of)\b", Is(Mood::AskAct(Explanation))),
+    (r"^open~b (?:up )?(?:the )?(?:tcp |udp )?ports? (?:[0-9]|for|to|number)", Is(Order)),
     (r"^(?:[a-z]+ly )?(?:free~b|open~b|mount~b|[a-z]+~d|available|last|latest|next|first|pending) (?:disk |memory )?(?:space|disks?|memory|ports?|files?|points?|packages|services|updates|backups?~?b?|restart~b|log~b|mounts~s|processes)\b", Is(AskState)),
     (r"^[a-z0-9._-]+(?:~b)? (?:logs~s|log~b|status|uptime|version|config|size|pid|ports?)$", Is(AskState)),
     (r"^(?:log~b|logs~s|status|start~b time|link~b target|owner|size|version) of\b", Is(AskState)),

@@ -210,6 +210,9 @@ fn boundary(tokens: &[Token], start: usize, at: usize) -> Option<(Join, usize)> 
             };
             (at > 0 && apart(at - 1) && apart(at)).then_some((Join::Comma, 1))
         }
+        "," if gives_a_reason(&tokens[start..at]) => {
+            Some(after_comma(&word).unwrap_or((Join::Comma, 1)))
+        }
         "," => after_comma(&word),
         "and" | "or" | "nor" | "plus" | "so" if at > start => conjunction(&word, 0),
         "but" | "then" | "yet" if at > start => {
@@ -230,8 +233,36 @@ fn boundary(tokens: &[Token], start: usize, at: usize) -> Option<(Join, usize)> 
             Some((Join::Except, 0))
         }
         "without" if at > start && change_follows(&word) => Some((Join::Except, 0)),
+        _ if ends_a_condition(&tokens[start..at], word(0)) => Some((Join::Comma, 0)),
         _ => None,
     }
+}
+
+/// `since we moved, the folder can go`: what follows the reason is a clause, whatever it begins with.
+fn gives_a_reason(clause: &[Token]) -> bool {
+    let first = clause.first().map_or("", |token| token.text.as_str());
+    let second = clause.get(1).map_or("", |token| token.text.as_str());
+    one_of("since because as", first) && !one_of("well soon usual long far of for to", second)
+}
+
+/// `if nginx is down restart it`: the order after a condition, without a comma between them.
+fn ends_a_condition(clause: &[Token], verb: &str) -> bool {
+    let words: Vec<&str> = clause.iter().map(|token| token.text.as_str()).collect();
+    let ("if", Some(last)) = (words.first().copied().unwrap_or_default(), words.last()) else {
+        return false;
+    };
+    let state = |word: &&str| {
+        one_of(
+            "is are isn't aren't was exists exist fails failed stopped there has hasn't missing doesn't",
+            word,
+        )
+    };
+    let belongs = one_of(
+        "if i you we they he she it to not don't didn't should would could can must may might will and or \
+         the a an my our your this that every each any no is are be been for of its",
+        last,
+    );
+    verbs::is_change(verb) && !belongs && words.iter().any(state)
 }
 
 fn before(tokens: &[Token], at: usize) -> &str {

@@ -1,28 +1,14 @@
 //! `aiosctl goal`
 
-use std::time::Duration;
-
-use aios_contracts::v1::{
-    GetGoalRequest, Goal, GoalState, ListGoalsRequest, SubmitGoalRequest, ToolCall,
-};
+use aios_contracts::v1::{GetGoalRequest, Goal, GoalState, ListGoalsRequest, ToolCall};
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::client::Client;
 use crate::error::{Exit, Failure};
+use crate::goals::{self, GOAL_TIMEOUT, Go};
 use crate::output::{Output, escape, format, table};
 use crate::{json, trace};
-
-/// How long `run` waits for a goal to end when nothing else was asked.
-const GOAL_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// After how long to look again when the connection broke while a goal ran.
-const RETRY_AFTER: Duration = Duration::from_millis(300);
-
-/// For how long a broken connection is tried again: a restart of the
-/// orchestrator takes less, a machine that went down takes more.
-const RETRY_FOR: Duration = Duration::from_secs(20);
 
 /// Arguments of `goal`.
 #[derive(Debug, clap::Args)]
@@ -88,7 +74,7 @@ pub(super) async fn run(
             text,
             no_wait: true,
         } => {
-            let goal = submit(client, &text.join(" "), None).await?;
+            let goal = goals::submit(client, goals::wish(&text.join(" "), None)).await?;
             output.print(&json::goal(&goal), || escape::line(&goal.id))?;
             Ok(Exit::Succeeded)
         }
@@ -115,7 +101,7 @@ pub(super) async fn submit_and_watch(
     text: &str,
     call: Option<ToolCall>,
 ) -> Result<Exit, Failure> {
-    let goal = submit(client, text, call).await?;
+    let goal = goals::submit(client, goals::wish(text, call)).await?;
     if !output.json {
         crate::output::line(&format!("goal {}", escape::line(&goal.id)))?;
     }
@@ -127,79 +113,13 @@ pub(super) async fn submit_and_watch(
     })
 }
 
-async fn submit(client: &Client, text: &str, call: Option<ToolCall>) -> Result<Goal, Failure> {
-    let request = SubmitGoalRequest {
-        text: text.to_owned(),
-        call,
-        request_id: uuid::Uuid::now_v7().to_string(),
-    };
-    let first = client
-        .call(client.management().submit_goal(request.clone()))
-        .await;
-    match first {
-        // The request id makes a second try the same goal.
-        Err(failure) if failure.exit == Exit::Connect => {
-            sleep(RETRY_AFTER).await;
-            client.call(client.management().submit_goal(request)).await
-        }
-        first => first,
-    }
-}
-
-/// Follows a goal until it ends, printing what changes; looks again when the
-/// connection breaks, since the appliance resumes its goals.
-async fn watch(client: &Client, output: Output, mut goal: Goal) -> Result<Goal, Failure> {
-    let limit = client.timeout(GOAL_TIMEOUT);
-    let end = Instant::now() + limit;
+/// Follows a goal until it ends, printing what changes.
+async fn watch(client: &Client, output: Output, goal: Goal) -> Result<Goal, Failure> {
     let mut shown = Goal::default();
-    show_changes(output, &mut shown, &goal)?;
-    let mut broken_since: Option<Instant> = None;
-    while !json::is_finished(&goal) {
-        let followed = follow(client, output, &mut shown, &goal.id, &mut broken_since);
-        match timeout_at(end, followed).await {
-            Err(_) => return Err(still_running(&goal, limit)),
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) if failure.exit == Exit::Connect => {
-                let since = *broken_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > RETRY_FOR {
-                    return Err(failure.hint(format!(
-                        "the goal goes on: see `aiosctl goal show {}`",
-                        goal.id
-                    )));
-                }
-                sleep(RETRY_AFTER).await;
-            }
-            Ok(Err(failure)) => return Err(failure),
-        }
-        if !shown.id.is_empty() {
-            goal = shown.clone();
-        }
-    }
-    Ok(goal)
-}
-
-/// One stream of changes, to its end.
-async fn follow(
-    client: &Client,
-    output: Output,
-    shown: &mut Goal,
-    id: &str,
-    broken_since: &mut Option<Instant>,
-) -> Result<(), Failure> {
-    let request = GetGoalRequest { id: id.to_owned() };
-    let mut api = client.management();
-    let failure = |status| client.failure(&status);
-    let mut changes = api.watch_goal(request).await.map_err(failure)?.into_inner();
-    while let Some(goal) = changes.message().await.map_err(failure)? {
-        *broken_since = None;
-        show_changes(output, shown, &goal)?;
-        if json::is_finished(&goal) {
-            return Ok(());
-        }
-    }
-    // It ended early without an error: give the appliance time, then look again.
-    sleep(RETRY_AFTER).await;
-    Ok(())
+    goals::watch(client, goal, client.timeout(GOAL_TIMEOUT), |now| {
+        show_changes(output, &mut shown, now).map(|()| Go::On)
+    })
+    .await
 }
 
 fn show_changes(output: Output, shown: &mut Goal, now: &Goal) -> Result<(), Failure> {
@@ -210,14 +130,6 @@ fn show_changes(output: Output, shown: &mut Goal, now: &Goal) -> Result<(), Fail
     }
     shown.clone_from(now);
     Ok(())
-}
-
-fn still_running(goal: &Goal, waited: Duration) -> Failure {
-    let what = format!("the goal {} has not ended within {waited:?}", goal.id);
-    Failure::new(Exit::Timeout, what).hint(format!(
-        "it goes on: see `aiosctl goal show {0}`, or stop it with `aiosctl goal cancel {0}`",
-        goal.id
-    ))
 }
 
 async fn list(

@@ -10,13 +10,15 @@ pub mod degraded;
 pub mod emergency;
 pub mod goal;
 pub mod logs;
+pub mod mcp;
 pub mod models;
 pub mod node_config;
 pub mod pki;
 mod pki_revoke;
 pub mod power;
-mod preview;
+pub mod preview;
 pub mod sbom;
+pub mod schedules;
 pub mod services;
 pub mod status;
 pub mod storage;
@@ -55,9 +57,13 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Approvals(arguments) => {
             approvals::run(&connect(&global).await?, output, arguments).await
         }
+        Command::Schedules(arguments) => {
+            schedules::run(&connect(&global).await?, output, arguments).await
+        }
         Command::Storage(arguments) => {
             storage::run(&connect(&global).await?, output, arguments).await
         }
+        Command::Mcp(_) => Err(mcp::elsewhere()),
         Command::Status => status::run(&connect(&global).await?, output).await,
         Command::Boot => boot::run(&connect(&global).await?, output).await,
         Command::Degraded { all } => degraded::run(&connect(&global).await?, output, all).await,
@@ -84,7 +90,10 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
 }
 
 /// Opens the configuration and connects to the appliance of the chosen context.
-pub(crate) async fn connect(global: &Global) -> Result<Client, Failure> {
+///
+/// # Errors
+/// When the configuration is wrong or the appliance cannot be reached.
+pub async fn connect(global: &Global) -> Result<Client, Failure> {
     let store = Store::open(global.config.as_deref())?;
     let (_, context) = store.context(global.context.as_deref())?;
     let mut context = context.clone();

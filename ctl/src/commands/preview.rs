@@ -5,7 +5,7 @@ use aios_contracts::v1::Preview;
 use crate::output::escape;
 
 /// Each thing with how it is and would be, texts as their differences. Escaped.
-pub(super) fn text(preview: &Preview) -> String {
+pub fn text(preview: &Preview) -> String {
     if preview.changes.is_empty() {
         return "nothing would change\n".to_owned();
     }

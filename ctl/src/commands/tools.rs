@@ -111,6 +111,7 @@ async fn describe(client: &Client, output: Output, name: String) -> Result<Exit,
                 "idempotent",
                 if tool.idempotent { "yes" } else { "no" }.to_owned(),
             ),
+            ("least role", json::least_role(&tool)),
             ("timeout", format!("{} ms", tool.timeout_ms)),
             ("promises", tool.post_condition.clone()),
         ]);

@@ -41,7 +41,7 @@ pub(super) async fn run(
         let request = UndoRequest {
             execution_id: execution_id.clone(),
             reason: arguments.reason.clone(),
-            on_behalf_of: String::new(), // the appliance takes it from the certificate
+            ..UndoRequest::default() // the appliance takes the operator from the certificate
         };
         let mut api = client.management();
         let answer = client

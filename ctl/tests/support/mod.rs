@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
 
+pub mod registry;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -23,9 +25,13 @@ pub struct Double {
     pub ledger: Option<PathBuf>,
     /// The list of revoked certificates that it was given last.
     pub revoked: Arc<Mutex<String>>,
+    /// The tools that it has, and what they did; without: it is asked in vain.
+    pub registry: Option<registry::Registry>,
 }
 
 type Stream<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
+
+type Changes<T> = Pin<Box<dyn tokio_stream::Stream<Item = Result<T, Status>> + Send>>;
 
 type Later<'f, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'f>>;
 
@@ -87,7 +93,7 @@ macro_rules! not_here {
 
 #[tonic::async_trait]
 impl Management for Double {
-    type WatchGoalStream = Stream<Goal>;
+    type WatchGoalStream = Changes<Goal>;
     type ExportAuditStream = Stream<ExportAuditResponse>;
     type LogsStream = Stream<LogLine>;
     type WatchApprovalsStream = Stream<Approvals>;
@@ -114,21 +120,31 @@ impl Management for Double {
             !request.request_id.is_empty(),
             "a retry must be recognisable"
         );
+        if let Some(registry) = &self.registry {
+            return Ok(Response::new(registry.submit(request)));
+        }
         Ok(Response::new(goal(&request.text, GoalState::Running)))
     }
 
     async fn watch_goal(
         &self,
-        _: Request<GetGoalRequest>,
+        request: Request<GetGoalRequest>,
     ) -> Result<Response<Self::WatchGoalStream>, Status> {
+        if let Some(registry) = &self.registry {
+            return registry.watch(&request.into_inner().id).map(Response::new);
+        }
         let running = goal("check disk usage", GoalState::Running);
-        Ok(stream(vec![
-            running,
-            goal("check disk usage", GoalState::Succeeded),
-        ]))
+        let changes = vec![running, goal("check disk usage", GoalState::Succeeded)];
+        Ok(Response::new(Box::pin(stream(changes).into_inner())))
     }
 
-    async fn cancel_goal(&self, _: Request<GetGoalRequest>) -> Result<Response<Goal>, Status> {
+    async fn cancel_goal(
+        &self,
+        request: Request<GetGoalRequest>,
+    ) -> Result<Response<Goal>, Status> {
+        if let Some(registry) = &self.registry {
+            return registry.cancel(&request.into_inner().id).map(Response::new);
+        }
         Err(Status::permission_denied(
             "the role viewer may not cancel goals",
         ))
@@ -146,8 +162,22 @@ impl Management for Double {
         &self,
         _: Request<ListToolsRequest>,
     ) -> Result<Response<ListToolsResponse>, Status> {
+        if let Some(registry) = &self.registry {
+            let tools = registry.tools();
+            return Ok(Response::new(ListToolsResponse { tools }));
+        }
         tokio::time::sleep(std::time::Duration::from_secs(30)).await;
         Err(Status::internal("too late"))
+    }
+
+    async fn preview_call(
+        &self,
+        request: Request<PreviewRequest>,
+    ) -> Result<Response<PreviewResponse>, Status> {
+        match &self.registry {
+            Some(registry) => registry.preview(request.into_inner()).map(Response::new),
+            None => Err(Status::unimplemented("preview_call")),
+        }
     }
 
     async fn export_audit(
@@ -210,11 +240,11 @@ impl Management for Double {
         list_models(ListModelsRequest) -> ListModelsResponse;
         list_audit(ListAuditRequest) -> ListAuditResponse;
         undo(UndoRequest) -> UndoResponse;
-        preview_call(PreviewRequest) -> PreviewResponse;
         list_approvals(ListApprovalsRequest) -> Approvals;
         watch_approvals(ListApprovalsRequest) -> Stream<Approvals>;
         decide_approval(DecideApprovalRequest) -> Approval;
         forget_rule(ForgetRuleRequest) -> Approvals;
+        list_schedules(ListSchedulesRequest) -> Schedules;
         reclaim_storage(ReclaimStorageRequest) -> ReclaimStorageResponse;
         list_services(ListServicesRequest) -> ListServicesResponse;
         start_service(ServiceRequest) -> Service;
@@ -279,6 +309,16 @@ impl Machine {
         self.path("pki/nodes/node1/node.toml")
     }
 
+    /// `aiosctl`, to be started beside the server of the test.
+    pub fn command(&self, arguments: &[&str]) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_aiosctl"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("AIOSCTL_CONFIG", self.path("config.toml"));
+        command
+    }
+
     /// Runs `aiosctl`.
     pub fn run(&self, arguments: &[&str]) -> Output {
         std::process::Command::new(env!("CARGO_BIN_EXE_aiosctl"))
@@ -291,13 +331,7 @@ impl Machine {
 
     /// Runs `aiosctl` beside the server of the test; returns exit code, stdout and stderr.
     pub async fn run_async(&self, arguments: &[&str]) -> (i32, String, String) {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_aiosctl"))
-            .args(arguments)
-            .env_clear()
-            .env("AIOSCTL_CONFIG", self.path("config.toml"))
-            .output()
-            .await
-            .unwrap();
+        let output = self.command(arguments).output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (
             output.status.code().unwrap(),

@@ -78,4 +78,9 @@ impl Peer {
     pub fn name(&self) -> String {
         format!("{} serial {}", self.subject, self.serial)
     }
+
+    /// The serial number in what [`Self::name`] tells.
+    pub fn serial_in(name: &str) -> Option<&str> {
+        name.rsplit_once(" serial ").map(|(_, serial)| serial)
+    }
 }

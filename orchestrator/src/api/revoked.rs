@@ -249,6 +249,13 @@ impl Revoked {
         lists.iter().any(|list| list.has(issuer, serial))
     }
 
+    /// Is the certificate of this operator, as [`Peer::name`] tells it, taken back?
+    pub fn has_named(&self, name: &str) -> bool {
+        let lists = self.0.in_force.borrow();
+        let mut serials = lists.iter().flat_map(|list| &list.serials);
+        serials.any(|serial| Peer::serial_in(name).is_some_and(|named| plain(named) == *serial))
+    }
+
     /// # Errors
     /// `UNAUTHENTICATED` when the certificate of this peer is taken back.
     pub fn check(&self, peer: &Peer) -> Result<(), Status> {

@@ -28,6 +28,7 @@ pub const TABLE: &[(&str, Role)] = &[
     ("WatchApprovals", Role::Viewer),
     ("DecideApproval", Role::Operator),
     ("ForgetRule", Role::Operator),
+    ("ListSchedules", Role::Viewer),
     ("ReclaimStorage", Role::Admin),
     ("Logs", Role::Viewer),
     ("ListServices", Role::Viewer),

@@ -67,6 +67,8 @@ pub struct Management {
     pub witness: Witness,
     /// The certificates that were taken back.
     pub revoked: Revoked,
+    /// What is done by itself at its time.
+    pub schedules: crate::schedules::Schedules,
     /// Where this API listens, if not where it is configured to.
     pub elsewhere: super::listen::Elsewhere,
 }
@@ -120,6 +122,7 @@ impl ManagementService for Management {
         let wish = Wish {
             text,
             call: call.map(wire::call),
+            goal_id: String::new(),
             request_id,
             by: peer.name(),
             role: peer.role.unwrap_or(Role::Viewer),
@@ -215,9 +218,10 @@ impl ManagementService for Management {
     }
 
     async fn undo(&self, request: Request<UndoRequest>) -> Answer<UndoResponse> {
-        let on_behalf_of = Peer::of(&request)?.name();
+        let peer = Peer::of(&request)?;
         let request = UndoRequest {
-            on_behalf_of,
+            on_behalf_of: peer.name(),
+            role: wire::role_to_wire(peer.role.unwrap_or(Role::Viewer)).into(),
             ..request.into_inner()
         };
         pass_on!(self.tools.undo(request))
@@ -291,6 +295,18 @@ impl ManagementService for Management {
             ..request.into_inner()
         };
         pass_on!(self.tools.forget_rule(request))
+    }
+
+    async fn list_schedules(&self, request: Request<ListSchedulesRequest>) -> Answer<Schedules> {
+        let role = Peer::of(&request)?.role;
+        let answer = pass_on!(self.tools.list_schedules(request.into_inner()))?;
+        Ok(answer.map(|mut all| {
+            if role.is_none_or(|role| role < Role::Operator) {
+                let calls = all.schedules.iter_mut().filter_map(|one| one.call.as_mut());
+                calls.for_each(|call| call.arguments_json.clear());
+            }
+            all
+        }))
     }
 
     async fn reclaim_storage(

@@ -29,6 +29,9 @@ const LEDGER_REPLACED: &str = "ledger-replaced";
 /// The row for a data disk without room for changes.
 const DATA_DISK_FULL: &str = "data-disk-full";
 
+/// The row for schedules that are not carried out.
+const SCHEDULES: &str = "schedules";
+
 /// The row for a disk that had no room for what keeps an emergency stop.
 const EMERGENCY_STOP: &str = "emergency-stop";
 
@@ -139,6 +142,7 @@ impl Answers {
             revoked: management.revoked.trouble(),
             ledger: management.witness.replaced(),
             disk: Space::of(&management.state).ok(),
+            schedules: management.schedules.troubles(),
             stop_is_kept: emergency::is_kept(&management.state.join(emergency::FILE)),
         })
     }
@@ -162,6 +166,8 @@ struct Seen<'a> {
     ledger: Option<String>,
     /// The room on the data disk.
     disk: Option<Space>,
+    /// What is wrong with schedules.
+    schedules: Vec<String>,
     /// An emergency stop outlives a restart even when the disk is full.
     stop_is_kept: bool,
 }
@@ -195,6 +201,9 @@ fn found(seen: &Seen<'_>) -> Vec<Condition> {
             .and_then(almost_full)
             .map(|detail| condition(DATA_DISK_FULL, detail)),
     );
+    if let Some(detail) = not_carried_out(&seen.schedules) {
+        found.push(condition(SCHEDULES, detail));
+    }
     if !seen.stop_is_kept {
         let detail = "there was no room for it when the orchestrator started".to_owned();
         found.push(condition(EMERGENCY_STOP, detail));
@@ -239,6 +248,15 @@ fn almost_full(disk: Space) -> Option<String> {
     let percent = disk.percent();
     let free = disk.available / (1024 * 1024);
     (percent >= AGENTS_PERCENT).then(|| format!("{percent} % is in use, {free} MiB are free"))
+}
+
+/// The first of what is wrong with schedules, and how many more there are.
+fn not_carried_out(troubles: &[String]) -> Option<String> {
+    let (first, more) = troubles.split_first()?;
+    Some(match more.len() {
+        0 => first.clone(),
+        more => format!("{first}; and {more} more"),
+    })
 }
 
 async fn asked<T>(
@@ -365,6 +383,7 @@ mod tests {
                 revoked: None,
                 ledger: None,
                 disk: None,
+                schedules: Vec::new(),
                 stop_is_kept,
             });
             found.into_iter().map(|condition| condition.id).collect()
@@ -378,6 +397,17 @@ mod tests {
             ["configuration", "runtime", "agents"]
         );
         assert_eq!(ids(&boot, None, false)[0], EMERGENCY_STOP);
+    }
+
+    #[test]
+    fn of_schedules_that_are_suspended_the_first_is_told_and_how_many() {
+        let check = |troubles: &[&str], expected: Option<&str>| {
+            let troubles: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+            assert_eq!(not_carried_out(&troubles).as_deref(), expected);
+        };
+        check(&[], None);
+        check(&["a is suspended"], Some("a is suspended"));
+        check(&["a", "b", "c"], Some("a; and 2 more"));
     }
 
     #[test]

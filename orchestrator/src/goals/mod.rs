@@ -96,9 +96,8 @@ impl Goals {
         self.0.parts.emergency.check()?;
         let id = wish.goal_id();
         let _one_at_a_time = self.0.submitting.lock().await;
-        if !wish.request_id.is_empty()
-            && let Some(known) = self.find(&id).await?
-        {
+        let may_be_known = !wish.request_id.is_empty() || !wish.goal_id.is_empty();
+        if may_be_known && let Some(known) = self.find(&id).await? {
             return Ok(known);
         }
         if self.unfinished() >= self.0.parts.limits.unfinished {

@@ -17,6 +17,8 @@ pub struct Wish {
     pub text: String,
     /// This very call.
     pub call: Option<Call>,
+    /// The id of the goal, where it was given one before; empty: it follows from the request.
+    pub goal_id: String,
     /// The same for a repeated request; empty: each request is a new goal.
     pub request_id: String,
     /// Certificate subject and serial.
@@ -60,6 +62,9 @@ impl Wish {
 
     /// The same id for a repeated request of the same operator, a new one otherwise.
     pub(super) fn goal_id(&self) -> String {
+        if !self.goal_id.is_empty() {
+            return self.goal_id.clone();
+        }
         if self.request_id.is_empty() {
             return Uuid::now_v7().to_string();
         }

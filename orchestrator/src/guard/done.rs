@@ -1,11 +1,17 @@
 //! Is all of a goal done? Pure.
 
+use std::ops::Range;
+
 use aios_goals::{Arguments, Execution, Task, TaskState, engine};
-use aios_reader::{Clause, LeftOut, MentionKind, Mood, Used};
+use aios_reader::{Clause, LeftOut, Mention, MentionKind, Mood, Used};
+use serde_json::Value;
 
 use super::{ASKED, Judge, look, services};
 use crate::plan::Next;
 use crate::registry::Act;
+
+/// What stands between an act and the same act for something else.
+const AND: &str = "and";
 
 impl Judge<'_> {
     /// The goal's end, or what is still to be done, or why it is not done.
@@ -17,7 +23,7 @@ impl Judge<'_> {
             return Next::Act(look);
         }
         let left = self.left_out();
-        if let Some(next) = self.the_same_for_another() {
+        if let Some(next) = self.the_same_for_others() {
             return next;
         }
         if left.is_empty() {
@@ -33,7 +39,7 @@ impl Judge<'_> {
     /// been led astray by a ban or by words that are to be written.
     pub(super) fn is_surely_done(&self) -> bool {
         let is_open = |clause: &Clause| match clause.mood {
-            Mood::Unclear | Mood::AskAct(_) => true,
+            Mood::Unclear | Mood::Unknown | Mood::AskAct(_) => true,
             Mood::AskState => self.used().iter().all(|act| act.changes),
             _ => false,
         };
@@ -167,9 +173,110 @@ impl Judge<'_> {
             .collect()
     }
 
+    /// What was done once and is ordered for something else, too.
+    pub(super) fn the_same_for_others(&self) -> Option<Next> {
+        self.the_same_for_another()
+            .or_else(|| self.the_same_in_a_row())
+    }
+
+    /// `write 12 to A and 13 to B`, `move A to B and C to D`: the act once more, with the next
+    /// mentions of the clause in the places of those that it had.
+    fn the_same_in_a_row(&self) -> Option<Next> {
+        let used = self.used();
+        let left: Vec<&Mention> = self
+            .reading
+            .left_out(&used)
+            .into_iter()
+            .filter_map(|part| match part {
+                LeftOut::Mention(mention) => Some(mention),
+                LeftOut::Clause(_) => None,
+            })
+            .collect();
+        let tasks = self.seen.goal.tasks.iter();
+        let task = tasks
+            .rev()
+            .find(|task| task.state == TaskState::Succeeded)?;
+        let mut had = Vec::with_capacity(task.arguments.len());
+        for (parameter, value) in &task.arguments {
+            had.push((self.mention_of(value)?, parameter, value));
+        }
+        had.sort_by_key(|(mention, ..)| mention.span.start);
+        let next = left.get(..had.len()).filter(|next| next.len() > 1)?;
+        let clause = |mention: &Mention| {
+            let mut clauses = self.reading.clauses.iter();
+            clauses.position(|clause| clause.span.contains(&mention.span.start))
+        };
+        let here = clause(had.last()?.0)?;
+        if self.reading.clauses.get(here)?.mood != Mood::Order {
+            return None;
+        }
+        let mut arguments = Arguments::new();
+        for (place, ((before, parameter, value), mention)) in had.iter().zip(next).enumerate() {
+            let (from, joint) = match place.checked_sub(1) {
+                Some(last) => (next[last].span.end, self.between(had[last].0, before)),
+                None => (had.last()?.0.span.end, AND.to_owned()),
+            };
+            let said = self.joint(from..mention.span.start);
+            let alike =
+                std::mem::discriminant(&before.kind) == std::mem::discriminant(&mention.kind);
+            if !alike || clause(mention) != Some(here) || said != joint {
+                return None;
+            }
+            let value = match (value.is_number(), mention.kind) {
+                (true, MentionKind::Number(number)) => number.into(),
+                _ => mention.value.clone().into(),
+            };
+            arguments.insert((*parameter).clone(), value);
+        }
+        let act = self.seen.catalog.act(&task.act, arguments).ok()?;
+        match self.act(act) {
+            Next::Act(act) => Some(Next::Act(act)),
+            _ => None,
+        }
+    }
+
+    /// The words between two mentions that say how the one stands to the other.
+    fn between(&self, one: &Mention, other: &Mention) -> String {
+        self.joint(one.span.end..other.span.start)
+    }
+
+    /// The words of a part of the goal, without those that only say what kind of thing follows.
+    fn joint(&self, bytes: Range<usize>) -> String {
+        const KINDS: [&str; 9] = [
+            "the",
+            "a",
+            "an",
+            "number",
+            "word",
+            "text",
+            "file",
+            "folder",
+            "directory",
+        ];
+        let text = self.reading.text.get(bytes).unwrap_or_default();
+        let lower = text
+            .to_lowercase()
+            .replace(',', " and ")
+            .replace(" and  and ", " and ");
+        let words = lower
+            .split_whitespace()
+            .filter(|word| !KINDS.contains(word));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The mention that has exactly this value.
+    fn mention_of(&self, value: &Value) -> Option<&Mention> {
+        let same = |mention: &&Mention| match (value, mention.kind) {
+            (Value::Number(number), MentionKind::Number(said)) => number.as_u64() == Some(said),
+            (Value::String(text), _) => *text == mention.value,
+            _ => false,
+        };
+        self.reading.mentions.iter().find(same)
+    }
+
     /// `delete A and B`: what was done to the one is done to the other, when they stand in one
     /// clause and the act has no other argument.
-    pub(super) fn the_same_for_another(&self) -> Option<Next> {
+    fn the_same_for_another(&self) -> Option<Next> {
         let used = self.used();
         let left = self.reading.left_out(&used);
         let other = left.iter().find_map(|part| match part {

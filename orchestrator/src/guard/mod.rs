@@ -41,6 +41,10 @@ impl Cleared {
     }
 }
 
+/// So sure of a change must a plan be that words which the reader does not know may order it
+/// (brain/README.md, "Two witnesses", says what was measured).
+const SURE: f64 = 0.9;
+
 /// Told when nothing was done for a question about an act.
 pub const ASKED: &str = "nothing was done: you asked about it, you did not order it";
 
@@ -59,28 +63,11 @@ pub struct Seen<'a> {
     pub services: &'a [String],
 }
 
-/// The end of a goal that needs no plan: one that only forbids.
-pub fn at_once(goal: &Goal) -> Option<Cleared> {
-    if goal.call.is_some() || !goal.tasks.is_empty() {
-        return None;
-    }
-    let reading = read(&goal.text);
-    let bans = reading
-        .clauses
-        .iter()
-        .any(|clause| clause.mood == Mood::Ban);
-    let unclear = reading
-        .clauses
-        .iter()
-        .any(|clause| clause.mood == Mood::Unclear);
-    if !bans || unclear || reading.orders() || reading.asks() {
-        return None;
-    }
-    let note = FORBIDDEN.to_owned();
-    Some(Cleared(unplanned(
-        Next::Done { note },
-        "the goal only forbids",
-    )))
+/// Does the goal forbid, and neither order nor ask anything?
+fn only_forbids(reading: &Reading) -> bool {
+    let is = |mood: Mood| reading.clauses.iter().any(|clause| clause.mood == mood);
+    let open = is(Mood::Unclear) || is(Mood::Unknown) || reading.orders() || reading.asks();
+    is(Mood::Ban) && !open
 }
 
 /// The names of services matter for this goal: it may order something about one.
@@ -97,8 +84,14 @@ pub fn clear(seen: Seen<'_>, plan: Plan) -> Cleared {
     let judge = Judge {
         seen,
         reading: &reading,
+        is_sure: plan.confidence >= SURE && matches!(plan.next, Next::Act(_)),
     };
+    let only_forbids = seen.goal.tasks.is_empty() && only_forbids(&reading);
     let next = match plan.next.clone() {
+        Next::Act(act) if !only_forbids || seen.catalog.changes(act.name()) => judge.act(act),
+        _ if only_forbids => Next::Done {
+            note: FORBIDDEN.to_owned(),
+        },
         Next::Act(act) => judge.act(act),
         Next::Done { .. } => judge.done(),
         Next::Refuse(reason) => judge.refusal(reason),
@@ -118,20 +111,11 @@ fn settled(plan: Plan, next: Next) -> Plan {
     }
 }
 
-fn unplanned(next: Next, reason: &str) -> Plan {
-    Plan {
-        next,
-        level: None,
-        confidence: 1.0,
-        alternatives: Vec::new(),
-        reason: reason.to_owned(),
-        cost: std::time::Duration::ZERO,
-    }
-}
-
 struct Judge<'a> {
     seen: Seen<'a>,
     reading: &'a Reading,
+    /// Is whoever planned this very act sure that it was ordered?
+    is_sure: bool,
 }
 
 impl Judge<'_> {
@@ -172,8 +156,10 @@ impl Judge<'_> {
             let change = Change {
                 families: self.seen.catalog.families(&call.tool),
                 changed: &self.seen.catalog.changed(call),
+                verbs: self.seen.catalog.verbs(&call.tool),
+                is_ban: self.seen.catalog.is_ban(&call.tool),
             };
-            self.reading.permits(&change).err()
+            self.reading.permits(&change, self.is_sure).err()
         })
     }
 
@@ -185,7 +171,7 @@ impl Judge<'_> {
             return self.look_or_say();
         }
         let act = shown(act);
-        if is(|mood| *mood == Mood::Unclear) {
+        if is(|mood| matches!(mood, Mood::Unclear | Mood::Unknown)) {
             return Next::Refuse(format!(
                 "nothing was done: I cannot tell whether this is an order. Shall I do {act}? Then say it as an order"
             ));
@@ -244,7 +230,7 @@ impl Judge<'_> {
         if self.is_surely_done() {
             return self.done();
         }
-        if let Some(next) = self.the_same_for_another() {
+        if let Some(next) = self.the_same_for_others() {
             return next;
         }
         let only_asked = !self.reading.orders() && self.asks_about_acts();

@@ -38,6 +38,11 @@ fn catalog() -> Catalog {
                 &["stop"],
                 &[("service", "service", "change")],
             ),
+            tool(
+                "service.disable",
+                &["disable", "forbid"],
+                &[("service", "service", "change")],
+            ),
             tool("service.status", &[], &[("service", "service", "read")]),
         ],
         &[],
@@ -79,9 +84,25 @@ fn goal(text: &str, calls: &[(&str, Value)]) -> Goal {
     }
 }
 
+fn plan(next: Next, confidence: f64, reason: &str) -> Plan {
+    Plan {
+        next,
+        level: Some(Level::Operational),
+        confidence,
+        alternatives: Vec::new(),
+        reason: reason.to_owned(),
+        cost: std::time::Duration::ZERO,
+    }
+}
+
 fn cleared(goal: &Goal, next: Next) -> String {
+    cleared_by(goal, next, 0.9)
+}
+
+/// What becomes of a plan whose maker is so sure of it.
+fn cleared_by(goal: &Goal, next: Next, confidence: f64) -> String {
     let services = ["memory", "network", "agent-storage"].map(str::to_owned);
-    let plan = unplanned(next, "for a test");
+    let plan = plan(next, confidence, "for a test");
     let seen = Seen {
         goal,
         catalog: &catalog(),
@@ -249,9 +270,9 @@ fn done_means_all_of_it() {
         "done ",
     );
     check(
-        "write \"x\" to /srv/a and \"y\" to /srv/b",
+        "write \"x\" to /srv/a and delete /srv/b",
         &[write],
-        "no: not all of it was done. not done: \"y\", /srv/b",
+        "no: not all of it was done. not done: /srv/b",
     );
     check(
         "is it safe to delete /srv/a?",
@@ -274,16 +295,105 @@ fn a_plan_that_does_not_know_how_to_go_on_ends_well_only_when_nothing_is_left() 
 }
 
 #[test]
-fn a_goal_that_only_forbids_needs_no_plan() {
-    let check =
-        |text: &str, expected| assert_eq!(at_once(&goal(text, &[])).is_some(), expected, "{text}");
-    check("do not delete /srv/a", true);
-    check("never restart the memory service!", true);
+fn an_act_that_is_ordered_in_a_row_is_done_for_each() {
+    let check = |text: &str, calls: &[(&str, Value)], expected: &str| {
+        let found = cleared(&goal(text, calls), Next::Refuse("I am not sure".into()));
+        assert_eq!(found, expected, "{text}");
+    };
+    let wrote = |path: &str, content: &str| ("fs.write", json!({"path": path, "content": content}));
+    let text = "write \"12\" to /srv/a and \"13\" to /srv/b";
     check(
-        "don't delete anything: I only want to know how big /srv/a is",
-        false,
+        text,
+        &[wrote("/srv/a", "12")],
+        r#"fs.write {"content":"13","path":"/srv/b"}"#,
     );
-    check("delete /srv/a but not /srv/b", false);
+    check(
+        text,
+        &[wrote("/srv/a", "12"), wrote("/srv/b", "13")],
+        "done ",
+    );
+    let copied = |source: &str, destination: &str| {
+        (
+            "fs.copy",
+            json!({"source": source, "destination": destination}),
+        )
+    };
+    check(
+        "copy /srv/a to /srv/b and /srv/c to /srv/d",
+        &[copied("/srv/a", "/srv/b")],
+        r#"fs.copy {"destination":"/srv/d","source":"/srv/c"}"#,
+    );
+    // One mention is too few, and another clause is another act.
+    let few = "copy /srv/a to /srv/b and /srv/c too";
+    check(few, &[copied("/srv/a", "/srv/b")], "no: I am not sure");
+    for other in [
+        "copy /srv/a to /srv/b. Move /srv/c to /srv/d",
+        "copy /srv/a to /srv/b because /srv/c is newer than /srv/d",
+        "copy /srv/a to /srv/b and into /srv/c the file /srv/d",
+        "copy /srv/a to /srv/b and redirect /srv/c to /srv/d",
+    ] {
+        check(other, &[copied("/srv/a", "/srv/b")], "no: I am not sure");
+    }
+    let why = "write \"12\" to /srv/a as \"11\" in /srv/c is out of date";
+    check(why, &[wrote("/srv/a", "12")], "no: I am not sure");
+}
+
+#[test]
+fn a_goal_that_only_forbids_ends_with_nothing_done_whatever_was_planned() {
+    let stat = || act("fs.stat", json!({"path": "/srv/a"}));
+    for text in ["do not delete /srv/a", "never restart the memory service!"] {
+        let delete = act("fs.delete", json!({"path": "/srv/a"}));
+        for next in [stat(), done(), Next::Refuse("not known".into()), delete] {
+            let found = cleared_by(&goal(text, &[]), next, 1.0);
+            assert_eq!(found, format!("done {FORBIDDEN}"), "{text}");
+        }
+    }
+    let asks = "don't delete anything: I only want to know how big /srv/a is";
+    assert!(cleared(&goal(asks, &[]), stat()).starts_with("fs.stat"));
+}
+
+#[test]
+fn what_the_reader_does_not_know_needs_a_second_witness_who_is_sure() {
+    let delete = || act("fs.delete", json!({"path": "/srv/a"}));
+    let check = |text: &str, confidence: f64, expected: &str| {
+        let found = cleared_by(&goal(text, &[]), delete(), confidence);
+        assert!(found.starts_with(expected), "{text}: {found}");
+    };
+    check("defenestrate /srv/a", 0.97, "fs.delete");
+    check("defenestrate /srv/a", 0.85, "no: nothing was done");
+    check("the folder /srv/a, out of my sight", 0.97, "fs.delete");
+    // What asks, forbids or doubts, the witness cannot change.
+    check("is it safe to delete /srv/a?", 0.99, "fs.stat");
+    check(
+        "should I defenestrate /srv/a?",
+        0.99,
+        "no: nothing was done",
+    );
+    check("don't defenestrate /srv/a", 0.99, "done ");
+    check("defenestrate /srv/a? no", 0.99, "no: nothing was done");
+    check("I wonder why /srv/a is full", 0.99, "no: nothing was done");
+}
+
+#[test]
+fn an_order_may_be_said_as_a_ban_where_the_act_is_one() {
+    let disable = || act("service.disable", json!({"service": "network"}));
+    let check = |text: &str, confidence: f64, expected: &str| {
+        let found = cleared_by(&goal(text, &[]), disable(), confidence);
+        assert!(found.starts_with(expected), "{text}: {found}");
+    };
+    check("don't let network start at boot", 0.97, "service.disable");
+    check("don't let network start at boot", 0.85, "done ");
+    for text in [
+        "do not disable network",
+        "do not turn off network at boot",
+        "don't deactivate network at boot",
+        "don't start network now, I'm busy",
+        "don't let anybody disable network",
+        "don't let it stop network",
+    ] {
+        check(text, 0.99, "done ");
+    }
+    check("don't", 0.99, "no: nothing was done");
 }
 
 #[test]
@@ -304,7 +414,7 @@ fn the_guard_says_that_it_changed_a_plan() {
     let goal = goal("do not delete /srv/a", &[]);
     let plan = Plan {
         level: Some(Level::Reactive),
-        ..unplanned(act("fs.delete", json!({"path": "/srv/a"})), "known")
+        ..plan(act("fs.delete", json!({"path": "/srv/a"})), 1.0, "known")
     };
     let seen = Seen {
         goal: &goal,

@@ -70,7 +70,8 @@ pub fn bind(
     let mut arguments = Map::new();
     for parameter in parameters {
         match said.iter().find(|argument| argument.name == parameter.name) {
-            Some(argument) => match value(act, parameter, &argument.text, services) {
+            Some(argument) if parameter.kind == Kind::Flag && argument.confidence < NOISE => {}
+            Some(argument) => match value(act, parameter, argument, services) {
                 Ok(value) => drop(arguments.insert(parameter.name.clone(), value)),
                 Err(_) if !parameter.required && argument.confidence < NOISE => {}
                 Err(error) => return Err(error),
@@ -98,9 +99,15 @@ fn missing(act: &str, parameter: &Parameter) -> BindError {
 fn value(
     act: &str,
     parameter: &Parameter,
-    said: &str,
+    argument: &Argument,
     services: &[String],
 ) -> Result<Value, BindError> {
+    let said = argument.text.as_str();
+    if parameter.kind == Kind::Path && argument.is_exact && said.starts_with('/') {
+        let bare = said.trim_end_matches('/');
+        let path = if bare.is_empty() { "/" } else { bare };
+        return Ok(path.into());
+    }
     if parameter.kind == Kind::Service {
         return match live::service(said, services) {
             Ok(name) => Ok(name.into()),
@@ -132,21 +139,71 @@ fn typed(parameter: &Parameter, said: &str) -> Option<Value> {
         Kind::Bytes => values::size(said).map(Value::from),
         Kind::Pid | Kind::Count => values::number(said)
             .or_else(|| number_within(said))
-            .map(Value::from),
+            .map(Value::from)
+            .or_else(|| said.trim().parse::<i64>().ok().map(Value::from)),
         Kind::Number => said.trim().parse::<f64>().ok().map(Value::from),
-        Kind::Flag => match values::choice(said, &["yes", "no", "true", "false"])?.as_str() {
-            "yes" | "true" => Some(true.into()),
-            _ => Some(false.into()),
-        },
+        Kind::Flag => is_yes(said).map(Value::from),
         Kind::List => {
             let item = parameter.item();
             let parts = said.split([',', ' ']).filter(|part| !part.is_empty());
             let items: Option<Vec<Value>> = parts.map(|part| typed(&item, part)).collect();
             items.map(Value::from)
         }
+        Kind::Package | Kind::Account | Kind::Group => {
+            word(said).map(|said| name(&said).to_lowercase().into())
+        }
+        Kind::Interface | Kind::Host | Kind::Process => {
+            word(said).map(|said| name(&said).to_owned().into())
+        }
+        Kind::Moment => word(said).map(|said| moment(&said).into()),
+        Kind::Signal => word(said).map(|said| signal(name(&said)).into()),
         _ => word(said).map(Value::from),
     }
     .filter(|value| schema::check(&parameter.schema, value).is_ok())
+}
+
+/// `recursively`, `-R`, `with its home` say yes, `not below it` says no; other words are no answer.
+fn is_yes(said: &str) -> Option<bool> {
+    const NO: [&str; 14] = [
+        "no", "not", "without", "false", "off", "don", "only", "never", "leave", "keep", "except",
+        "nothing", "cannot", "but",
+    ];
+    const YES: [&str; 26] = [
+        "yes",
+        "true",
+        "recursively",
+        "recursive",
+        "r",
+        "g",
+        "all",
+        "everything",
+        "everywhere",
+        "every",
+        "each",
+        "below",
+        "inside",
+        "within",
+        "under",
+        "contents",
+        "subfolders",
+        "subdirectories",
+        "tree",
+        "whole",
+        "too",
+        "also",
+        "with",
+        "including",
+        "home",
+        "throughout",
+    ];
+    let lower = said.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(word));
+    match (has(&NO), has(&YES)) {
+        (true, _) => Some(false),
+        (false, true) => Some(true),
+        (false, false) => None,
+    }
 }
 
 /// The only number among words: `pid 42`, `the last 20`.
@@ -161,6 +218,75 @@ fn word(said: &str) -> Option<String> {
         .trim_end_matches(['.', ',', ';', '!', '?'])
         .trim();
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The one word that is a name: `the nginx package`, `user ada`, `on host db1`.
+fn name(said: &str) -> &str {
+    const AROUND: [&str; 19] = [
+        "the",
+        "a",
+        "an",
+        "my",
+        "our",
+        "package",
+        "user",
+        "account",
+        "group",
+        "interface",
+        "host",
+        "machine",
+        "server",
+        "process",
+        "program",
+        "signal",
+        "called",
+        "named",
+        "for",
+    ];
+    let around = |word: &&str| AROUND.contains(&word.to_lowercase().as_str());
+    let mut names = said.split_whitespace().filter(|word| !around(word));
+    match (names.next(), names.next()) {
+        (Some(name), None) => name,
+        _ => said,
+    }
+}
+
+/// A moment with its numbers in digits: `the last two hours` is `2 hours`.
+fn moment(said: &str) -> String {
+    const BEFORE: [&str; 6] = ["the", "last", "past", "since", "in", "for"];
+    let lower = said.to_lowercase();
+    let words = lower
+        .split_whitespace()
+        .skip_while(|word| BEFORE.contains(word));
+    let words = words.map(|word| match values::number(word) {
+        Some(number) => number.to_string(),
+        None => word.to_owned(),
+    });
+    let words: Vec<String> = words.collect();
+    match words.as_slice() {
+        [] => said.to_owned(),
+        [unit] if unit.chars().all(char::is_alphabetic) && values::duration(unit).is_some() => {
+            format!("1 {unit}")
+        }
+        words => words.join(" "),
+    }
+}
+
+/// What people call signals, beside their names.
+fn signal(said: &str) -> String {
+    let lower = said.to_lowercase();
+    let bare = lower.trim_start_matches('-').trim_start_matches("sig");
+    match bare {
+        "1" | "hangup" | "hang-up" | "reload" => "HUP",
+        "2" | "interrupt" | "ctrl-c" => "INT",
+        "3" => "QUIT",
+        "9" | "force" | "forced" => "KILL",
+        "15" | "terminate" | "termination" | "end" => "TERM",
+        "18" | "continue" | "resume" => "CONT",
+        "19" | "pause" | "suspend" | "freeze" => "STOP",
+        _ => return bare.to_uppercase(),
+    }
+    .to_owned()
 }
 
 /// A value that would do, for people.

@@ -11,6 +11,7 @@ fn parameter(name: &str, kind: Kind, required: bool) -> Parameter {
         Kind::Pid | Kind::Count | Kind::Bytes | Kind::Seconds => json!({"type": "integer"}),
         Kind::Choice => json!({"type": "string", "enum": ["cpu", "memory"]}),
         Kind::List => json!({"type": "array", "items": {"type": "string", KEY: "text"}}),
+        Kind::Flag => json!({"type": "boolean"}),
         _ => json!({"type": "string"}),
     };
     property[KEY] = json!(kind);
@@ -24,6 +25,8 @@ fn said(name: &str, text: &str, confidence: f32) -> Argument {
         name: name.into(),
         text: text.into(),
         source: Source::Goal,
+        bytes: 0..0,
+        is_exact: false,
         confidence,
     }
 }
@@ -73,6 +76,34 @@ fn what_was_said_becomes_a_value_of_the_type_asked_for() {
             Some(json!("memory")),
         );
         check(name, Kind::Service, "postgres", None);
+        check(name, Kind::Count, "-20", Some(json!(-20)));
+        check(name, Kind::Flag, "recursively", Some(json!(true)));
+        check(name, Kind::Flag, "not below it", Some(json!(false)));
+        check(
+            name,
+            Kind::Flag,
+            "leave the files below it",
+            Some(json!(false)),
+        );
+        check(name, Kind::Flag, "/srv", None);
+        check(
+            name,
+            Kind::Package,
+            "the Nginx package",
+            Some(json!("nginx")),
+        );
+        check(name, Kind::Account, "Jana", Some(json!("jana")));
+        check(name, Kind::Host, "host db1", Some(json!("db1")));
+        check(name, Kind::Signal, "hangup", Some(json!("HUP")));
+        check(
+            name,
+            Kind::Moment,
+            "the last two hours",
+            Some(json!("2 hours")),
+        );
+        check(name, Kind::Moment, "the past hour", Some(json!("1 hour")));
+        check(name, Kind::Moment, "yesterday", Some(json!("yesterday")));
+        check(name, Kind::Signal, "SIGUSR1", Some(json!("USR1")));
         check(name, Kind::Target, "/srv/a/", Some(json!("/srv/a")));
         check(name, Kind::Target, "b", Some(json!("b")));
         check(
@@ -81,6 +112,19 @@ fn what_was_said_becomes_a_value_of_the_type_asked_for() {
             "the storage agent",
             Some(json!("storage")),
         );
+    }
+}
+
+#[test]
+fn a_mention_is_bound_as_it_was_written() {
+    let parameters = [parameter("path", Kind::Path, true)];
+    for (is_exact, expected) in [(true, "/srv/draft!"), (false, "/srv/draft")] {
+        let said = Argument {
+            is_exact,
+            ..said("path", "/srv/draft!", 0.9)
+        };
+        let bound = bind("x", &parameters, &[said], &[]).unwrap();
+        assert_eq!(bound["path"], expected);
     }
 }
 

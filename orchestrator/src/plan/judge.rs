@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use aios_brain::{Act as Proposed, Proposal};
+use aios_brain::{Act as Proposed, Argument, Proposal};
 use aios_goals::{Arguments, Goal, Level};
 use aios_tool::argument::Kind;
 
+use super::cohere::cohere;
+use super::exact::Command;
 use super::{Next, Plan, bind, done};
 use crate::registry::Catalog;
 
@@ -46,6 +48,12 @@ pub fn operational(
     }
 }
 
+/// A command in shell words, checked.
+pub fn commanded(goal: &Goal, command: Command, catalog: &Catalog, services: &[String]) -> Plan {
+    let (next, why) = checked(goal, command.act, command.said, catalog, services);
+    super::reactive(next, &format!("a command in shell words: {why}"))
+}
+
 fn judge(
     goal: &Goal,
     proposal: &Proposal,
@@ -58,10 +66,7 @@ fn judge(
         Proposed::Done if begun => (done(), "the model sees nothing more to do"),
         // Not success: what was asked for is not all done.
         Proposed::None | Proposed::Ask if begun => (
-            Next::Refuse(beyond(
-                "the tasks above are done, but I am not sure that they are all you asked for",
-                alternatives,
-            )),
+            Next::Refuse(beyond(UNSURE_OF_THE_REST, alternatives)),
             "the model does not understand the rest",
         ),
         Proposed::Done | Proposed::None => (
@@ -72,14 +77,40 @@ fn judge(
             Next::Refuse(beyond("I am not sure what is wanted", alternatives)),
             "the model is not sure enough",
         ),
-        Proposed::Call(act) => call(goal, act, proposal, catalog, services),
+        Proposed::Call(act) if !is_sure(act, proposal, catalog) => {
+            let mut nearest = alternatives.to_vec();
+            nearest.insert(0, (act.clone(), f64::from(proposal.confidence)));
+            let what = match begun {
+                true => UNSURE_OF_THE_REST,
+                false => "I am not sure what is wanted",
+            };
+            (
+                Next::Refuse(beyond(what, &nearest)),
+                "the model is not sure enough",
+            )
+        }
+        Proposed::Call(act) => checked(goal, act, proposal.arguments.clone(), catalog, services),
     }
 }
 
-fn call(
+/// Said when acts are done and the model does not know how to go on.
+const UNSURE_OF_THE_REST: &str =
+    "the tasks above are done, but I am not sure that they are all you asked for";
+
+/// A wrong look costs little, a wrong change much.
+fn is_sure(act: &str, proposal: &Proposal, catalog: &Catalog) -> bool {
+    let enough = match catalog.changes(act) {
+        true => proposal.thresholds.change,
+        false => proposal.thresholds.look,
+    };
+    proposal.confidence >= enough
+}
+
+/// The act with what was said for it, against the registry.
+fn checked(
     goal: &Goal,
     act: &str,
-    proposal: &Proposal,
+    said: Vec<Argument>,
     catalog: &Catalog,
     services: &[String],
 ) -> (Next, &'static str) {
@@ -92,7 +123,12 @@ fn call(
             );
         }
     };
-    let arguments = match bind::bind(act, &parameters, &proposal.arguments, services) {
+    let families = match catalog.changes(act) {
+        true => catalog.families(act),
+        false => &[],
+    };
+    let said = cohere(goal, families, &parameters, said);
+    let arguments = match bind::bind(act, &parameters, &said, services) {
         Ok(arguments) => arguments,
         Err(error) => {
             return (
@@ -102,12 +138,12 @@ fn call(
         }
     };
     if done_before(goal, act, &arguments) {
-        return (done(), "the model repeats what is done");
+        return (done(), "it repeats what is done");
     }
     match catalog.act(act, arguments) {
         Ok(act) => (
             Next::Act(act),
-            "the model proposes it, the registry accepts it",
+            "it was proposed, and the registry accepts it",
         ),
         Err(fault) => (Next::Refuse(fault.to_string()), "the registry rejects it"),
     }

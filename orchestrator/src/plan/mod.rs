@@ -1,10 +1,12 @@
 //! The planner: what to do next for a goal. The cheapest level that is sure enough answers.
 //!
-//! The operator's own call, then a known procedure (reactive), then the operator model
-//! (operational). The tactical and strategic levels are not there yet: they are skipped,
+//! The operator's own call, then a known procedure or a command in shell words (reactive), then
+//! the operator model (operational). The tactical and strategic levels are not there yet: they are skipped,
 //! and the reason of each decision says so.
 
 pub mod bind;
+pub mod cohere;
+pub mod exact;
 pub mod follow;
 pub mod judge;
 pub mod live;
@@ -14,7 +16,7 @@ pub mod procedures;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aios_brain::history_entry;
+use aios_brain::Done;
 use aios_contracts::v1::ListServicesRequest;
 use aios_contracts::v1::init_client::InitClient;
 use aios_daemon::retry;
@@ -93,10 +95,7 @@ impl Planner {
     /// What to do next for the goal, all of whose tasks succeeded so far.
     pub async fn next(&self, goal: &Goal) -> Cleared {
         let started = Instant::now();
-        let decided = match guard::at_once(goal) {
-            Some(cleared) => return cleared,
-            None => self.decide(goal).await,
-        };
+        let decided = self.decide(goal).await;
         let failed = |status: Status| Plan {
             reason: format!("nobody could plan: {}", status.message()),
             ..refused(format!("it cannot be planned now: {}", status.message()))
@@ -169,19 +168,43 @@ impl Planner {
         if let Some(plan) = self.known(goal, &catalog).await? {
             return Ok(plan);
         }
+        if let Some(command) = exact::command(&goal.text) {
+            let plan = self.commanded(goal, command, &catalog).await?;
+            // What does not fit, was no command.
+            if !matches!(plan.next, Next::Refuse(_)) || self.model.is_none() {
+                return Ok(plan);
+            }
+        }
         let Some(model) = &self.model else {
             return Ok(refused(
                 "the operator model is not installed, and what to do is not known from before"
                     .into(),
             ));
         };
-        let history = history(goal, model.as_ref());
-        let proposal = model.propose(&goal.text, &history).await?;
+        let done: Vec<Done> = goal.tasks.iter().map(done_so_far).collect();
+        let proposal = model.propose(&goal.text, &done).await?;
         let services = match judge::names_a_service(&proposal, &catalog) {
             true => self.services().await?,
             false => Vec::new(),
         };
         Ok(judge::operational(goal, proposal, &catalog, &services))
+    }
+
+    /// What follows from a command in shell words.
+    async fn commanded(
+        &self,
+        goal: &Goal,
+        command: exact::Command,
+        catalog: &Catalog,
+    ) -> Result<Plan, Status> {
+        if !goal.tasks.is_empty() {
+            return Ok(reactive(done(), "the command is carried out"));
+        }
+        let services = match catalog.named(command.act, Kind::Service).is_empty() {
+            true => Vec::new(),
+            false => self.services().await?,
+        };
+        Ok(judge::commanded(goal, command, catalog, &services))
     }
 
     /// The names of the services that are there.
@@ -279,22 +302,20 @@ fn direct(goal: &Goal, catalog: &Catalog) -> Plan {
     }
 }
 
-/// What was done, as the model was trained to read it.
-fn history(goal: &Goal, model: &dyn Understand) -> Vec<String> {
-    let entry = |task: &Task| {
-        let texts = model.parameters(&task.act).iter().filter_map(|name| {
-            let value = task.arguments.get(name)?;
-            Some(
-                value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned),
-            )
-        });
-        let texts: Vec<String> = texts.collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        history_entry(&task.act, &texts, task.state == TaskState::Succeeded)
+/// A task, as the model reads it.
+fn done_so_far(task: &Task) -> Done {
+    let text = |value: &serde_json::Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string())
     };
-    goal.tasks.iter().map(entry).collect()
+    let arguments = task.arguments.iter();
+    Done {
+        act: task.act.clone(),
+        arguments: arguments
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect(),
+        succeeded: task.state == TaskState::Succeeded,
+    }
 }
 
 #[cfg(test)]

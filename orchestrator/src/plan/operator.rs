@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use aios_brain::{BrainError, Operator, Proposal};
+use aios_brain::{BrainError, Done, Operator, Proposal};
 use aios_contracts::v1::EncodeRequest;
 use aios_contracts::v1::runtime_client::RuntimeClient;
 use tonic::Status;
@@ -18,11 +18,8 @@ const MODEL: &str = "operator";
 /// Whoever can say what to do next.
 #[tonic::async_trait]
 pub trait Understand: Send + Sync {
-    /// What to do next for the goal, after `history` ([`aios_brain::history_entry`], oldest first).
-    async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status>;
-
-    /// The act's parameters, in the order in which a history entry names their values.
-    fn parameters(&self, act: &str) -> &[String];
+    /// What to do next for the goal, after what was `done` for it, oldest first.
+    async fn propose(&self, goal: &str, done: &[Done]) -> Result<Proposal, Status>;
 }
 
 /// The operator model.
@@ -61,10 +58,10 @@ fn away(status: &Status) -> Status {
 
 #[tonic::async_trait]
 impl Understand for OperatorModel {
-    async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status> {
+    async fn propose(&self, goal: &str, done: &[Done]) -> Result<Proposal, Status> {
         let encoded = self
             .operator
-            .encode(goal, history)
+            .encode(goal, done)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let states = self.standing.persistently("runtime", self.patience, || {
             let mut runtime = self.runtime.clone();
@@ -78,9 +75,5 @@ impl Understand for OperatorModel {
         self.operator
             .decide(&encoded, &states.states)
             .map_err(|error| Status::internal(error.to_string()))
-    }
-
-    fn parameters(&self, act: &str) -> &[String] {
-        self.operator.heads.parameters(act)
     }
 }

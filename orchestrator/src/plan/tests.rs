@@ -1,7 +1,7 @@
 use super::judge::operational;
 use super::*;
 use crate::registry::Tool;
-use aios_brain::{Act as Proposed, Argument, Proposal, Source};
+use aios_brain::{Act as Proposed, Argument, Proposal, Source, Thresholds};
 use aios_goals::Call;
 use serde_json::{Value, json};
 
@@ -33,6 +33,11 @@ fn proposal(act: Proposed, arguments: &[(&str, &str)]) -> Proposal {
     Proposal {
         act,
         confidence: 0.9,
+        thresholds: Thresholds {
+            look: 0.5,
+            change: 0.8,
+            done: 0.4,
+        },
         alternatives: vec![("fs.write".into(), 0.31), ("none".into(), 0.2)],
         arguments: arguments
             .iter()
@@ -40,6 +45,8 @@ fn proposal(act: Proposed, arguments: &[(&str, &str)]) -> Proposal {
                 name: (*name).into(),
                 text: (*text).into(),
                 source: Source::Goal,
+                bytes: 0..0,
+                is_exact: false,
                 confidence: 0.9,
             })
             .collect(),
@@ -98,6 +105,17 @@ fn a_proposal_becomes_a_checked_act_or_a_reason() {
         call("service.restart", &[("service", "postgres")]),
         "no: there is no service \"postgres\" here; the nearest are memory",
     );
+    let unsure = |act: &str, confidence: f32| Proposal {
+        confidence,
+        ..call(act, &[("service", "memory")])
+    };
+    check(
+        &new,
+        unsure("service.restart", 0.7),
+        "no: I am not sure what is wanted; the nearest acts: service.restart (70 %), fs.write",
+    );
+    check(&new, unsure("monitor.disk", 0.7), "monitor.disk {}");
+    check(&new, unsure("monitor.disk", 0.4), "no: I am not sure");
     check(
         &new,
         call("pkg.install", &[]),

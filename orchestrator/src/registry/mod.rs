@@ -38,17 +38,21 @@ pub struct Tool {
     pub changes: bool,
     /// What kinds of change it may be called.
     pub families: Vec<Family>,
+    /// What people call the change, as verbs in their base form.
+    pub verbs: Vec<String>,
 }
+
+/// Among the verbs of a change that forbids something for later.
+const BAN: &str = "forbid";
 
 impl Tool {
     /// A tool with this schema of its arguments, which says what they stand for and what people call
     /// the change that the tool makes.
     pub fn new(name: &str, schema: Value, changes: bool) -> Self {
         let verbs = schema[VERBS].as_array().into_iter().flatten();
-        let mut families: Vec<Family> = verbs
-            .filter_map(Value::as_str)
-            .filter_map(Family::named)
-            .collect();
+        let verbs: Vec<&str> = verbs.filter_map(Value::as_str).collect();
+        let mut families: Vec<Family> = verbs.iter().copied().filter_map(Family::named).collect();
+        let verbs = verbs.iter().map(|verb| (*verb).to_owned()).collect();
         if families.is_empty() {
             families.push(Family::Other);
         }
@@ -58,6 +62,7 @@ impl Tool {
             schema,
             changes,
             families,
+            verbs,
         }
     }
 }
@@ -182,6 +187,16 @@ impl Catalog {
             Some(tool) => &tool.families,
             None => &[Family::Other],
         }
+    }
+
+    /// What people call the act, as verbs in their base form.
+    pub fn verbs(&self, act: &str) -> &[String] {
+        self.tools.get(act).map_or(&[], |tool| &tool.verbs)
+    }
+
+    /// Does the act forbid something for later?
+    pub fn is_ban(&self, act: &str) -> bool {
+        self.verbs(act).iter().any(|verb| verb == BAN)
     }
 
     /// What the call changes: the values of the arguments that name something which is changed.

@@ -12,4 +12,5 @@ mod mtls;
 mod node;
 mod pki;
 mod revoked;
+mod schedules;
 mod witness;

@@ -1,6 +1,6 @@
 //! A double of the operator model.
 
-use aios_brain::{Act, Argument, Proposal, Source};
+use aios_brain::{Act, Argument, Done, Proposal, Source, Thresholds};
 use aios_orchestrator::plan::operator::Understand;
 use tonic::Status;
 
@@ -9,15 +9,17 @@ pub struct ModelDouble;
 
 #[tonic::async_trait]
 impl Understand for ModelDouble {
-    async fn propose(&self, goal: &str, history: &[String]) -> Result<Proposal, Status> {
+    async fn propose(&self, goal: &str, done: &[Done]) -> Result<Proposal, Status> {
         let said = |name: &str, text: &str| Argument {
             name: name.into(),
             text: text.into(),
             source: Source::Goal,
+            bytes: 0..0,
+            is_exact: false,
             confidence: 0.9,
         };
         let call = |act: &str| Act::Call(act.into());
-        let (act, arguments) = match (goal, history.len()) {
+        let (act, arguments) = match (goal, done.len()) {
             ("check disk usage", 0) => (call("monitor.disk"), vec![]),
             ("restart the memory service", 0) => (
                 call("service.restart"),
@@ -35,12 +37,13 @@ impl Understand for ModelDouble {
         Ok(Proposal {
             act,
             confidence: 0.9,
+            thresholds: Thresholds {
+                look: 0.5,
+                change: 0.8,
+                done: 0.4,
+            },
             alternatives: vec![("fs.write".into(), 0.1)],
             arguments,
         })
-    }
-
-    fn parameters(&self, _: &str) -> &[String] {
-        &[]
     }
 }

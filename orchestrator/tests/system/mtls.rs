@@ -43,10 +43,14 @@ async fn an_operator_gives_a_goal_and_watches_it_to_its_end() {
     let undo = UndoRequest {
         execution_id: last.tasks[0].executions[0].id.clone(),
         on_behalf_of: "CN=somebody else".into(),
+        role: Role::Admin.into(),
         ..UndoRequest::default()
     };
     let undone = client.undo(undo).await.unwrap().into_inner();
-    assert!(undone.summary.contains("CN=alice"), "{}", undone.summary);
+    // What the certificate says, whatever the client said.
+    let by = &undone.summary;
+    assert!(by.starts_with("undone for CN=alice"), "{by}");
+    assert!(by.ends_with(", ROLE_OPERATOR"), "{by}");
     let status = client
         .get_status(GetStatusRequest {})
         .await

@@ -54,11 +54,22 @@ impl Drop for Process {
 const MANIFESTS: [(&str, &str); 3] = [
     ("storage", r#""fs.*""#),
     ("system", r#""service.*", "monitor.*", "test.*""#),
-    ("task", r#""skill.*""#),
+    ("task", r#""skill.*", "schedule.*""#),
 ];
 
 impl Node {
     pub async fn new() -> Self {
+        let node = Self::without_tools();
+        let tools = Server::builder()
+            .add_service(ToolsServer::new(node.tools.clone()))
+            .add_service(EmergencyServer::new(node.emergency.clone()));
+        tokio::spawn(tools.serve_with_incoming(node.listen("tools.sock")));
+        node.start_agents().await;
+        node
+    }
+
+    /// The same before its tools and agents are there.
+    pub fn without_tools() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let memory = MemoryDouble::default();
         let tools = ToolsDouble {
@@ -75,9 +86,16 @@ impl Node {
         };
         node.authority.install(&node.etc().join("pki"));
         node.write_manifests();
-        node.serve_doubles();
-        node.start_agents().await;
+        let memory = Server::builder().add_service(MemoryServer::new(node.memory.clone()));
+        tokio::spawn(memory.serve_with_incoming(node.listen("memory.sock")));
+        let init = Server::builder().add_service(InitServer::new(node.init.clone()));
+        tokio::spawn(init.serve_with_incoming(node.listen("init.sock")));
         node
+    }
+
+    /// Listens at the socket of this name.
+    pub fn listen(&self, name: &str) -> tokio_stream::wrappers::UnixListenerStream {
+        socket::listen(&self.folder.path().join(name)).unwrap()
     }
 
     fn etc(&self) -> std::path::PathBuf {
@@ -95,27 +113,22 @@ impl Node {
         }
     }
 
-    fn serve_doubles(&self) {
-        let listen = |name: &str| socket::listen(&self.folder.path().join(name)).unwrap();
-        let memory = MemoryServer::new(self.memory.clone());
-        let server = Server::builder().add_service(memory);
-        tokio::spawn(server.serve_with_incoming(listen("memory.sock")));
-        let server = Server::builder()
-            .add_service(ToolsServer::new(self.tools.clone()))
-            .add_service(EmergencyServer::new(self.emergency.clone()));
-        tokio::spawn(server.serve_with_incoming(listen("tools.sock")));
-        let server = Server::builder().add_service(InitServer::new(self.init.clone()));
-        tokio::spawn(server.serve_with_incoming(listen("init.sock")));
-    }
-
     /// Starts the agents and returns once they listen, as they do on a booted node.
-    async fn start_agents(&self) {
+    pub async fn start_agents(&self) {
         for manifest in manifest::read_all(&self.etc().join("agents")).unwrap() {
             let path = self
                 .folder
                 .path()
                 .join(format!("agents/{}.sock", manifest.name));
-            let tools = socket::channel(&self.folder.path().join("tools.sock")).unwrap();
+            // Where each agent has a socket of its own, it is known by that.
+            let own = self
+                .folder
+                .path()
+                .join(format!("tools-{}.sock", manifest.name));
+            let tools = match own.exists() {
+                true => socket::channel(&own).unwrap(),
+                false => socket::channel(&self.folder.path().join("tools.sock")).unwrap(),
+            };
             let caller = Callers::played(|| Principal::Daemon("orchestrator".into()));
             let agent = Agent::new(manifest, path.clone(), Worker::new(tools), caller);
             tokio::spawn(agent.serve(std::future::pending()));

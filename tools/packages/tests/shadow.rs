@@ -196,7 +196,7 @@ fn what_an_installation_changes_is_planned_and_nothing_is_changed() {
         .iter()
         .position(|one| one.path == "/usr/share/probe/data");
     assert!(folder < data, "parents come first");
-    for one in &planned {
+    for one in planned.iter() {
         assert!(!one.path.starts_with("/var/log/"), "{}", one.path);
         assert!(!one.path.starts_with("/run"), "{}", one.path);
     }

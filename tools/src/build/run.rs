@@ -52,8 +52,11 @@ pub struct Output {
     pub command: String,
     /// Did it end with code 0?
     pub succeeded: bool,
-    /// Its exit code.
+    /// Its exit code; of one that a signal ended, 128 and the signal.
     pub code: i32,
+    /// The signal that ended it; absent when it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
     /// Tests that passed and failed, when it says so.
@@ -85,7 +88,11 @@ impl<A: Aim> Tool for Run<A> {
                 .rev()
                 .find(|line| !line.trim().is_empty());
             let last = format::cut(&format::printable(last.unwrap_or_default()), 200);
-            format!("{ill} (code {}): {last}", output.code)
+            let how = match output.signal {
+                Some(signal) => format!("signal {signal}"),
+                None => format!("code {}", output.code),
+            };
+            format!("{ill} ({how}): {last}")
         };
         let tests = output.tests.map(|counts| {
             let Counts { passed, failed } = counts;
@@ -135,6 +142,7 @@ impl<A: Aim> Change for Run<A> {
             command: written(&command),
             succeeded: ended.code == 0,
             code: ended.code,
+            signal: ended.signal,
             took_ms: ended.took_ms,
             tests: match A::GOAL {
                 Goal::Test => counts::read(&said),

@@ -3,6 +3,7 @@
 use super::table::{self, Format};
 use crate::fs::put::{self, New};
 use aios_tool::argument::{ReadPath, WritePath};
+use aios_tool::budget::{Held, Share};
 use aios_tool::file::WRITING;
 use aios_tool::prelude::*;
 
@@ -114,7 +115,7 @@ fn output(input: &Input, rows: u64, size: u64) -> Output {
 }
 
 /// The text that is written, and its rows.
-fn converted(input: &Input) -> Result<(String, u64), ToolError> {
+fn converted(input: &Input) -> Result<(Held<String>, u64), ToolError> {
     if input.source.as_str() == input.destination.as_str() {
         return Err(ToolError::Invalid(
             "destination: is the source itself".into(),
@@ -123,8 +124,11 @@ fn converted(input: &Input) -> Result<(String, u64), ToolError> {
     let to = input
         .to
         .map_or_else(|| Format::of(input.destination.as_str()), Ok)?;
-    let table = table::read(&input.source, input.from)?;
-    Ok((table::write(&table, to)?, table.rows.len() as u64))
+    let mut share = Share::default();
+    let table = table::read(&input.source, input.from, &mut share)?;
+    let text = table::write(&table, to, &mut share)?;
+    let rows = table.rows.len() as u64;
+    Ok((Held::new(text, share), rows))
 }
 
 #[cfg(test)]

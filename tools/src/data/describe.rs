@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::query::shown;
 use super::table::{self, Format, Table, plain};
 use aios_tool::argument::ReadPath;
+use aios_tool::budget::Share;
 use aios_tool::file::READING;
 use aios_tool::prelude::*;
 
@@ -96,7 +97,8 @@ impl Tool for Describe {
 
 impl Look for Describe {
     fn look(input: &Input, _context: &Context) -> Result<Output, ToolError> {
-        let table = table::read(&input.path, input.format)?;
+        let mut share = Share::default();
+        let table = table::read(&input.path, input.format, &mut share)?;
         let columns = (0..table.columns.len()).map(|column| described(&table, column));
         let short = |row: &Vec<Value>| row.iter().map(shortened).collect();
         Ok(Output {

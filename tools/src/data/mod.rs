@@ -3,6 +3,7 @@
 pub mod convert;
 mod database;
 pub mod describe;
+mod functions;
 pub mod query;
 mod table;
 

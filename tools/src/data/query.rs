@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::database::Database;
-use super::table::{self, Format, Table, plain};
+use super::table::{self, Format, plain};
 use aios_tool::argument::{List, ReadPath, Text, Whole};
+use aios_tool::budget::Share;
 use aios_tool::file::READING;
 use aios_tool::prelude::*;
 
@@ -85,7 +86,7 @@ impl Tool for Query {
 
 impl Look for Query {
     fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
-        let mut tables: Vec<(String, Table)> = Vec::new();
+        let mut database = Database::new(LIMIT.min(context.remaining()))?;
         for (number, path) in std::iter::once(&input.path)
             .chain(input.more.iter())
             .enumerate()
@@ -94,39 +95,22 @@ impl Look for Query {
                 0 => "data".to_owned(),
                 number => format!("data{}", number + 1),
             };
-            tables.push((name, table::read(path, input.format)?));
+            let mut share = Share::default();
+            let table = table::read(path, input.format, &mut share)?;
+            database.add(&name, &table)?; // one after the other: none is in memory twice for long
         }
         let most = input.limit.map_or(100, Whole::count);
-        let database = Database::of(&tables)?;
-        drop(tables);
-        let limit = LIMIT.min(context.remaining());
-        let found = database.ask(input.sql.as_str(), most, limit)?;
-        let (rows, cut) = fitting(found.rows);
+        let found = database.ask(input.sql.as_str(), most, ANSWER_MAX)?;
         Ok(Output {
             columns: found
                 .columns
                 .iter()
                 .map(|name| format::printable(name))
                 .collect(),
-            rows,
-            truncated: found.more || cut,
+            rows: found.rows,
+            truncated: found.more,
         })
     }
-}
-
-/// The first rows, as many as an answer holds; and whether there were more.
-fn fitting(rows: Vec<Vec<Value>>) -> (Vec<Vec<Value>>, bool) {
-    let mut left = ANSWER_MAX;
-    let count = rows.len();
-    let fits = |row: &Vec<Value>| {
-        let size: usize = row.iter().map(|value| value.to_string().len() + 1).sum();
-        let rest = left.checked_sub(size + 2);
-        left = rest.unwrap_or(0);
-        rest.is_some()
-    };
-    let kept: Vec<Vec<Value>> = rows.into_iter().take_while(fits).collect();
-    let cut = kept.len() < count;
-    (kept, cut)
 }
 
 /// A value on a line of an answer.
@@ -171,16 +155,5 @@ mod tests {
         assert!(call::<Query>(json!({"path": other, "sql": "SELECT 1"})).is_err());
         let said = json!({"path": other, "sql": "SELECT a FROM data", "format": "csv"});
         assert_eq!(call::<Query>(said).unwrap().output["rows"], json!([[1]]));
-    }
-
-    #[test]
-    fn an_answer_holds_so_many_rows_as_fit() {
-        let row = vec![Value::from("x".repeat(1000))];
-        let (kept, cut) = fitting(vec![row; 10_000]);
-        assert!(
-            cut && kept.len() > 1000 && kept.len() < 2000,
-            "{}",
-            kept.len()
-        );
     }
 }

@@ -2,17 +2,24 @@
 //!
 //! A file may be anybody's, so all of it is bounded: its size, its rows, its columns.
 
-use std::io::Read as _;
+mod objects;
+mod records;
+
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 
 use rustix::fs::FileType;
+use serde::ser::{SerializeSeq as _, Serializer as _};
 use serde_json::{Map, Value};
 
 use aios_tool::argument::ReadPath;
+use aios_tool::budget::Share;
 use aios_tool::format::printable;
 use aios_tool::prelude::*;
 
-/// The largest file, in bytes: it is in memory several times over, and the daemon has 512 MiB.
-const FILE_MAX: u64 = 32 * 1024 * 1024;
+use records::Records;
+
+/// The largest file, in bytes. What its table takes in memory has a bound of its own: [`Share`].
+const FILE_MAX: i64 = 32 * 1024 * 1024;
 /// The most rows.
 const ROWS_MAX: usize = 500_000;
 /// The most columns; SQLite takes 2000.
@@ -62,81 +69,131 @@ impl Format {
     }
 }
 
-/// Reads the table in a file.
+/// Reads the table in a file. What it takes in memory is counted in `share`, which lives as long.
 ///
 /// # Errors
-/// `Precondition` when there is no such table, with the line where it goes wrong.
-pub fn read(path: &ReadPath, format: Option<Format>) -> Result<Table, ToolError> {
+/// `Precondition` when there is no such table, with the line where it goes wrong, or when it takes too
+/// much memory; `Exhausted` while others have it.
+pub fn read(
+    path: &ReadPath,
+    format: Option<Format>,
+    share: &mut Share,
+) -> Result<Table, ToolError> {
     let format = format.map_or_else(|| Format::of(path.as_str()), Ok)?;
     let refuse = |why: String| ToolError::Precondition(format!("{path}: {why}"));
     let place = path.place()?;
-    if FileType::from_raw_mode(place.existing()?.st_mode) != FileType::RegularFile {
+    let stat = place.existing()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(refuse("it is not a file".into()));
     }
-    let mut bytes = Vec::new();
-    place
-        .open_content()?
-        .take(FILE_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ToolError::io(path, error))?;
-    if bytes.len() as u64 > FILE_MAX {
-        let most = aios_tool::format::bytes(FILE_MAX);
+    if stat.st_size > FILE_MAX {
+        let most = aios_tool::format::bytes(FILE_MAX.unsigned_abs());
         return Err(refuse(format!("it is larger than {most}")));
     }
-    parse(&bytes, format).map_err(refuse)
+    // A text of JSON may be one value: it is in memory while it is read, and grows to twice its size.
+    let mut reading = Share::default();
+    if matches!(format, Format::Json | Format::JsonLines) {
+        reading.grow(2 * stat.st_size.unsigned_abs())?;
+    }
+    parse(&mut place.open_content()?, format, share).map_err(|fault| match fault {
+        Fault::Table(why) => refuse(why),
+        Fault::Memory(ToolError::Precondition(why)) => refuse(why),
+        Fault::Memory(error) => error,
+    })
 }
 
-fn parse(bytes: &[u8], format: Format) -> Result<Table, String> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+/// Why there is no table.
+#[derive(Debug)]
+enum Fault {
+    /// What is wrong with the file.
+    Table(String),
+    /// It does not fit into the memory.
+    Memory(ToolError),
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self::Table(why)
+    }
+}
+
+impl From<ToolError> for Fault {
+    fn from(error: ToolError) -> Self {
+        Self::Memory(error)
+    }
+}
+
+fn parse<R: Read + Seek>(
+    source: &mut R,
+    format: Format,
+    share: &mut Share,
+) -> Result<Table, Fault> {
     match format {
-        Format::Csv => separated(bytes, b','),
-        Format::Tsv => separated(bytes, b'\t'),
-        Format::Json => {
-            let whole = serde_json::from_slice(bytes);
-            match whole.map_err(|error| format!("it is no JSON: {error}"))? {
-                Value::Array(items) => objects(items.into_iter().map(Ok)),
-                one @ Value::Object(_) => objects(std::iter::once(Ok(one))),
-                _ => Err("it is no list of JSON objects".to_owned()),
+        Format::Csv => separated(source, b',', share),
+        Format::Tsv => separated(source, b'\t', share),
+        Format::Json => objects::whole(begun(source)?, share),
+        Format::JsonLines => objects::lines(begun(source)?, share),
+    }
+}
+
+/// The source from its beginning, without a mark of its encoding; never more than a file may have.
+fn begun<R: Read + Seek>(source: &mut R) -> Result<impl BufRead, Fault> {
+    let begin = source.rewind();
+    begin.map_err(|error| error.to_string())?;
+    let mut reader = BufReader::new(source.take(FILE_MAX.unsigned_abs()));
+    let has_mark = reader
+        .fill_buf()
+        .map_err(|error| error.to_string())?
+        .starts_with(b"\xef\xbb\xbf");
+    reader.consume(if has_mark { 3 } else { 0 });
+    Ok(reader)
+}
+
+/// A table of values between which this stands. Values are numbers where all of their column are: so it
+/// is read twice, and never whole in memory as text.
+fn separated<R: Read + Seek>(
+    source: &mut R,
+    delimiter: u8,
+    share: &mut Share,
+) -> Result<Table, Fault> {
+    let (columns, sorts, mut count) = {
+        let mut records = Records::of(begun(source)?, delimiter);
+        if !records.next(share)? {
+            return Err("it is empty".to_owned().into());
+        }
+        bounded(1, records.len())?;
+        let columns = named(records.values());
+        let mut sorts = vec![Sort::Whole; columns.len()];
+        let mut count = 1;
+        while records.next(share)? {
+            count += 1;
+            bounded(count, columns.len())?;
+            if records.len() != columns.len() {
+                let (line, has, columns) = (records.line, records.len(), columns.len());
+                return Err(
+                    format!("(line: {line}) it has {has} values for {columns} columns").into(),
+                );
+            }
+            for (sort, text) in sorts.iter_mut().zip(records.values()) {
+                *sort = sort.with(text);
             }
         }
-        Format::JsonLines => {
-            let lines = bytes.split(|byte| *byte == b'\n').enumerate();
-            let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
-            objects(lines.map(|(number, line)| {
-                serde_json::from_slice(line)
-                    .map_err(|error| format!("line {}: {error}", number + 1))
-            }))
-        }
-    }
-}
-
-/// A table of values between which this stands. Values are numbers where all of their column are.
-fn separated(bytes: &[u8], delimiter: u8) -> Result<Table, String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .from_reader(bytes);
-    let mut texts: Vec<csv::StringRecord> = Vec::new();
-    for record in reader.records() {
-        texts.push(record.map_err(|error| error.to_string())?);
-        let columns = texts[0].len();
-        bounded(texts.len(), columns)?;
-    }
-    let Some((first, texts)) = texts.split_first() else {
-        return Err("it is empty".to_owned());
+        (columns, sorts, count)
     };
-    let columns = named(first.iter());
-    let sorts: Vec<Sort> = (0..columns.len())
-        .map(|column| Sort::of(texts.iter().filter_map(|row| row.get(column))))
-        .collect();
-    let row = |row: &csv::StringRecord| {
-        let cells = row.iter().zip(&sorts);
-        cells.map(|(text, sort)| sort.value(text)).collect()
-    };
-    Ok(Table {
-        columns,
-        rows: texts.iter().map(row).collect(),
-    })
+    let mut records = Records::of(begun(source)?, delimiter);
+    records.next(share)?;
+    let mut rows = Vec::new();
+    // No more rows than were looked at: somebody may write to the file meanwhile.
+    while count > 1 && records.next(share)? {
+        count -= 1;
+        share.hold::<Value>(columns.len() + 1, records.bytes())?;
+        let mut row = Vec::with_capacity(columns.len());
+        let cells = sorts.iter().zip(records.values());
+        row.extend(cells.map(|(sort, text)| sort.value(text)));
+        row.resize(columns.len(), Value::Null);
+        rows.push(row);
+    }
+    Ok(Table { columns, rows })
 }
 
 /// What all values of a column are.
@@ -148,16 +205,14 @@ enum Sort {
 }
 
 impl Sort {
-    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let mut sort = Self::Whole;
-        for text in texts.filter(|text| !text.is_empty()) {
-            sort = match sort {
-                Self::Whole if is_whole(text) => Self::Whole,
-                Self::Whole | Self::Number if is_number(text) => Self::Number,
-                _ => return Self::Text,
-            };
+    /// What they are when this is one of them.
+    fn with(self, text: &str) -> Self {
+        match self {
+            _ if text.is_empty() => self,
+            Self::Whole if is_whole(text) => Self::Whole,
+            Self::Whole | Self::Number if is_number(text) => Self::Number,
+            _ => Self::Text,
         }
-        sort
     }
 
     fn value(self, text: &str) -> Value {
@@ -187,39 +242,6 @@ fn is_number(text: &str) -> bool {
     let begins = digits.starts_with(|c: char| c.is_ascii_digit());
     let zeros = digits.starts_with('0') && !digits.starts_with("0.") && digits.len() > 1;
     plain && begins && !zeros && text.parse::<f64>().is_ok_and(f64::is_finite)
-}
-
-/// A table of objects; a column for each name that one of them has, in the order of appearance.
-fn objects(items: impl Iterator<Item = Result<Value, String>>) -> Result<Table, String> {
-    let mut columns: Vec<String> = Vec::new();
-    let mut places: std::collections::HashMap<String, usize> = std::collections::HashMap::new();
-    let mut rows: Vec<Vec<Value>> = Vec::new();
-    for (number, item) in items.enumerate() {
-        let Value::Object(object) = item? else {
-            return Err(format!("entry {} is no JSON object", number + 1));
-        };
-        let mut row = vec![Value::Null; columns.len()];
-        for (name, value) in object {
-            let place = *places.entry(name.clone()).or_insert_with(|| {
-                columns.push(name);
-                columns.len() - 1
-            });
-            if row.len() <= place {
-                row.resize(place + 1, Value::Null);
-            }
-            row[place] = value;
-        }
-        rows.push(row);
-        bounded(rows.len(), columns.len())?;
-    }
-    let count = columns.len();
-    rows.iter_mut()
-        .for_each(|row| row.resize(count, Value::Null));
-    let columns = named(columns.iter().map(String::as_str));
-    match columns.is_empty() {
-        true => Err("it has no columns".to_owned()),
-        false => Ok(Table { columns, rows }),
-    }
 }
 
 fn bounded(rows: usize, columns: usize) -> Result<(), String> {
@@ -255,41 +277,76 @@ fn named<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     all
 }
 
-/// Writes a table as text.
+/// Writes a table as text, which is counted in `share`.
 ///
 /// # Errors
-/// `Failed` when a value cannot be written.
-pub fn write(table: &Table, format: Format) -> Result<String, ToolError> {
+/// `Failed` when a value cannot be written; as [`Share::grow`].
+pub fn write(table: &Table, format: Format, share: &mut Share) -> Result<String, ToolError> {
+    let mut text = Text {
+        bytes: Vec::new(),
+        share,
+        refused: None,
+    };
+    let written = match format {
+        Format::Csv => separated_by(b',', table, &mut text),
+        Format::Tsv => separated_by(b'\t', table, &mut text),
+        Format::Json => as_list(table, &mut text),
+        Format::JsonLines => table.rows.iter().try_for_each(|row| {
+            serde_json::to_writer(&mut text, &object(table, row))?;
+            text.write_all(b"\n")
+        }),
+    };
     let fault = |error: &dyn std::fmt::Display| ToolError::Failed(format!("writing: {error}"));
-    match format {
-        Format::Csv | Format::Tsv => {
-            let delimiter = if format == Format::Csv { b',' } else { b'\t' };
-            let mut writer = csv::WriterBuilder::new()
-                .delimiter(delimiter)
-                .from_writer(Vec::new());
-            writer
-                .write_record(&table.columns)
-                .map_err(|error| fault(&error))?;
-            for row in &table.rows {
-                let row = row.iter().map(plain);
-                writer.write_record(row).map_err(|error| fault(&error))?;
-            }
-            let bytes = writer.into_inner().map_err(|error| fault(&error))?;
-            String::from_utf8(bytes).map_err(|error| fault(&error))
-        }
-        Format::Json => {
-            let rows: Vec<Value> = table.rows.iter().map(|row| object(table, row)).collect();
-            let text = serde_json::to_string_pretty(&rows).map_err(|error| fault(&error))?;
-            Ok(text + "\n")
-        }
-        Format::JsonLines => {
-            let lines = table
-                .rows
-                .iter()
-                .map(|row| format!("{}\n", object(table, row)));
-            Ok(lines.collect())
-        }
+    match (written, text.refused) {
+        (Ok(()), _) => String::from_utf8(text.bytes).map_err(|error| fault(&error)),
+        (Err(_), Some(refused)) => Err(refused),
+        (Err(error), None) => Err(fault(&error)),
     }
+}
+
+/// A text as far as there is memory for it.
+struct Text<'a> {
+    bytes: Vec<u8>,
+    share: &'a mut Share,
+    /// Why there is no more of it.
+    refused: Option<ToolError>,
+}
+
+impl Write for Text<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A vector grows to twice its size.
+        if let Err(refused) = self.share.grow(2 * bytes.len() as u64) {
+            self.refused = Some(refused);
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn separated_by(delimiter: u8, table: &Table, text: &mut Text<'_>) -> io::Result<()> {
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .from_writer(text);
+    writer.write_record(&table.columns)?;
+    for row in &table.rows {
+        writer.write_record(row.iter().map(plain))?;
+    }
+    writer.flush()
+}
+
+fn as_list(table: &Table, text: &mut Text<'_>) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::pretty(&mut *text);
+    let mut list = serializer.serialize_seq(Some(table.rows.len()))?;
+    for row in &table.rows {
+        list.serialize_element(&object(table, row))?;
+    }
+    list.end()?;
+    text.write_all(b"\n")
 }
 
 fn object(table: &Table, row: &[Value]) -> Value {
@@ -310,8 +367,16 @@ pub fn plain(value: &Value) -> String {
 mod tests {
     use super::*;
 
+    fn parsed(text: &[u8], format: Format) -> Result<Table, String> {
+        let mut share = Share::default();
+        parse(&mut io::Cursor::new(text), format, &mut share).map_err(|fault| match fault {
+            Fault::Table(why) => why,
+            Fault::Memory(error) => error.to_string(),
+        })
+    }
+
     fn check(text: &str, format: Format, columns: &[&str], rows: Value) {
-        let table = parse(text.as_bytes(), format).unwrap();
+        let table = parsed(text.as_bytes(), format).unwrap();
         assert_eq!(table.columns, columns);
         assert_eq!(serde_json::to_value(&table.rows).unwrap(), rows);
     }
@@ -347,7 +412,7 @@ mod tests {
     #[test]
     fn what_is_no_table_says_where() {
         let check = |text: &str, format, expected: &str| {
-            let error = parse(text.as_bytes(), format).unwrap_err();
+            let error = parsed(text.as_bytes(), format).unwrap_err();
             assert!(error.contains(expected), "{error}");
         };
         check("", Format::Csv, "it is empty");
@@ -357,16 +422,58 @@ mod tests {
         check("7", Format::Json, "no list");
         let wide = vec!["x"; COLUMNS_MAX + 1].join(",");
         check(&wide, Format::Csv, "columns");
-        assert!(parse(b"a\n\xff\n", Format::Csv).is_err());
+        assert!(parsed(b"a\n\xff\n", Format::Csv).is_err());
     }
 
     #[test]
     fn a_table_that_is_written_is_read_again() {
-        let table = parse(b"a,b\n1,\"x\ny\"\n,\"\tq\"\"\"\n", Format::Csv).unwrap();
+        let table = parsed(b"a,b\n1,\"x\ny\"\n,\"\tq\"\"\"\n", Format::Csv).unwrap();
         for format in [Format::Csv, Format::Tsv, Format::Json, Format::JsonLines] {
-            let text = write(&table, format).unwrap();
-            assert_eq!(parse(text.as_bytes(), format).unwrap(), table, "{text}");
+            let text = write(&table, format, &mut Share::default()).unwrap();
+            assert_eq!(parsed(text.as_bytes(), format).unwrap(), table, "{text}");
         }
         assert!(Format::of("/srv/a.CSV").is_ok() && Format::of("/srv/a.xlsx").is_err());
+    }
+
+    /// Each of these has a few MiB as text, and hundreds as values.
+    #[test]
+    fn what_takes_too_much_memory_is_refused_whatever_its_size_as_text() {
+        let check = |text: &str, format, expected: &str| {
+            let error = parsed(text.as_bytes(), format).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        };
+        let numbers = "0,".repeat(6_000_000);
+        check(
+            &format!("[{{\"a\":[{numbers}0]}}]"),
+            Format::Json,
+            "more than 101 MB of memory",
+        );
+        check(
+            &format!("{{\"a\":[{numbers}0]}}\n"),
+            Format::JsonLines,
+            "more than 101 MB of memory",
+        );
+        check(
+            &format!("[{}]", vec!["{\"a\":{\"a\":{}}}"; 300_000].join(",")),
+            Format::Json,
+            "of memory",
+        );
+        let names: Vec<String> = (0..100_000).map(|name| format!("\"{name}\":0")).collect();
+        let wide = format!("[{{{}}}]", names.join(","));
+        check(&wide, Format::Json, "more than 500 columns");
+        check(
+            &",".repeat(20_000_000),
+            Format::Csv,
+            "more than 500 columns",
+        );
+        let quoted = "\"\n\",".repeat(4_000_000);
+        check(&quoted, Format::Csv, "more than 500 columns");
+        // Names are short and come once here, and with each row there.
+        let name = "x".repeat(90);
+        let rows = format!("{name}\n{}", "1\n".repeat(499_000));
+        let table = parsed(rows.as_bytes(), Format::Csv).unwrap();
+        let written = write(&table, Format::Json, &mut Share::default());
+        let error = written.map(|text| text.len()).unwrap_err();
+        assert!(error.to_string().contains("of memory"), "{error}");
     }
 }

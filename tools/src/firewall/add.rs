@@ -106,5 +106,5 @@ adding!(
 );
 adding!(
     deny, DenyPort, Deny, "firewall.deny", "Refuses new connections to",
-    ["deny", "block", "close"], 3306 from "203.0.113.0/24"
+    ["deny", "block", "close", "forbid"], 3306 from "203.0.113.0/24"
 );

@@ -1,15 +1,18 @@
 //! `fs.archive`: packs a file or a folder into an archive.
 
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 
+use rustix::fs::FileType;
 use sha2::{Digest as _, Sha256};
 
 use super::packed::write::{Format, Packed, pack};
 use aios_tool::argument::{NewPath, ReadTree};
 use aios_tool::file::install::{self, Replace};
 use aios_tool::file::meta::Meta;
+use aios_tool::file::place::Place;
 use aios_tool::file::state::{State, hex};
-use aios_tool::file::{WRITING, extent, must_be_free};
+use aios_tool::file::{WRITING, extent, fingerprint, must_be_free, name};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
 
@@ -107,9 +110,12 @@ impl Change for Act {
 
     fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
         may_be_packed(input)?;
-        let what = extent::of(&input.source.place()?)?;
-        let after = format!("an archive of {}: {what}", input.source);
-        Ok(Foreseen::of(&input.destination, "absent", &after).into())
+        let source = input.source.place()?;
+        let what = extent::of(&source)?;
+        let mode = mode(&source)?;
+        let after = format!("an archive of {}: {what}, mode {mode:o}", input.source);
+        let archive = Foreseen::of(&input.destination, "absent", &after);
+        Ok(archive.exactly(fingerprint::seen(&source)?).into())
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {
@@ -121,7 +127,7 @@ impl Change for Act {
     fn act(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let (from, to) = (input.source.place()?, input.destination.place()?);
         let format = *argument::defaulted(&input.format)?;
-        let meta = Meta::new(0o644, context.owner());
+        let meta = Meta::new(mode(&from)?, context.owner());
         let (mut packed, mut digest) = (Packed::default(), Digested::of(io::sink()));
         install::install(&to, context.execution(), &meta, Replace::No, |file| {
             let mut digested = Digested::of(io::BufWriter::new(file));
@@ -178,6 +184,46 @@ fn output(input: &Input, packed: Packed, digested: Digested<io::Sink>) -> Output
         size: digested.size,
         sha256: hex(&digested.digest.finalize()),
         left_out: packed.left_out,
+    }
+}
+
+/// The mode of the archive: for everyone when everyone can read all that it holds, else for its owner
+/// alone.
+fn mode(source: &Place) -> Result<u32, ToolError> {
+    let above = source.path.ancestors().skip(1);
+    for folder in above.filter(|folder| folder.parent().is_some()) {
+        let data = folder.symlink_metadata();
+        let data = data.map_err(|error| ToolError::io(name::encode(folder), error))?;
+        if data.mode() & SEARCHED_BY_ALL == 0 {
+            return Ok(0o600);
+        }
+    }
+    Ok(if is_for_all(source)? { 0o644 } else { 0o600 })
+}
+
+/// Others may search a folder.
+const SEARCHED_BY_ALL: u32 = 0o001;
+/// Others may read a file, or the names in a folder.
+const READ_BY_ALL: u32 = 0o004;
+
+/// May everyone who gets there read it, with all below it?
+fn is_for_all(place: &Place) -> Result<bool, ToolError> {
+    let mode = place.existing()?.st_mode;
+    let has = |bits: u32| mode & bits == bits;
+    match FileType::from_raw_mode(mode) {
+        FileType::Directory => {
+            if !has(READ_BY_ALL | SEARCHED_BY_ALL) {
+                return Ok(false);
+            }
+            for child in place.children()? {
+                if !is_for_all(&child)? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        FileType::RegularFile => Ok(has(READ_BY_ALL)),
+        _ => Ok(true), // a link has no mode of its own, and what else there is is left out
     }
 }
 

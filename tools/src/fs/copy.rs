@@ -3,7 +3,7 @@
 use aios_tool::argument::{NewPath, ReadTree};
 use aios_tool::file::path::is_not_too_deep;
 use aios_tool::file::tree::{self, Keep, Survey};
-use aios_tool::file::{WRITING, extent, must_be_free};
+use aios_tool::file::{WRITING, extent, fingerprint, must_be_free};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
 
@@ -78,12 +78,10 @@ impl Change for Act {
 
     fn preview(input: &Input, _: &Context) -> Result<Preview, ToolError> {
         may_be_copied(input)?;
-        let after = format!(
-            "a copy of {}: {}",
-            input.source,
-            extent::of(&input.source.place()?)?
-        );
-        Ok(Foreseen::of(&input.destination, "absent", &after).into())
+        let source = input.source.place()?;
+        let after = format!("a copy of {}: {}", input.source, extent::of(&source)?);
+        let copy = Foreseen::of(&input.destination, "absent", &after);
+        Ok(copy.exactly(fingerprint::seen(&source)?).into())
     }
 
     fn capture(input: &Input, capture: &mut Capture, _: &Context) -> Result<(), ToolError> {

@@ -4,7 +4,7 @@ use aios_tool::argument::DeletedEntry;
 use aios_tool::file::place::Place;
 use aios_tool::file::state::State;
 use aios_tool::file::tree::{self, Survey};
-use aios_tool::file::{MOVING, quarantine};
+use aios_tool::file::{MOVING, fingerprint, quarantine};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
 use aios_tool::undo::Step;
@@ -80,7 +80,8 @@ impl Change for Act {
         let survey = Survey::of(&place)?;
         survey.is_not_mounted()?;
         let before = format!("{}: {}", State::of(&place)?.kind(), survey.extent);
-        Ok(Foreseen::of(&input.path, &before, "absent; kept for undo").into())
+        let gone = Foreseen::of(&input.path, &before, "absent; kept for undo");
+        Ok(gone.exactly(fingerprint::seen(&place)?).into())
     }
 
     fn capture(input: &Input, capture: &mut Capture, context: &Context) -> Result<(), ToolError> {

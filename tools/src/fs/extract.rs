@@ -13,7 +13,7 @@ use aios_tool::file::install::{self, Replace, temporary_name};
 use aios_tool::file::meta::Meta;
 use aios_tool::file::path::is_not_too_deep;
 use aios_tool::file::place::Place;
-use aios_tool::file::{WRITING, extent, must_be_free, tree};
+use aios_tool::file::{WRITING, extent, fingerprint, must_be_free, tree};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
 
@@ -109,7 +109,8 @@ impl Change for Act {
             format::bytes(plan.bytes),
             input.archive
         );
-        let made = Foreseen::of(&input.destination, "absent", &after);
+        let made = Foreseen::of(&input.destination, "absent", &after)
+            .exactly(fingerprint::seen(&input.archive.place()?)?);
         let left_out = plan.left_out.iter();
         let left_out = left_out.map(|one| Foreseen::of(one, "in the archive", "left out"));
         Ok(std::iter::once(made).chain(left_out).collect())

@@ -1,9 +1,9 @@
 //! `fs.move`: gives a file or directory another path.
 
 use aios_tool::argument::{NewPath, WriteEntry};
-use aios_tool::file::extent;
 use aios_tool::file::state::State;
 use aios_tool::file::{MOVING, must_be_free, tree};
+use aios_tool::file::{extent, fingerprint};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
 use aios_tool::undo::MoveBack;
@@ -70,7 +70,7 @@ impl Change for Act {
         let place = input.source.place()?;
         let what = format!("{}: {}", State::of(&place)?.kind(), extent::of(&place)?);
         Ok([
-            Foreseen::of(&input.source, &what, "absent"),
+            Foreseen::of(&input.source, &what, "absent").exactly(fingerprint::seen(&place)?),
             Foreseen::of(&input.destination, "absent", &what),
         ]
         .into_iter()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::repository::{Repository, check_path};
-use super::status::{self, Changed};
+use super::status::{self, Changed, Differing};
 use aios_tool::argument::{List, Text, WorkTree};
 use aios_tool::file::MOVING;
 use aios_tool::prelude::*;
@@ -75,7 +75,7 @@ impl Edit for Act {
 
     fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {
         let folder = input.repository.to_path();
-        let files = status::changed(&Repository::at(&folder, context)?)?;
+        let Differing { files, more } = status::changed(&Repository::at(&folder, context)?)?;
         let named = |file: &Changed| {
             let inside = |path: &Text| Path::new(&file.path).starts_with(path.as_str());
             input.files.is_empty() || input.files.iter().any(inside)
@@ -93,12 +93,20 @@ impl Edit for Act {
                 let after = format!("staged as it is ({})", file.unstaged);
                 Foreseen::of(object, staged, &after)
             })
+            .chain(more.then(|| {
+                let object = format!("{}: more files", input.repository);
+                Foreseen::of(
+                    object,
+                    "differ",
+                    "staged as they are, if they are among those named",
+                )
+            }))
             .collect())
     }
 
     fn output(input: &Input, _: &[Entry], context: &Context) -> Result<Output, ToolError> {
         let folder = input.repository.to_path();
-        let files = status::changed(&Repository::at(&folder, context)?)?;
+        let Differing { files, .. } = status::changed(&Repository::at(&folder, context)?)?;
         Ok(Output {
             repository: input.repository.to_string(),
             staged: files.iter().filter(|file| !file.staged.is_empty()).count() as u64,

@@ -162,7 +162,8 @@ struct Target {
 
 fn target(input: &Input, repository: &Repository<'_>) -> Result<Target, ToolError> {
     let conflict = |file: &status::Changed| file.staged == "in conflict";
-    if status::changed(repository)?.iter().any(conflict) {
+    // Of files that were not told, git says it itself.
+    if status::changed(repository)?.files.iter().any(conflict) {
         return Err(ToolError::Precondition(
             "files are in conflict: settle that first".into(),
         ));

@@ -1,7 +1,8 @@
 //! `git.commit`: makes a commit of what is staged.
 
+use super::diff;
 use super::repository::{Repository, short};
-use super::{diff, status};
+use super::status::{self, Differing};
 use aios_tool::argument::{Text, WorkTree};
 use aios_tool::file::MOVING;
 use aios_tool::format::printable;
@@ -149,7 +150,7 @@ impl Edit for Act {
 
     fn verify(input: &Input, context: &Context) -> Result<(), ToolError> {
         let folder = input.repository.to_path();
-        let files = status::changed(&Repository::at(&folder, context)?)?;
+        let Differing { files, .. } = status::changed(&Repository::at(&folder, context)?)?;
         match files.iter().find(|file| !file.staged.is_empty()) {
             None => Ok(()),
             Some(file) => Err(ToolError::Unverified(format!(
@@ -166,14 +167,15 @@ fn staged<'a>(
     context: &'a Context,
 ) -> Result<Repository<'a>, ToolError> {
     let repository = Repository::at(folder, context)?;
-    let files = status::changed(&repository)?;
+    let Differing { files, more } = status::changed(&repository)?;
     if let Some(file) = files.iter().find(|file| file.staged == "in conflict") {
         return Err(ToolError::Precondition(format!(
             "{} is in conflict: settle it first",
             file.path
         )));
     }
-    match files.iter().any(|file| !file.staged.is_empty()) {
+    // Of files that were not told, git says it itself.
+    match more || files.iter().any(|file| !file.staged.is_empty()) {
         true => Ok(repository),
         false => Err(ToolError::Precondition(
             "nothing is staged; stage it: git.add".into(),

@@ -120,16 +120,17 @@ pub fn of(repository: &Repository<'_>, what: Option<&str>) -> Result<Output, Too
         fixed.into_iter().chain(what).chain(["--"])
     };
     let counts: Vec<&str> = words("--numstat").collect();
-    let (files, added, removed) = counted(&repository.ask(&counts)?.text());
+    let numbers = repository.beginning(&counts)?;
+    let (files, added, removed) = counted(&numbers.text());
     let whole: Vec<&str> = words("--patch").collect();
-    let answer = repository.ask(&whole)?;
+    let answer = repository.beginning(&whole)?;
     let text = shown(&answer.text());
     let diff = format::cut(&text, format::ANSWER_MAX);
     Ok(Output {
         files,
         added,
         removed,
-        truncated: answer.cut || diff.len() < text.len(),
+        truncated: numbers.output_cut || answer.output_cut || diff.len() < text.len(),
         diff,
     })
 }

@@ -142,11 +142,26 @@ impl<'a> Repository<'a> {
         git(self.folder, &all)
     }
 
-    /// What git answers to a question.
+    /// What git answers to a question, whole.
+    ///
+    /// # Errors
+    /// `Precondition` when the answer is too long; as [`succeeded`] and [`Program::run`].
+    pub fn ask(&self, words: &[&str]) -> Result<Ended, ToolError> {
+        let ended = self.beginning(words)?;
+        match ended.output_cut {
+            false => Ok(ended),
+            true => Err(ToolError::Precondition(format!(
+                "git's answer has more than {}, which is more than is read; ask for less of it",
+                format::bytes(ended.output.len() as u64)
+            ))),
+        }
+    }
+
+    /// The beginning of what git answers; [`Ended::output_cut`] says whether that is all.
     ///
     /// # Errors
     /// As [`succeeded`] and [`Program::run`].
-    pub fn ask(&self, words: &[&str]) -> Result<Ended, ToolError> {
+    pub fn beginning(&self, words: &[&str]) -> Result<Ended, ToolError> {
         let ended = self.git(words)?.run(self.context)?;
         succeeded(&ended)?;
         Ok(ended)

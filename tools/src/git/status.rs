@@ -40,8 +40,18 @@ pub struct Output {
     pub commit: Option<String>,
     /// The files, at most 1000.
     pub files: Vec<Changed>,
-    /// How many differ.
+    /// How many differ; when `truncated`, at least.
     pub count: u64,
+    /// Do more differ than git's answer has room for?
+    pub truncated: bool,
+}
+
+/// Files that differ.
+pub struct Differing {
+    /// Those that git told.
+    pub files: Vec<Changed>,
+    /// Are there more? git's answer was longer than is read.
+    pub more: bool,
 }
 
 impl Tool for Status {
@@ -67,8 +77,9 @@ impl Tool for Status {
                 input.repository
             ),
             count => format!(
-                "{}: on {at}, {count} files differ, {} of them staged",
+                "{}: on {at}, {}{count} files differ, {} of them staged",
                 input.repository,
+                if output.truncated { "more than " } else { "" },
                 output.files.iter().filter(staged).count()
             ),
         }
@@ -79,7 +90,7 @@ impl Look for Status {
     fn look(input: &Input, context: &Context) -> Result<Output, ToolError> {
         let folder = input.repository.to_path();
         let repository = Repository::at(&folder, context)?;
-        let mut files = changed(&repository)?;
+        let Differing { mut files, more } = changed(&repository)?;
         let count = files.len() as u64;
         files.truncate(NAMED);
         Ok(Output {
@@ -87,15 +98,16 @@ impl Look for Status {
             commit: repository.commit("HEAD")?,
             files,
             count,
+            truncated: more,
         })
     }
 }
 
-/// All files that differ.
+/// The files that differ.
 ///
 /// # Errors
 /// What git says.
-pub fn changed(repository: &Repository<'_>) -> Result<Vec<Changed>, ToolError> {
+pub fn changed(repository: &Repository<'_>) -> Result<Differing, ToolError> {
     let words = [
         "status",
         "--porcelain=v1",
@@ -104,7 +116,21 @@ pub fn changed(repository: &Repository<'_>) -> Result<Vec<Changed>, ToolError> {
         "--ignore-submodules=all",
         "--no-renames",
     ];
-    Ok(parse(&repository.ask(&words)?.output))
+    let answer = repository.beginning(&words)?;
+    let whole = match answer.output_cut {
+        true => up_to_the_last(&answer.output),
+        false => &answer.output,
+    };
+    Ok(Differing {
+        files: parse(whole),
+        more: answer.output_cut,
+    })
+}
+
+/// An answer without its last field, which is not whole.
+fn up_to_the_last(output: &[u8]) -> &[u8] {
+    let end = output.iter().rposition(|byte| *byte == 0);
+    &output[..end.map_or(0, |end| end + 1)]
 }
 
 /// The answer of `git status --porcelain=v1 -z --no-renames` (git-status(1)).
@@ -139,6 +165,17 @@ fn parse(output: &[u8]) -> Vec<Changed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_an_answer_that_was_cut_no_name_is_half() {
+        let names = |cut: &[u8]| {
+            let files = parse(up_to_the_last(cut)).into_iter();
+            files.map(|file| file.path).collect::<Vec<_>>()
+        };
+        assert_eq!(names(b"A  new\0 M chan"), ["new"]);
+        assert_eq!(names(b"A  new\0"), ["new"]);
+        assert!(names(b"A  ne").is_empty());
+    }
 
     #[test]
     fn the_answer_of_git_is_read() {

@@ -1,10 +1,11 @@
 //! Between the wire's types and those of the daemon. Pure.
 
 use aios_contracts::v1 as wire;
+use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
 use aios_role::Role;
 use aios_tool::error::ToolError;
-use aios_tool::spec::Risk;
+use aios_tool::spec::{Least, Risk};
 use aios_tool::tool::ErasedTool;
 
 use crate::{pipeline, tasks};
@@ -17,6 +18,22 @@ pub(super) fn role(role: wire::Role) -> Role {
         wire::Role::Admin => Role::Admin,
         wire::Role::Operator => Role::Operator,
         wire::Role::Viewer | wire::Role::Unspecified => Role::Viewer,
+    }
+}
+
+/// The role of the operator that a caller asks for; none when root asks for itself.
+pub(super) fn operator(caller: &Principal, told: wire::Role) -> Option<Role> {
+    match (caller, told) {
+        (Principal::Root, wire::Role::Unspecified) => None,
+        (_, told) => Some(role(told)),
+    }
+}
+
+pub(super) fn role_to_wire(role: Role) -> wire::Role {
+    match role {
+        Role::Admin => wire::Role::Admin,
+        Role::Operator => wire::Role::Operator,
+        Role::Viewer => wire::Role::Viewer,
     }
 }
 
@@ -140,5 +157,14 @@ pub(super) fn described(tool: &dyn ErasedTool) -> wire::Tool {
         post_condition: effect
             .map_or("nothing is changed", |effect| &effect.post_condition)
             .to_owned(),
+        least_role: least_role(spec.least).into(),
+    }
+}
+
+/// The role with which at least some calls of the tool may be ordered.
+fn least_role(least: Least) -> wire::Role {
+    match least {
+        Least::Operator | Least::AdminForOwn => wire::Role::Operator,
+        Least::Admin => wire::Role::Admin,
     }
 }

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod convert;
+mod schedules;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use aios_contracts::v1::{self as wire};
 use aios_daemon::identity::Principal;
 use aios_daemon::{Access, Callers, Who};
 use aios_ledger::{Entry, Export};
-use aios_role::Role;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
@@ -20,12 +20,11 @@ use tonic::{Request, Response, Status};
 use crate::export;
 use crate::pipeline::{self, Pipeline};
 use crate::pools::Pools;
-use crate::role::OwnServices;
 use crate::tasks::Tasks;
 use crate::{unrecorded, verification};
 use aios_tool::error::ToolError;
 use convert::{
-    answer_to_wire, described, dropped_to_wire, entry_to_wire, outcome_to_wire, role, task,
+    answer_to_wire, described, dropped_to_wire, entry_to_wire, operator, outcome_to_wire, task,
 };
 
 /// Entries that one `ListAudit` gives at most.
@@ -44,7 +43,6 @@ pub struct Service {
     pipeline: Arc<Pipeline>,
     callers: Callers,
     tasks: Arc<Tasks>,
-    own_services: Arc<OwnServices>,
     pools: Pools,
 }
 
@@ -78,7 +76,7 @@ impl Right {
 }
 
 /// The right that each method needs.
-pub const METHODS: [(&str, Right); 17] = [
+pub const METHODS: [(&str, Right); 20] = [
     ("ListTools", Describe),
     ("DescribeTool", Describe),
     ("Call", Call),
@@ -89,6 +87,9 @@ pub const METHODS: [(&str, Right); 17] = [
     ("ForgetRule", Task),
     ("RegisterTask", Task),
     ("SettleTask", Task),
+    ("ListSchedules", Audit),
+    ("TakeSchedules", Task),
+    ("EndScheduleRun", Task),
     ("Undo", Audit),
     ("ListAudit", Audit),
     ("VerifyAudit", Audit),
@@ -113,19 +114,12 @@ pub static ACCESS: Access<Right> = Access::new(
 );
 
 impl Service {
-    /// The service of a pipeline; agents make the calls of these tasks, and those that concern these
-    /// services for admins alone.
-    pub fn new(
-        pipeline: Arc<Pipeline>,
-        callers: Callers,
-        tasks: Arc<Tasks>,
-        own_services: Arc<OwnServices>,
-    ) -> Self {
+    /// The service of a pipeline; agents make the calls of these tasks.
+    pub fn new(pipeline: Arc<Pipeline>, callers: Callers, tasks: Arc<Tasks>) -> Self {
         Self {
             pipeline,
             callers,
             tasks,
-            own_services,
             pools: Pools::default(),
         }
     }
@@ -165,40 +159,9 @@ impl Service {
             call_id: named(&call.call_id),
             ..Entry::default()
         };
-        let admitted = self.tasks.admit(caller, call);
-        match admitted.and_then(|call| self.for_its_role(caller, call)) {
+        match self.tasks.admit(caller, call) {
             Ok(call) => Ok(call),
             Err(refused) => Err(self.refuse(caller.clone(), known, refused).await),
-        }
-    }
-
-    /// Gives the call back when the role of the operator that it is made for allows it.
-    fn for_its_role(
-        &self,
-        caller: &Principal,
-        call: pipeline::Request,
-    ) -> Result<pipeline::Request, ToolError> {
-        // A tool that is not there is the pipeline's to name.
-        let (Principal::Agent(_), Ok(tool)) = (caller, self.pipeline.registry().find(&call.tool))
-        else {
-            return Ok(call);
-        };
-        let least = tool.spec().least;
-        let least = self.own_services.least(least, &call.arguments_json);
-        match self.tasks.role(&call.call_id) {
-            Some(role) if role >= least => Ok(call),
-            _ => Err(needs_role(&call.tool, least, &call.on_behalf_of)),
-        }
-    }
-
-    /// May an operator of this role have this called?
-    fn is_for_role(&self, role: Role, trial: &pipeline::Trial) -> Result<(), ToolError> {
-        let tool = self.pipeline.registry().find(&trial.tool)?;
-        let least = tool.spec().least;
-        let least = self.own_services.least(least, &trial.arguments_json);
-        match role >= least {
-            true => Ok(()),
-            false => Err(needs_role(&trial.tool, least, &trial.on_behalf_of)),
         }
     }
 
@@ -213,12 +176,6 @@ impl Service {
             .map_err(|error| Status::internal(format!("the call crashed: {error}")))?
             .map_err(Status::from)
     }
-}
-
-fn needs_role(tool: &str, least: Role, who: &str) -> ToolError {
-    ToolError::Denied(format!(
-        "this call of {tool} needs the role {least}, which {who} has not"
-    ))
 }
 
 #[tonic::async_trait]
@@ -256,6 +213,7 @@ impl Tools for Service {
             task_index: message.task_index,
             reason: message.reason,
             on_behalf_of: message.on_behalf_of,
+            role: None, // an agent's call has that of its task
         };
         let call = self.planned(&caller, call).await?;
         let turn = self.pools.turn_of(&call.tool).await?;
@@ -280,18 +238,15 @@ impl Tools for Service {
         let caller = self.caller(&request, "Preview").await?;
         let calling = self.pools.call(&caller)?;
         let message = request.into_inner();
-        let asked_for = role(message.role());
         let trial = pipeline::Trial {
+            role: operator(&caller, message.role()),
             tool: message.tool,
             arguments_json: message.arguments_json,
             on_behalf_of: message.on_behalf_of,
         };
-        let caller = match message.agent.as_str() {
-            "" => caller,
-            agent => {
-                self.is_for_role(asked_for, &trial)?;
-                Principal::Agent(agent.to_owned())
-            }
+        let caller = match message.agent {
+            agent if agent.is_empty() => caller,
+            agent => Principal::Agent(agent),
         };
         let found = self
             .blocking(move |pipeline| {
@@ -366,6 +321,47 @@ impl Tools for Service {
         Ok(Response::new(wire::SettleTaskResponse { outcomes }))
     }
 
+    async fn list_schedules(
+        &self,
+        request: Request<wire::ListSchedulesRequest>,
+    ) -> Result<Response<wire::Schedules>, Status> {
+        self.caller(&request, "ListSchedules").await?;
+        let id = request.into_inner().id;
+        let listed = self.blocking(|pipeline| Ok(pipeline.schedules())).await?;
+        schedules::all(listed, &id).map(Response::new)
+    }
+
+    async fn take_schedules(
+        &self,
+        request: Request<wire::TakeSchedulesRequest>,
+    ) -> Result<Response<wire::TakenSchedules>, Status> {
+        self.caller(&request, "TakeSchedules").await?;
+        let wire::TakeSchedulesRequest { goal_ids, stopped } = request.into_inner();
+        let taken = self
+            .blocking(move |pipeline| pipeline.take_schedules(&goal_ids, stopped))
+            .await?;
+        Ok(Response::new(schedules::taken(taken)))
+    }
+
+    async fn end_schedule_run(
+        &self,
+        request: Request<wire::EndScheduleRunRequest>,
+    ) -> Result<Response<wire::EndScheduleRunResponse>, Status> {
+        self.caller(&request, "EndScheduleRun").await?;
+        let ended = request.into_inner();
+        self.blocking(move |pipeline| {
+            let wire::EndScheduleRunRequest {
+                goal_id,
+                succeeded,
+                text,
+                suspend,
+            } = &ended;
+            pipeline.end_schedule(goal_id, *succeeded, text, suspend)
+        })
+        .await?;
+        Ok(Response::new(wire::EndScheduleRunResponse {}))
+    }
+
     async fn undo(
         &self,
         request: Request<wire::UndoRequest>,
@@ -373,6 +369,7 @@ impl Tools for Service {
         let caller = self.caller(&request, "Undo").await?;
         let message = request.into_inner();
         let undo = pipeline::Undo {
+            role: operator(&caller, message.role()),
             execution_id: message.execution_id,
             reason: message.reason,
             on_behalf_of: message.on_behalf_of,

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
+use aios_role::Role;
 use aios_tool::context::Context;
-use aios_tool::demand::Need;
+use aios_tool::demand::Demands;
 use aios_tool::error::ToolError;
 use aios_tool::preview::Preview;
-use aios_tool::spec::{Least, Risk, Spec};
+use aios_tool::spec::{Risk, Spec};
 use aios_tool::tool::{ErasedTool, Prepared};
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub struct Trial {
     pub arguments_json: String,
     /// The operator's subject.
     pub on_behalf_of: String,
+    /// The operator's role; none when root asks for itself.
+    pub role: Option<Role>,
 }
 
 impl Pipeline {
@@ -38,11 +41,35 @@ impl Pipeline {
         &self.book
     }
 
-    pub(super) fn verdict(&self, spec: &Spec, needs: &[Need]) -> Result<Verdict, ToolError> {
+    /// What policy says of a call: also of those that it has made later, the strictest of it.
+    pub(super) fn verdict(&self, spec: &Spec, demands: &Demands) -> Result<Verdict, ToolError> {
         if !spec.changes() {
             return Ok(Verdict::Runs("looks only".into()));
         }
-        self.rules.decide(spec, needs, &self.book.rules())
+        let always = self.book.rules();
+        let own = self.rules.decide(spec, &demands.needs, &always)?;
+        for ordered in &demands.orders {
+            let tool = self.registry.find(&ordered.tool)?;
+            let verdict = self.rules.decide(tool.spec(), &ordered.needs, &always)?;
+            if let (Verdict::Runs(_), Verdict::Asks(why)) = (&own, verdict) {
+                return Ok(Verdict::Asks(format!(
+                    "it has {} called: {why}",
+                    ordered.tool
+                )));
+            }
+        }
+        Ok(own)
+    }
+
+    /// Is it for an admin to allow such a call: critical, by a tool that admins alone have called, or one
+    /// that has such a call made?
+    fn is_for_admins(&self, spec: &Spec, demands: &Demands) -> bool {
+        let is_so = |spec: &Spec| {
+            spec.risk == Risk::Critical || spec.least == aios_tool::spec::Least::Admin
+        };
+        let ordered = demands.orders.iter();
+        let mut ordered = ordered.filter_map(|one| self.registry.find(&one.tool).ok());
+        is_so(spec) || ordered.any(|tool| is_so(tool.spec()))
     }
 
     /// What a call of this caller would do, and what policy says of it. Nothing is changed; on record as
@@ -59,6 +86,7 @@ impl Pipeline {
             tool: trial.tool.clone(),
             arguments_json: trial.arguments_json.clone(),
             on_behalf_of: trial.on_behalf_of.clone(),
+            role: trial.role,
             reason: "preview".into(),
             ..super::Request::default()
         };
@@ -66,15 +94,18 @@ impl Pipeline {
         let tried = (|| {
             check_sizes(&request)?;
             let tool = self.registry.find(&request.tool)?;
+            call.least = Some(self.may_order(caller, &request, tool.spec())?);
             let arguments = parse(&request.arguments_json)?;
             call.input_sha256 = digest(&arguments);
             let id = Uuid::now_v7().to_string();
             let limit = Duration::from_millis(tool.spec().timeout_ms.into());
-            let context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+            let operator = super::operator(caller, &trial.on_behalf_of, trial.role);
+            let context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit)
+                .ordered_by(operator);
             let prepared = tool.prepare(arguments, &context)?;
             let held = self.grants.decide(caller, &prepared.demands.needs, "")?.0;
             let verdict = match caller {
-                Principal::Agent(_) => self.verdict(tool.spec(), &prepared.demands.needs)?,
+                Principal::Agent(_) => self.verdict(tool.spec(), &prepared.demands)?,
                 _ => Verdict::Runs("it is not asked about".into()),
             };
             call.decision = held;
@@ -161,7 +192,8 @@ impl Pipeline {
             let demands = &allowed.prepared.demands;
             let spec = allowed.tool.spec();
             let asked = Asked {
-                for_admins: spec.risk == Risk::Critical || spec.least == Least::Admin,
+                for_admins: allowed.call.least == Some(Role::Admin)
+                    || self.is_for_admins(spec, demands),
                 names_its_object: !demands.needs.iter().any(|need| spec.needs.contains(need)),
                 id: id.to_owned(),
                 call: allowed.call.clone(),
@@ -210,12 +242,11 @@ impl Pipeline {
         })
     }
 
-    /// Takes back a rule that a person made; on record.
+    /// Takes back a rule that a person made; on record before it holds.
     ///
     /// # Errors
     /// See [`Book::forget_rule`]; `Unavailable` when the ledger cannot be written.
     pub fn forget_rule(&self, caller: &Principal, rule: &str, by: &str) -> Result<(), ToolError> {
-        self.book.forget_rule(rule)?;
         let record = Entry {
             time_ms: now_ms(),
             kind: "approval".to_owned(),
@@ -224,7 +255,8 @@ impl Pipeline {
             outcome: format!("no longer allowed for always: {rule}"),
             ..Entry::default()
         };
-        self.append(&fitting(record)).map(drop)
+        self.book
+            .forget_rule(rule, || self.append(&fitting(record)).map(drop))
     }
 
     fn foreseen(&self, allowed: &Allowed) -> Result<Preview, ToolError> {

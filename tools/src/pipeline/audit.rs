@@ -65,6 +65,7 @@ pub fn call_of(caller: &Principal, request: &Request) -> Call {
         reason: cut(&request.reason, TEXT_MAX),
         on_behalf_of: cut(&request.on_behalf_of, TEXT_MAX),
         decision: String::new(),
+        least: None,
     }
 }
 

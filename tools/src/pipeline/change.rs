@@ -8,7 +8,7 @@ use super::audit::{completion, entry, fitting, now_ms};
 use super::{Allowed, Answer, Pipeline, late};
 use crate::executor::{self, Waited};
 use crate::slots::Slot;
-use crate::store::{Outcome, Pending, Success};
+use crate::store::{Call, Outcome, Pending, Success};
 use aios_daemon::identity::Principal;
 use aios_tool::error::ToolError;
 use aios_tool::tool::{Done, Prepared};
@@ -70,13 +70,24 @@ impl Pipeline {
         self.act(&allowed, pending, prepared, &guards)
     }
 
+    /// What a call did that is repeated and cannot be prepared any more, because it was done: the third
+    /// rule is another one by now, or there is none.
+    pub(super) fn repeated(&self, id: &str, call: &Call, error: &ToolError) -> Option<Outcome> {
+        let may_follow = matches!(
+            error,
+            ToolError::Precondition(_) | ToolError::NotFound(_) | ToolError::Invalid(_)
+        );
+        let outcome = self.store.outcome(id).ok().flatten();
+        outcome.filter(|outcome| may_follow && outcome.call.is_same(call))
+    }
+
     /// The outcome of a former call with this id.
     fn recorded(&self, id: &str, allowed: &Allowed) -> Result<Option<Outcome>, ToolError> {
         let Some(outcome) = self.store.outcome(id)? else {
             return Ok(None);
         };
         let call = &allowed.call;
-        if (&outcome.call.tool, &outcome.call.input_sha256) != (&call.tool, &call.input_sha256) {
+        if !outcome.call.is_same(call) {
             let error = ToolError::Invalid(format!(
                 "call_id: {:?} was used before, for another call of {}",
                 call.call_id, outcome.call.tool
@@ -231,7 +242,7 @@ impl Pipeline {
     }
 }
 
-fn answer(outcome: Outcome, replayed: bool) -> Result<Answer, ToolError> {
+pub(super) fn answer(outcome: Outcome, replayed: bool) -> Result<Answer, ToolError> {
     let reversible = !outcome.steps.is_empty() && outcome.undone_ms.is_none();
     let Success { output, summary } = outcome.result?;
     Ok(Answer {

@@ -7,6 +7,7 @@ mod approve;
 mod audit;
 mod change;
 mod reclaim;
+mod schedules;
 mod settle;
 mod undo;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Ledger;
+use aios_role::Role;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -29,18 +31,24 @@ use crate::grants::{Grants, Loans};
 use crate::locks::Locks;
 use crate::policy;
 use crate::registry::Registry;
+use crate::role::{self, OwnServices};
+use crate::schedule::book::Schedules;
+use crate::schedule::grant::Judge;
 use crate::slots::{Slot, Slots};
 use crate::store::{Call, Store};
 use crate::unrecorded;
-use aios_tool::context::{Context, Surroundings};
+use aios_tool::context::{Context, Operator, Surroundings};
 use aios_tool::error::ToolError;
-use aios_tool::spec::Declaration;
+use aios_tool::spec::{Declaration, Spec};
 use aios_tool::tool::{Done, ErasedTool, Prepared};
 
 pub use approve::Trial;
+pub(crate) use audit::digest;
 pub(crate) use audit::ledger_unwritable;
 pub use audit::{cut, now_ms};
 pub use reclaim::{Dropped, DroppedExecution, Reclaim};
+pub use schedules::{Run, Taken};
+pub use settle::Left;
 pub use undo::Undo;
 
 /// The largest arguments, in bytes of JSON.
@@ -70,6 +78,8 @@ pub struct Request {
     pub reason: String,
     /// The operator's subject: recorded, never trusted.
     pub on_behalf_of: String,
+    /// The operator's role; none when root asks for itself.
+    pub role: Option<Role>,
 }
 
 /// What goes out.
@@ -89,10 +99,14 @@ pub struct Answer {
 
 /// Everything that a call goes through.
 pub struct Pipeline {
-    registry: Registry,
+    registry: Arc<Registry>,
+    own_services: OwnServices,
     grants: Arc<Grants>,
     rules: Rules,
-    book: Book,
+    book: Arc<Book>,
+    schedules: Arc<Schedules>,
+    /// One at a time, so that nothing is begun twice.
+    taking: Mutex<()>,
     store: Store,
     locks: Arc<Locks>,
     slots: Arc<Slots>,
@@ -168,12 +182,25 @@ impl Pipeline {
         let grants = Arc::new(grants.with(Arc::clone(&loans)));
         let approvals = own.join("approvals");
         let book = Book::open(&approvals).map_err(|error| folder(&approvals, &error))?;
+        let book = Arc::new(book);
+        let schedules = Schedules::open(state, now_ms()).map_err(|error| folder(state, &error))?;
+        let schedules = Arc::new(schedules);
+        let registry = Arc::new(registry);
+        let rules = Rules::new(config.approval.clone());
+        let judge = Arc::new(Judge {
+            registry: Arc::clone(&registry),
+            rules: rules.clone(),
+            book: Arc::clone(&book),
+        });
         runtime.spawn(unrecorded::watch(Arc::downgrade(&ledger), state.clone()));
         Ok(Self {
             registry,
+            own_services: OwnServices::read(&config.etc_dir),
             grants: Arc::clone(&grants),
-            rules: Rules::new(config.approval.clone()),
+            rules,
             book,
+            schedules: Arc::clone(&schedules),
+            taking: Mutex::default(),
             store,
             locks: Arc::default(),
             slots: Arc::new(Slots::new(
@@ -187,7 +214,7 @@ impl Pipeline {
             surroundings: Arc::new(Surroundings {
                 run_dir: config.run_dir.clone(),
                 state_dir: state.clone(),
-                parts: vec![Arc::clone(&ledger) as _, loans, grants],
+                parts: vec![Arc::clone(&ledger) as _, loans, grants, schedules, judge],
                 owner: config.owner,
                 runtime,
             }),
@@ -266,7 +293,14 @@ impl Pipeline {
                 self.spend(caller, &call, changes, &answer);
                 answer
             }
-            Err(error) => Err(self.refuse(caller, &call, error)),
+            Err(error) => {
+                let holder = authority.holder(&call.actor);
+                let id = crate::store::execution_id(holder, &request.call_id);
+                match self.repeated(&id, &call, &error) {
+                    Some(outcome) => change::answer(outcome, true),
+                    None => Err(self.refuse(caller, &call, error)),
+                }
+            }
         };
         match (answer, self.emergency.stopped()) {
             // Not "try again": nobody would be served.
@@ -315,6 +349,7 @@ impl Pipeline {
                 spec.name
             )));
         }
+        call.least = Some(self.may_order(caller, request, spec)?);
         let arguments = parse(&request.arguments_json)?;
         call.input_sha256 = audit::digest(&arguments);
         let id = match spec.changes() {
@@ -322,11 +357,12 @@ impl Pipeline {
             false => Uuid::now_v7().to_string(),
         };
         let limit = Duration::from_millis(spec.timeout_ms.into());
-        let mut context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit);
+        let mut context = Context::new(Arc::clone(&self.surroundings), &id, Instant::now() + limit)
+            .ordered_by(operator(caller, &request.on_behalf_of, request.role));
         if matches!(caller, Principal::Agent(_)) {
             context = context.until_stopped(self.emergency.subscribe());
         }
-        let prepared = tool.prepare(arguments, &context)?;
+        let prepared = self.prepared(&tool, arguments, call, &context)?;
         let (held, lent) = match authority {
             Authority::Capabilities => {
                 let needs = &prepared.demands.needs;
@@ -341,7 +377,8 @@ impl Pipeline {
         }
         let verdict = match (authority, caller) {
             (Authority::Capabilities, Principal::Agent(_)) => {
-                self.verdict(spec, &prepared.demands.needs)?
+                let verdict = self.verdict(spec, &prepared.demands)?;
+                self.by_schedule(request, tool.as_ref(), &prepared, verdict)?
             }
             // A person at the machine, or one who takes back what was done.
             _ => Verdict::Runs("approved by policy".into()),
@@ -360,6 +397,39 @@ impl Pipeline {
             asks,
             lent,
         })
+    }
+
+    /// The call with its arguments resolved. What they mean may follow from how things are (the third
+    /// rule): a call that was begun before goes on with what they meant then.
+    fn prepared(
+        &self,
+        tool: &Arc<dyn ErasedTool>,
+        arguments: Value,
+        call: &Call,
+        context: &Context,
+    ) -> Result<Prepared, ToolError> {
+        let begun = match tool.spec().changes() {
+            true => self.store.pending(context.execution())?,
+            false => None,
+        };
+        match begun.filter(|begun| begun.call.is_same(call)) {
+            Some(begun) => tool.resume(&begun.input, context),
+            None => tool.prepare(arguments, context),
+        }
+    }
+
+    /// The role that the call needs, when the operator that it is made for has it: what an operator may
+    /// not order on the management port, no agent does for them.
+    fn may_order(
+        &self,
+        caller: &Principal,
+        request: &Request,
+        spec: &Spec,
+    ) -> Result<Role, ToolError> {
+        let least = self.own_services.least(spec.least, &request.arguments_json);
+        let what = format!("this call of {}", spec.name);
+        role::check(caller, request.role, least, &what, &request.on_behalf_of)?;
+        Ok(least)
     }
 
     /// A call that changes nothing: one entry in the ledger says all.
@@ -389,6 +459,18 @@ impl Pipeline {
             reversible: false,
             replayed: false,
         })
+    }
+}
+
+/// For whom a call of this caller is made: root at the machine is an admin, and may name another operator.
+fn operator(caller: &Principal, on_behalf_of: &str, role: Option<Role>) -> Operator {
+    let is_root = *caller == Principal::Root;
+    let itself = is_root && on_behalf_of.is_empty();
+    let subject = if itself { "root" } else { on_behalf_of };
+    let least = if is_root { Role::Admin } else { Role::Viewer };
+    Operator {
+        subject: subject.to_owned(),
+        role: role.unwrap_or(least),
     }
 }
 

@@ -7,6 +7,7 @@ use aios_ledger::Entry;
 
 use super::audit::{completion, cut, entry};
 use super::{Pipeline, TEXT_MAX};
+use crate::locks::Held;
 use crate::store::{Call, Outcome, Pending};
 use aios_tool::context::Context;
 use aios_tool::error::ToolError;
@@ -29,6 +30,15 @@ struct Known {
     completed: bool,
 }
 
+/// An execution that a former process left.
+pub struct Left {
+    id: String,
+    tool: String,
+    /// What it changes.
+    keys: Vec<String>,
+    held: Option<Held>,
+}
+
 /// What became of an interrupted execution.
 enum Settled {
     /// It has an outcome now.
@@ -42,17 +52,51 @@ enum Settled {
 impl Pipeline {
     /// Settles all that a former process left. Called once, at the start.
     pub fn settle_all(&self) {
+        self.settle_left(self.left_open());
+    }
+
+    /// What a former process left, with all that it changes held: called before anybody else is served,
+    /// so that no new call changes what an old one has half done.
+    pub fn left_open(&self) -> Vec<Left> {
         let pending = self.store.all_pending().unwrap_or_else(|error| {
             tracing::error!("what was interrupted cannot be read: {error}");
             Vec::new()
         });
-        for pending in pending {
-            let id = pending.execution_id.clone();
-            let tool = pending.call.tool.clone();
-            let Some(_held) = self.locks.take(vec![format!("call:{id}")], LOOK_LIMIT) else {
-                continue; // a retry came first and settles it
+        let left = pending.into_iter().map(|pending| {
+            let keys = self.keys_of(&pending);
+            Left {
+                // Two that were left may have changed the same thing, one after the other.
+                held: self.locks.take(keys.clone(), Duration::ZERO),
+                id: pending.execution_id,
+                tool: pending.call.tool,
+                keys,
+            }
+        });
+        left.collect()
+    }
+
+    /// Settles what was left, the oldest first, and lets go of it.
+    pub fn settle_left(&self, left: Vec<Left>) {
+        for Left {
+            id,
+            tool,
+            keys,
+            held,
+        } in left
+        {
+            let Some(_held) = held.or_else(|| self.locks.take(keys, LOOK_LIMIT)) else {
+                tracing::warn!(
+                    "{tool} {id} is left to a retry: another call changes the same thing"
+                );
+                continue;
             };
-            match self.settle(pending) {
+            // As it is now: a retry may have come first.
+            let settled = match self.store.pending(&id) {
+                Ok(Some(pending)) => self.settle(pending),
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            };
+            match settled {
                 Ok(Settled::Finished) => tracing::info!("{tool} {id} was done before the restart"),
                 Ok(Settled::NotBegun) => tracing::info!("{tool} {id} was not begun"),
                 Ok(Settled::Open(_)) => {
@@ -61,6 +105,24 @@ impl Pipeline {
                 Err(error) => tracing::warn!("{tool} {id} cannot be settled yet: {error}"),
             }
         }
+    }
+
+    /// What an execution holds while it is under way.
+    fn keys_of(&self, pending: &Pending) -> Vec<String> {
+        let context = self.looking(&pending.execution_id);
+        let tool = self.registry.find(&pending.call.tool);
+        let prepared = tool.and_then(|tool| tool.resume(&pending.input, &context));
+        let mut keys = match prepared {
+            Ok(prepared) => prepared.demands.locks,
+            Err(_) => Vec::new(), // then settling fails, too, and changes nothing
+        };
+        keys.push(format!("call:{}", pending.execution_id));
+        keys
+    }
+
+    fn looking(&self, execution: &str) -> Context {
+        let end = Instant::now() + LOOK_LIMIT;
+        Context::new(Arc::clone(&self.surroundings), execution, end)
     }
 
     /// Before a retry acts: what is left of a former try that had no outcome? `None`: nothing;
@@ -72,8 +134,7 @@ impl Pipeline {
         let Some(pending) = self.store.pending(id)? else {
             return Ok(None);
         };
-        let same = (&pending.call.tool, &pending.call.input_sha256);
-        if same != (&call.tool, &call.input_sha256) {
+        if !pending.call.is_same(call) {
             return Err(ToolError::Invalid(format!(
                 "call_id: {:?} was used before, for another call of {}",
                 call.call_id, pending.call.tool
@@ -101,21 +162,26 @@ impl Pipeline {
             return Ok(Settled::NotBegun);
         }
         let tool = self.registry.find(&pending.call.tool)?;
-        let context = Context::new(
-            Arc::clone(&self.surroundings),
-            &id,
-            Instant::now() + LOOK_LIMIT,
-        );
+        let context = self.looking(&id);
         let interrupted = Interrupted {
             started: UNIX_EPOCH + Duration::from_millis(pending.started_ms.unsigned_abs()),
             execution: &id,
             steps: &pending.steps,
         };
         let prepared = tool.resume(&pending.input, &context)?;
-        if let Some(done) = prepared.call.found_done(&interrupted, &context)? {
-            let note = ", found done after a restart";
-            let _: Outcome = self.finish(pending, Ok(done), note)?;
-            return Ok(Settled::Finished);
+        let note = ", found done after a restart";
+        match prepared.call.found_done(&interrupted, &context) {
+            Ok(Some(done)) => {
+                let _: Outcome = self.finish(pending, Ok(done), note)?;
+                return Ok(Settled::Finished);
+            }
+            Ok(None) => {}
+            // No later look finds it otherwise: so it ends, and can be looked after.
+            Err(error @ ToolError::Unverified(_)) => {
+                let _: Outcome = self.finish(pending, Err(error), ", after a restart")?;
+                return Ok(Settled::Finished);
+            }
+            Err(error) => return Err(error),
         }
         if !known.open {
             self.note_open(&pending, "interrupted by a restart; may be tried again")?;

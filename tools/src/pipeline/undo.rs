@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use aios_daemon::identity::Principal;
 use aios_ledger::Entry;
+use aios_role::Role;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::audit::{cut, entry, failed, fitting, now_ms};
 use super::{Authority, Pipeline, Request, TEXT_MAX};
+use crate::role;
 use crate::store::{Call, Outcome};
 use aios_tool::error::ToolError;
 use aios_tool::undo::{self, Calls, Inverse, Undoing};
@@ -26,6 +28,8 @@ pub struct Undo {
     pub reason: String,
     /// The operator's subject: recorded, never trusted.
     pub on_behalf_of: String,
+    /// The operator's role; none when root asks for itself.
+    pub role: Option<Role>,
 }
 
 impl Pipeline {
@@ -60,6 +64,7 @@ impl Pipeline {
             })
         };
         let taken = found.and_then(|outcome| {
+            self.may_take_back(caller, request, &outcome.call)?;
             let inverses = outcome.steps.iter().map(|sealed| sealed.step.inverse());
             let mut keys: Vec<_> = inverses.flat_map(Inverse::locks).collect();
             keys.push(format!("call:{id}"));
@@ -76,6 +81,7 @@ impl Pipeline {
                 caller,
                 of: &outcome.call,
                 execution: &id,
+                role: request.role,
             };
             undo::take_back(
                 &outcome.steps,
@@ -100,6 +106,24 @@ impl Pipeline {
                 Err(error)
             }
         }
+    }
+
+    /// Whoever takes a call back could have ordered it.
+    fn may_take_back(
+        &self,
+        caller: &Principal,
+        request: &Undo,
+        call: &Call,
+    ) -> Result<(), ToolError> {
+        let least = call.least.unwrap_or_else(|| {
+            // It is not known of which arguments: they are taken for what needs most.
+            let tool = self.registry.find(&call.tool);
+            tool.map_or(Role::Admin, |tool| {
+                self.own_services.least(tool.spec().least, "")
+            })
+        });
+        let what = format!("taking back this call of {}", call.tool);
+        role::check(caller, request.role, least, &what, &request.on_behalf_of)
     }
 
     /// An execution that can be taken back.
@@ -138,6 +162,7 @@ struct InverseCalls<'a> {
     caller: &'a Principal,
     of: &'a Call,
     execution: &'a str,
+    role: Option<Role>,
 }
 
 impl Calls for InverseCalls<'_> {
@@ -150,6 +175,7 @@ impl Calls for InverseCalls<'_> {
             task_index: self.of.task_index,
             reason: format!("takes back {} {}", self.of.tool, self.execution),
             on_behalf_of: self.of.on_behalf_of.clone(),
+            role: self.role,
         };
         let authority = Authority::Undo(self.execution);
         self.pipeline

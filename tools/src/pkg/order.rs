@@ -223,7 +223,7 @@ pub fn found_done(
         discard(context);
         return output(set).map(Some);
     }
-    set.give_up(interrupted.execution)?;
+    set.end_interrupted(interrupted.execution)?;
     Ok(None)
 }
 

@@ -52,7 +52,7 @@ impl<O: Order> Tool for Ordered<O> {
     fn summarize(input: &O::Input, output: &Output) -> String {
         let done = match O::package(input) {
             Some(package) => format!("{package} {}", O::DONE),
-            None => O::DONE.to_owned(),
+            None => format!("all that was found {}", O::DONE),
         };
         order::summarize(&done, output)
     }
@@ -181,22 +181,34 @@ impl Order for Purge {
     }
 }
 
+arguments! {
+    /// Arguments of `pkg.upgrade`.
+    pub struct Upgraded {
+        /// Name of one installed package. Default: all of them.
+        pub package: Option<PackageName<argument::Install>>,
+    }
+}
+
 /// `pkg.upgrade`.
 pub enum Upgrade {}
 
 impl Order for Upgrade {
-    type Input = Nothing;
+    type Input = Upgraded;
     const ORDER: PackageOrder = PackageOrder::Upgrade;
     const NAME: &'static str = "pkg.upgrade";
     const DESCRIPTION: &'static str =
-        "Upgrades all installed packages to the newest versions that can be had.";
+        "Upgrades one installed package, or all of them, to the newest version that can be had.";
     const POST_CONDITION: &'static str = "all files are as planned for the newer versions";
     const VERBS: &'static [&'static str] = &["upgrade", "update"];
     const INSTALLED: bool = true;
-    const DONE: &'static str = "the packages are upgraded";
+    const DONE: &'static str = "is upgraded";
 
-    fn package(_input: &Nothing) -> Option<&str> {
-        None
+    fn example() -> Value {
+        json!({"package": "nginx"})
+    }
+
+    fn package(input: &Upgraded) -> Option<&str> {
+        Some(input.package.as_ref()?.as_str())
     }
 }
 
@@ -212,7 +224,7 @@ impl Order for Autoremove {
     const POST_CONDITION: &'static str = "nothing is installed that nothing needs";
     const VERBS: &'static [&'static str] = &["clean"];
     const INSTALLED: bool = false;
-    const DONE: &'static str = "what nothing needs is removed";
+    const DONE: &'static str = "is removed";
 
     fn package(_input: &Nothing) -> Option<&str> {
         None

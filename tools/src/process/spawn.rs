@@ -4,7 +4,7 @@ use aios_tool::argument::{Content, List, ProgramPath, Seconds, Text, WorkTree};
 use aios_tool::prelude::*;
 use aios_tool::preview::Foreseen;
 
-use crate::program::{Ended, Program};
+use crate::program::{Ended, Program, how};
 
 /// The tool `process.spawn`.
 pub struct Spawn;
@@ -43,6 +43,9 @@ pub struct Output {
     pub program: String,
     /// Its exit code; of one that a signal ended, 128 and the signal.
     pub code: i32,
+    /// The signal that ended it; absent when it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// How long it ran, in milliseconds.
     pub took_ms: u64,
     /// The beginning of its standard output, at most 500 kB.
@@ -78,9 +81,9 @@ impl Tool for Spawn {
             .find(|line| !line.trim().is_empty());
         let said = said.map(|line| format!(": {}", format::cut(&format::printable(line), 200)));
         format!(
-            "{} ended with code {} after {} ms{}",
+            "{} ended {} after {} ms{}",
             output.program,
-            output.code,
+            how(output.code, output.signal),
             output.took_ms,
             said.unwrap_or_default()
         )
@@ -127,6 +130,7 @@ impl Change for Spawn {
         Ok(Output {
             program: input.program.to_string(),
             code: ended.code,
+            signal: ended.signal,
             took_ms: ended.took_ms,
             truncated: is_cut(&ended, &output, &errors),
             output,
@@ -149,7 +153,10 @@ fn shown(said: &[u8]) -> String {
 
 fn is_cut(ended: &Ended, output: &str, errors: &str) -> bool {
     let shorter = |said: &[u8], shown: &str| shown.len() < String::from_utf8_lossy(said).len();
-    ended.cut || shorter(&ended.output, output) || shorter(&ended.errors, errors)
+    ended.output_cut
+        || ended.errors_cut
+        || shorter(&ended.output, output)
+        || shorter(&ended.errors, errors)
 }
 
 fn may_be_run(input: &Input) -> Result<(), ToolError> {

@@ -11,7 +11,7 @@ use aios_contracts::v1::work_client::WorkClient;
 use aios_contracts::v1::{self, Writing};
 use aios_daemon::demand::Demand;
 use aios_daemon::socket::MESSAGE_MAX;
-use aios_tool::changes::{self, Planned};
+use aios_tool::changes;
 use aios_tool::edit::Plan;
 use aios_tool::file::name;
 use aios_tool::format::printable;
@@ -30,9 +30,6 @@ const OUTPUT_MAX: u32 = 1_000_000;
 /// What is left of a call's time when its program is over, for reading its changes.
 const RESERVE: Duration = Duration::from_millis(500);
 
-/// The most that a plan may write, in bytes: it is kept twice, for the act and for undo.
-pub const PLAN_MAX: u64 = 256 * 1024 * 1024;
-
 /// A program and what it may do.
 #[derive(Clone, Debug)]
 pub struct Program(v1::RunRequest);
@@ -42,12 +39,16 @@ pub struct Program(v1::RunRequest);
 pub struct Ended {
     /// Its exit code; of one that a signal ended, 128 and the signal.
     pub code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// What it wrote to its standard output.
     pub output: Vec<u8>,
     /// What it wrote to its standard error.
     pub errors: Vec<u8>,
-    /// There was more of it.
-    pub cut: bool,
+    /// There was more output.
+    pub output_cut: bool,
+    /// There were more errors.
+    pub errors_cut: bool,
     /// How long it ran, in milliseconds.
     pub took_ms: u64,
     plan: String,
@@ -167,7 +168,9 @@ impl Program {
         }
         Ok(Ended {
             code: answer.code,
-            cut: answer.output_cut || answer.errors_cut,
+            signal: Some(answer.signal).filter(|signal| *signal != 0),
+            output_cut: answer.output_cut,
+            errors_cut: answer.errors_cut,
             output: answer.output,
             errors: answer.errors,
             took_ms: answer.took_ms,
@@ -189,7 +192,7 @@ impl Program {
         let ended = self.run(context)?;
         let plan = check(&ended)
             .and_then(|()| changes::read(Path::new(&ended.plan)))
-            .and_then(|planned: Vec<Planned>| Plan::of(planned, PLAN_MAX));
+            .and_then(Plan::of);
         discard(context)?;
         plan
     }
@@ -210,7 +213,20 @@ impl Ended {
                 let line = text.lines().rev().find(|line| !line.trim().is_empty());
                 line.map(|line| format::cut(&printable(line.trim()), LINE_MAX))
             })
-            .unwrap_or_else(|| format!("it ended with code {}", self.code))
+            .unwrap_or_else(|| format!("it ended {}", self.how()))
+    }
+
+    /// How it ended, for people: no code of a program's own is taken for a signal.
+    pub fn how(&self) -> String {
+        how(self.code, self.signal)
+    }
+}
+
+/// How a program ended, for people.
+pub fn how(code: i32, signal: Option<i32>) -> String {
+    match signal {
+        Some(signal) => format!("by signal {signal}"),
+        None => format!("with code {code}"),
     }
 }
 
@@ -262,7 +278,9 @@ mod tests {
                 code: 3,
                 output: output.into(),
                 errors: errors.into(),
-                cut: false,
+                signal: None,
+                output_cut: false,
+                errors_cut: false,
                 took_ms: 0,
                 plan: String::new(),
             };

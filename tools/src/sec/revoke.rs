@@ -40,7 +40,7 @@ impl Tool for Revoke {
 
 impl Change for Revoke {
     fn effect() -> Effect {
-        Effect::of("the loan does not run", &["revoke"])
+        Effect::of("the loan does not run", &["revoke", "forbid"])
     }
 
     fn preview(input: &Input, context: &Context) -> Result<Preview, ToolError> {

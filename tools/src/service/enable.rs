@@ -125,12 +125,12 @@ impl<W: Way> Tool for AtBoot<W> {
 
 impl<W: Way> Edit for AtBoot<W> {
     fn effect() -> Effect {
-        let (is, verb) = match W::STARTS {
-            true => ("is", "enable"),
-            false => ("is not", "disable"),
+        let (is, verbs): (_, &[&str]) = match W::STARTS {
+            true => ("is", &["enable"]),
+            false => ("is not", &["disable", "forbid"]),
         };
         let text = format!("the service {is} among those that start at boot");
-        Effect::of(&text, &[verb]).undone_by(Undo::ChangeSet)
+        Effect::of(&text, verbs).undone_by(Undo::ChangeSet)
     }
 
     fn plan(input: &W::Input, _context: &Context) -> Result<Plan, ToolError> {

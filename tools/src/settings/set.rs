@@ -9,6 +9,8 @@ use toml::{Table, Value};
 
 use super::{get, text};
 
+/// What is said of a key that is not set. A text of this value has quotes in TOML.
+const UNSET: &str = "unset";
 /// The longest value, in bytes.
 const VALUE_MAX: usize = 16 * 1024;
 
@@ -20,6 +22,9 @@ arguments! {
         /// Its value as TOML (`8080`, `true`, `["192.0.2.1"]`) or a text without quotes, at most 16 KiB.
         /// Without it the key is taken out, and its default holds.
         pub value: Option<Text>,
+        /// The value that it must have until now, as TOML; `unset`: it must not be set. When it has another,
+        /// nothing is changed. Default: whatever it has.
+        pub instead_of: Option<Text>,
     }
 }
 
@@ -54,12 +59,33 @@ impl Input {
     fn wanted(&self) -> Option<Value> {
         self.value.as_ref().map(|value| text::value(value.as_str()))
     }
+
+    /// Is this the value that it was to replace? What is so already replaces nothing.
+    fn may_replace(&self, now: Option<&Value>) -> Result<(), ToolError> {
+        let Some(expected) = &self.instead_of else {
+            return Ok(());
+        };
+        let expected = match expected.as_str() {
+            UNSET => None,
+            text => Some(text::value(text)),
+        };
+        if now == expected.as_ref() || now == self.wanted().as_ref() {
+            return Ok(());
+        }
+        Err(ToolError::Precondition(format!(
+            "{} was changed since: it is {}, no longer {}; setting it would lose that",
+            self.key,
+            format::printable(&shown(now)),
+            format::printable(&shown(expected.as_ref()))
+        )))
+    }
 }
 
 fn worked_out(input: &Input, context: &Context) -> Result<Ordered, ToolError> {
     let state = super::state(context)?;
     super::is_whole(&state)?;
     let before = value_now(&state.toml, input.key.as_str());
+    input.may_replace(before.as_ref())?;
     let made = text::with(&state.toml, input.key.as_str(), input.wanted().as_ref())
         .map_err(ToolError::Precondition)?;
     let check = super::check(&made, context)?;
@@ -181,7 +207,9 @@ impl Change for Set {
         if before == input.wanted() {
             return Ok(());
         }
-        let mut arguments = json!({ "key": input.key });
+        // Only what this call set is taken back, not what somebody set after it.
+        let set = input.wanted().map(|value| value.to_string());
+        let mut arguments = json!({ "key": input.key, "instead_of": set.unwrap_or(UNSET.into()) });
         if let Some(before) = &before {
             arguments["value"] = before.to_string().into();
         }
@@ -256,10 +284,40 @@ mod tests {
         assert_eq!(daemon.text(), text);
         let unset = json!({"key": "node.name", "value": "web-1"});
         let undo = daemon.inverse::<Set>(unset.clone());
-        assert_eq!(undo, json!({"key": "node.name"}));
+        assert_eq!(undo, json!({"key": "node.name", "instead_of": "\"web-1\""}));
         daemon.change::<Set>(unset).unwrap();
         daemon.change::<Set>(undo).unwrap();
         assert_eq!(daemon.text(), text);
+    }
+
+    #[test]
+    fn an_undo_does_not_lose_what_was_set_since() {
+        let daemon = Daemon::new("[ssh]\nport = 22\n");
+        let order = |value: &str| json!({"key": "ssh.port", "value": value});
+        let undo = daemon.inverse::<Set>(order("2222"));
+        daemon.change::<Set>(order("2222")).unwrap();
+        daemon.change::<Set>(order("3333")).unwrap();
+        let lost = daemon.change::<Set>(undo.clone()).unwrap_err();
+        let text = lost.to_string();
+        assert!(matches!(lost, ToolError::Precondition(_)), "{text}");
+        assert!(
+            text.contains("changed since: it is 3333, no longer 2222"),
+            "{text}"
+        );
+        assert_eq!(daemon.text(), "[ssh]\nport = 3333\n");
+        daemon.change::<Set>(order("2222")).unwrap();
+        daemon.change::<Set>(undo.clone()).unwrap();
+        assert_eq!(daemon.text(), "[ssh]\nport = 22\n");
+        // Repeated, as after a crash, there is nothing to do.
+        daemon.change::<Set>(undo).unwrap();
+        let unset = daemon.inverse::<Set>(json!({"key": "ssh.port"}));
+        assert_eq!(
+            unset,
+            json!({"key": "ssh.port", "instead_of": "unset", "value": "22"})
+        );
+        let lost =
+            daemon.change::<Set>(json!({"key": "ssh.port", "instead_of": "unset", "value": "1"}));
+        assert!(lost.unwrap_err().to_string().contains("no longer not set"));
     }
 
     #[test]

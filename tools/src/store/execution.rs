@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use aios_role::Role;
 use aios_tool::error::ToolError;
 use aios_tool::undo::{Sealed, Step};
 
@@ -36,6 +37,17 @@ pub struct Call {
     pub on_behalf_of: String,
     /// The policy's decision.
     pub decision: String,
+    /// The least role of an operator that may have it made, and have it taken back. The version before
+    /// this one did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least: Option<Role>,
+}
+
+impl Call {
+    /// Is it a call of the same tool with the same arguments?
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.tool, &self.input_sha256) == (&other.tool, &other.input_sha256)
+    }
 }
 
 /// An execution that has no outcome yet.

@@ -178,7 +178,7 @@ impl Edit for Remove {
     fn effect() -> Effect {
         Effect::of(
             "the account's file of keys does not have the key",
-            &["remove", "revoke"],
+            &["remove", "revoke", "forbid"],
         )
         .undone_by(Undo::ChangeSet)
     }

@@ -156,12 +156,7 @@ impl Machine {
         let caller = principal.clone();
         let callers = Callers::played(move || principal.clone());
         let tasks = Arc::clone(&self.tasks);
-        let service = Service::new(
-            Arc::clone(&self.pipeline),
-            callers,
-            Arc::clone(&tasks),
-            Arc::default(),
-        );
+        let service = Service::new(Arc::clone(&self.pipeline), callers, Arc::clone(&tasks));
         let service = ToolsServer::new(service)
             .max_decoding_message_size(aios_daemon::socket::MESSAGE_MAX)
             .max_encoding_message_size(aios_daemon::socket::MESSAGE_MAX);
@@ -251,6 +246,7 @@ fn grants(data: &Path) -> Grants {
         format!("fs:read:{data}*"),
         format!("fs:write:{data}/*"),
         "test:*:*".to_owned(),
+        "schedule:*:*".to_owned(),
     ];
     let security = ["sec:grant:capability", "sec:revoke:capability"].map(str::to_owned);
     let monitor = [format!("fs:read:{data}*"), "test:*:*".to_owned()];

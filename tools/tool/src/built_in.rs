@@ -181,6 +181,15 @@ impl<T: Tool, W: Work<T>> BuiltIn<T, W> {
         if self.spec.changes_own_state {
             reach.write.push(context.state_dir().join("tools"));
         }
+        let own = self
+            .spec
+            .own
+            .iter()
+            .map(|folder| context.state_dir().join(folder));
+        match self.spec.changes() {
+            true => reach.write.extend(own),
+            false => reach.read.extend(own),
+        }
         if self.spec.is_undone_by_files() {
             reach.write.push(context.state_dir().join("quarantine"));
             reach.read.push(context.state_dir().join("undo"));

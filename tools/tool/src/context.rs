@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aios_contracts::v1::init_client::InitClient;
 use aios_daemon::emergency::Stop;
+use aios_role::Role;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tonic::transport::Channel;
@@ -29,6 +30,15 @@ pub struct Surroundings {
     pub parts: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
+/// For whom a call is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Certificate subject and serial; `root` for root at the machine; empty when nobody is named.
+    pub subject: String,
+    /// What they may do.
+    pub role: Role,
+}
+
 /// The surroundings of one act: clients of other daemons, its deadline, who it is.
 #[derive(Clone)]
 pub struct Context {
@@ -36,6 +46,7 @@ pub struct Context {
     execution: String,
     deadline: Instant,
     resumed: bool,
+    operator: Operator,
     /// The emergency stop, of an act that ends with it.
     stop: Option<watch::Receiver<Option<Stop>>>,
 }
@@ -48,8 +59,22 @@ impl Context {
             execution: execution.to_owned(),
             deadline,
             resumed: false,
+            operator: Operator {
+                subject: String::new(),
+                role: Role::Viewer,
+            },
             stop: None,
         }
+    }
+
+    /// The same, of a call that is made for this operator.
+    pub fn ordered_by(self, operator: Operator) -> Self {
+        Self { operator, ..self }
+    }
+
+    /// For whom the call is made: nobody, with the least role, unless that was said.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     /// The same, of an execution that a crash may have left half done.

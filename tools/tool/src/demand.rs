@@ -75,6 +75,17 @@ pub struct Demands {
     pub locks: Vec<String>,
     /// What its act may reach.
     pub reach: Reach,
+    /// Calls that it has made later, in the name of whoever orders it.
+    pub orders: Vec<Ordered>,
+}
+
+/// A call that another call has made later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// The tool's name.
+    pub tool: String,
+    /// What the call needs.
+    pub needs: Vec<Need>,
 }
 
 /// Collects the demands of a call's arguments.
@@ -95,6 +106,7 @@ impl Collector {
                 locks: locks.collect(),
                 needs,
                 reach: Reach::default(),
+                orders: Vec::new(),
             },
             changes,
             port: None,
@@ -111,6 +123,11 @@ impl Collector {
         if self.changes {
             self.demands.locks.push(lock(namespace, object));
         }
+    }
+
+    /// The call has this one made later: what policy says of that one, it says of this one too.
+    pub fn order(&mut self, ordered: Ordered) {
+        self.demands.orders.push(ordered);
     }
 
     /// The call connects to this port of the host that another argument names.

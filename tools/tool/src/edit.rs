@@ -104,7 +104,13 @@ pub(crate) fn capture<T: Edit>(
 /// What went wrong; `Unverified` when a part of it is left.
 pub(crate) fn act<T: Edit>(input: &T::Input, context: &Context) -> Result<T::Output, ToolError> {
     let set = ChangeSet::of(context)?;
-    changes::made(&set, &changes::read(&kept(context))?, context.execution())?;
+    let own: Vec<PathBuf> = T::declaration()
+        .own
+        .iter()
+        .map(|folder| context.state_dir().join(folder))
+        .collect();
+    let planned = changes::read_within(&kept(context), &own)?;
+    changes::made(&set, &planned, context.execution())?;
     if let Err(error) = T::apply(input, context) {
         set.give_up(context.execution()).map_err(|left| {
             ToolError::Unverified(format!("{error}; a part of it is left, because {left}"))
@@ -123,7 +129,7 @@ pub(crate) fn act<T: Edit>(input: &T::Input, context: &Context) -> Result<T::Out
 /// The process died in the act: it was made, or whatever was made of it is taken back.
 ///
 /// # Errors
-/// When it cannot be taken back.
+/// `Unverified` when it cannot be taken back, because others changed it since: that is how it ends.
 pub(crate) fn found_done<T: Edit>(
     input: &T::Input,
     interrupted: &Interrupted<'_>,
@@ -138,7 +144,7 @@ pub(crate) fn found_done<T: Edit>(
         T::apply(input, context)?;
         return T::output(input, &set.entries()?, context).map(Some);
     }
-    set.give_up(interrupted.execution)?;
+    set.end_interrupted(interrupted.execution)?;
     Ok(None)
 }
 

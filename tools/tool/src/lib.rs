@@ -20,6 +20,7 @@
 //! (all in the daemon, `aios-tools`), and any single tool.
 
 pub mod argument;
+pub mod budget;
 pub mod built_in;
 pub mod changes;
 pub mod context;

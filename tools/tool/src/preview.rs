@@ -54,6 +54,10 @@ pub struct Foreseen {
     /// How its text would differ, in the unified format; empty when it has none or it is the same.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub diff: String,
+    /// SHA-256 over what is too long to be shown: whole digests, attributes. Whoever approves the preview
+    /// approves that, too.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub exactly: String,
 }
 
 impl Foreseen {
@@ -64,24 +68,42 @@ impl Foreseen {
             before: before.to_owned(),
             after: after.to_owned(),
             diff: String::new(),
+            exactly: String::new(),
+        }
+    }
+
+    /// The same, and exactly this, which is not shown.
+    pub fn exactly(self, what: impl AsRef<[u8]>) -> Self {
+        let mut digest = Sha256::new();
+        add(&mut digest, self.exactly.as_bytes());
+        add(&mut digest, what.as_ref());
+        Self {
+            exactly: hex(&digest.finalize()),
+            ..self
         }
     }
 
     /// What is at a path, and what would be.
     pub fn at(path: &str, before: &State, after: &State) -> Self {
         Self::of(path, &described(before), &described(after))
+            .exactly(identity(before))
+            .exactly(identity(after))
     }
 
     /// The same for a file with secrets: of its content, no digest is told either.
     pub fn at_secret(path: &str, before: &State, after: &State) -> Self {
-        let [before, after] = [before, after].map(|state| {
+        let [told_before, told_after] = [before, after].map(|state| {
             let text = described(state);
             match (state, text.rsplit_once(", ")) {
                 (State::File { .. }, Some((told, _digest))) => told.to_owned(),
                 _ => text,
             }
         });
-        Self::of(path, &before, &after)
+        Self {
+            before: told_before,
+            after: told_after,
+            ..Self::at(path, before, after)
+        }
     }
 
     /// The same, where the content would change from one to the other. Shown when both are text.
@@ -92,7 +114,7 @@ impl Foreseen {
         };
         Self {
             diff: shortened(&diff),
-            ..self
+            ..self.exactly(before).exactly(after)
         }
     }
 }
@@ -130,13 +152,25 @@ impl FromIterator<Foreseen> for Preview {
 
 impl Foreseen {
     fn in_bytes(&self) -> Vec<u8> {
+        let Self {
+            object,
+            before,
+            after,
+            diff,
+            exactly,
+        } = self;
         let mut bytes = Vec::new();
-        for part in [&self.object, &self.before, &self.after, &self.diff] {
+        for part in [object, before, after, diff, exactly] {
             bytes.extend((part.len() as u64).to_be_bytes());
             bytes.extend(part.as_bytes());
         }
         bytes
     }
+}
+
+fn add(digest: &mut Sha256, part: &[u8]) {
+    digest.update((part.len() as u64).to_be_bytes());
+    digest.update(part);
 }
 
 impl Preview {
@@ -279,6 +313,17 @@ fn described(state: &State) -> String {
     }
 }
 
+/// All that two states have the same that are one by [`State::is_as`]: not when it was read or written.
+fn identity(state: &State) -> Vec<u8> {
+    let mut state = state.clone();
+    match &mut state {
+        State::Absent => {}
+        State::Folder { meta } | State::File { meta, .. } => meta.times = None,
+        State::Link { meta, .. } => (meta.times, meta.mode) = (None, 0),
+    }
+    serde_json::to_vec(&state).unwrap_or_default() // plain data: it is always written
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -318,6 +363,47 @@ mod tests {
             Preview::from(long("a")).digest(),
             Preview::from(long("b")).digest()
         );
+    }
+
+    #[test]
+    fn of_a_file_all_is_part_of_the_digest_and_little_is_shown() {
+        use crate::file::meta::Meta;
+        let file = |change: fn(&mut Meta, &mut String)| {
+            let (mut meta, mut sha256) = (Meta::new(0o644, (0, 0)), "a".repeat(64));
+            change(&mut meta, &mut sha256);
+            let size = 7;
+            let after = State::File { meta, size, sha256 };
+            Foreseen::at("/x", &State::Absent, &after)
+        };
+        let one = file(|_, _| {});
+        let check = |change: fn(&mut Meta, &mut String), same: bool| {
+            let other = file(change);
+            let shown = |one: &Foreseen| (one.before.clone(), one.after.clone());
+            assert_eq!(shown(&one), shown(&other));
+            let digests = [&one, &other].map(|one| Preview::from(one.clone()).digest());
+            assert_eq!(digests[0] == digests[1], same, "{other:?}");
+        };
+        check(
+            |_, sha256| sha256.replace_range(12.., &"b".repeat(52)),
+            false,
+        );
+        let attribute = |meta: &mut Meta, _: &mut String| {
+            let name = "security.capability".to_owned();
+            drop(meta.attributes.insert(name, vec![1]));
+        };
+        check(attribute, false);
+        check(|meta, _| meta.times = Some([(1, 0); 2]), true);
+    }
+
+    #[test]
+    fn a_text_that_is_not_compared_is_part_of_the_digest() {
+        let with = |content: &[u8]| {
+            let one = Foreseen::of("/x", "file", "file").with_content(b"old", content);
+            assert_eq!(one.diff, "");
+            Preview::from(one).digest()
+        };
+        assert_ne!(with(b"\0a"), with(b"\0b"));
+        assert_eq!(with(b"\0a"), with(b"\0a"));
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub struct Declaration {
     pub writes: Vec<String>,
     /// Does an act change what `aios-tools` itself keeps, such as what is lent?
     pub changes_own_state: bool,
+    /// Folders of aiOS's own state, by their names in it, that a look reads and a change changes, with
+    /// everything below.
+    pub own: Vec<String>,
     /// Does an act change whatever its captured change set names, anywhere?
     pub changes_system: bool,
     /// Arguments of a call as somebody would make it.
@@ -74,6 +77,7 @@ impl Declaration {
             reads: Vec::new(),
             writes: Vec::new(),
             changes_own_state: false,
+            own: Vec::new(),
             changes_system: false,
             example: serde_json::Value::Object(serde_json::Map::new()),
             makes_room: false,
@@ -121,6 +125,13 @@ impl Declaration {
             changes_own_state: true,
             ..self
         }
+    }
+
+    /// The same tool, which reads or changes what is in this folder of aiOS's own state. It has no
+    /// argument by which a caller could choose another.
+    pub fn within_own(mut self, folder: &str) -> Self {
+        self.own.push(folder.to_owned());
+        self
     }
 
     /// The same tool that changes files anywhere, as its captured change set says. It has no argument

@@ -73,7 +73,18 @@ impl Work for Service {
         let order = order(request.into_inner())?;
         is_there(&order)?;
         let ended = self.site.run(&order).await;
-        let ended = ended.map_err(|error| ToolError::io("making a sandbox", error))?;
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                self.discard(&order.id).await?;
+                return Err(match error.kind() {
+                    std::io::ErrorKind::Unsupported => {
+                        Status::failed_precondition(format!("the program was not started: {error}"))
+                    }
+                    _ => ToolError::io("the sandbox", error).into(),
+                });
+            }
+        };
         let plan = match (order.writing, ended.late) {
             (Writing::Shadow, false) => self.plan(&order).await?,
             _ => {
@@ -85,6 +96,7 @@ impl Work for Service {
         let (errors, errors_cut) = ended.errors.into_parts();
         Ok(Response::new(v1::RunResponse {
             code: ended.code,
+            signal: ended.signal.unwrap_or_default(),
             late: ended.late,
             output,
             errors,

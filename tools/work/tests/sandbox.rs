@@ -254,13 +254,24 @@ fn how_it_ended_is_told() {
     let Some(scene) = Scene::new() else { return };
     assert_eq!(scene.said(Writing::Nothing, "exit 7").0, 7);
     assert_eq!(scene.said(Writing::Nothing, "kill -9 $$").0, 137);
+    let ended = |script: &str| {
+        let ended = scene.run(&scene.script(Writing::Nothing, script));
+        (ended.code, ended.signal)
+    };
+    // A program's own codes are its own, whatever shells mean by them.
+    for code in [125, 126, 127, 137, 255] {
+        assert_eq!(ended(&format!("exit {code}")), (code, None));
+    }
+    assert_eq!(ended("kill -9 $$"), (137, Some(9)));
+    assert_eq!(ended("kill -TERM $$"), (143, Some(15)));
     let mut order = scene.script(Writing::Nothing, "");
     order.program = "/etc/passwd".into();
-    let ended = scene.run(&order);
-    assert_eq!(ended.code, 126);
-    std::fs::remove_dir_all(scene.workspace()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    assert!(runtime.block_on(scene.site().run(&order)).is_err());
+    let refused = |order: &Order| runtime.block_on(scene.site().run(order)).unwrap_err();
+    let why = refused(&order).to_string();
+    assert!(why.contains("/etc/passwd: Permission denied"), "{why}");
+    std::fs::remove_dir_all(scene.workspace()).unwrap();
+    refused(&order);
 }
 
 /// In a thread of its own, which is restricted for good.

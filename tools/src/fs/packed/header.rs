@@ -146,6 +146,9 @@ fn pax(text: &[u8], before: &mut Before) -> io::Result<()> {
             .ok_or_else(fault)?;
         let value = || record[equals + 1..].to_vec();
         match &record[..equals] {
+            b"path" | b"linkpath" if record.len() - equals - 1 > NAME_MAX as usize => {
+                return Err(damaged(format!("a name has more than {NAME_MAX} bytes")));
+            }
             b"path" => before.name = Some(value()),
             b"linkpath" => before.link = Some(value()),
             b"size" => return Err(damaged("a member is larger than 8 GiB".to_owned())),
@@ -187,5 +190,8 @@ mod tests {
         check(b"18446744073709551616 path=a\n", None);
         check(b"9 path a\n", None);
         check(b"13 size=1000\n", None);
+        let named = |length: usize| format!("{} path={}\n", length + 11, "x".repeat(length));
+        check(named(4096).as_bytes(), Some("x".repeat(4096).as_bytes()));
+        check(named(4097).as_bytes(), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Where a member of an archive goes.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -28,20 +28,19 @@ pub fn path(name: &[u8]) -> Result<PathBuf, &'static str> {
     Ok(path)
 }
 
-/// Does a symbolic link at this path point to something in the new folder? Only by what it says: that
-/// no member is below a link is checked elsewhere.
+/// Does a symbolic link at this path point to something in the new folder, whatever other links the
+/// archive has? What is above a link are folders (checked elsewhere), so `..` at its beginning goes up by
+/// one folder each. Behind a name it may go up from wherever another link of that name leads: `a/..` is
+/// outside when `a` is a link to the new folder itself. So there is none behind a name; a name only goes
+/// further down, or along a link that stays within, too.
 pub fn stays_within(link: &Path, target: &[u8]) -> bool {
-    let mut at: Vec<OsString> = link
-        .parent()
-        .into_iter()
-        .flatten()
-        .map(OsStr::to_owned)
-        .collect();
+    let mut above = link.components().count().saturating_sub(1);
+    let mut named = false;
     for part in Path::new(OsStr::from_bytes(target)).components() {
         match part {
-            Component::Normal(part) => at.push(part.to_owned()),
+            Component::Normal(_) => named = true,
             Component::CurDir => {}
-            Component::ParentDir if at.pop().is_some() => {}
+            Component::ParentDir if !named && above > 0 => above -= 1,
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => return false,
         }
     }
@@ -83,7 +82,11 @@ mod tests {
         check("a/link", b"../../b", false);
         check("link", b"..", false);
         check("link", b"/etc", false);
-        check("link", b"a/../b", true);
+        check("a/b/link", b"../../c/d", true);
+        check("a/link", b"./../b/.", true);
+        // Wherever `a` leads.
+        check("link", b"a/../b", false);
+        check("a/b/link", b"../c/../d", false);
         check("link", b"", false);
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::header::{self, Described, What, damaged};
 use super::member;
+use aios_tool::budget::Share;
 use aios_tool::context::Context;
 use aios_tool::file::name;
 use aios_tool::format::bytes;
@@ -53,7 +54,12 @@ pub struct Plan {
     pub left_out_count: u64,
     /// So many lose set-user-ID, set-group-ID or the sticky bit.
     pub privileges_dropped: u64,
+    /// What it takes in memory, which is others' to say.
+    share: Share,
 }
+
+/// What a path takes in memory beside its text, in bytes.
+const PATH: usize = 200;
 
 impl Plan {
     /// Goes through an archive of this size on the disk.
@@ -150,7 +156,7 @@ impl Plan {
             match self.made.get(above) {
                 Some(Make::Folder) => break,
                 Some(_) => return Err("would be below what is no folder"),
-                None => drop(self.made.insert(above.to_owned(), Make::Folder)),
+                None => self.insert(above, Make::Folder)?,
             }
         }
         match (self.made.get(path), make) {
@@ -158,7 +164,21 @@ impl Plan {
             (Some(Make::Folder), Make::Folder) => return Ok(()),
             _ => return Err("comes twice"),
         }
-        self.made.insert(path.to_owned(), make.clone());
+        self.insert(path, make.clone())
+    }
+
+    fn insert(&mut self, path: &Path, make: Make) -> Result<(), &'static str> {
+        let also = match &make {
+            Make::Link(target) => target.len(),
+            Make::HardLink(target) => target.as_os_str().len(),
+            Make::Folder | Make::File(_) => 0,
+        };
+        // Twice: unpacking keeps the modes of folders by their paths, too.
+        let size = 2 * (path.as_os_str().len() + PATH) + also;
+        self.share
+            .grow(size as u64)
+            .map_err(|_| "is one of so many with long names that there is no memory for them")?;
+        self.made.insert(path.to_owned(), make);
         Ok(())
     }
 }
@@ -247,6 +267,28 @@ mod tests {
         assert_eq!((plan.members, plan.entries(), plan.bytes), (4, 5, 9));
         assert_eq!(plan.folders().collect::<Vec<_>>(), [Path::new("d")]);
         assert_eq!(plan.depth, 2);
+    }
+
+    /// Each member is a folder that is nested as deep as it may be, under a name of its own.
+    #[test]
+    fn long_names_take_no_more_memory_than_there_is() {
+        let mut bytes = Vec::new();
+        let mut encoder = flate2::write::GzEncoder::new(&mut bytes, flate2::Compression::fast());
+        let mut builder = tar::Builder::new(&mut encoder);
+        for number in 0..1000 {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Directory);
+            header.set_mode(0o755);
+            header.set_size(0);
+            let name = format!("{number:04}{}", "/xxxxxxxxxxxxxx".repeat(250));
+            builder
+                .append_data(&mut header, name, std::io::empty())
+                .unwrap();
+        }
+        drop(builder);
+        encoder.finish().unwrap();
+        let error = planned(&bytes).map(|plan| plan.members).unwrap_err();
+        assert!(error.to_string().contains("no memory"), "{error}");
     }
 
     proptest! {

@@ -10,11 +10,12 @@
 pub mod layer;
 mod make;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::{Held, Share};
 use crate::error::ToolError;
 use crate::file::state::State;
 use crate::undo::ChangeSet;
@@ -38,8 +39,11 @@ const WRITTEN_BY_SERVICES: [&str; 4] = ["/var/log", "/var/lib", "/var/cache", "/
 /// Where dpkg and apt keep what is installed. It is changed last, and never passed over.
 pub const DATABASE: &str = "/var/lib/dpkg";
 
-/// The largest file of planned changes, in bytes: a hundred thousand changes have some 50 MiB.
-const PLAN_MAX: u64 = 512 * 1024 * 1024;
+/// What a change takes in memory beside its texts, in bytes.
+const CHANGE: u64 = 300;
+/// The longest change as text, in bytes: a name has at most 4 KiB and its attributes 64 KiB, each byte
+/// as four of text.
+const LINE_MAX: u64 = 1024 * 1024;
 
 /// What is to be at a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,28 +57,36 @@ pub struct Planned {
     pub content: Option<PathBuf>,
 }
 
-/// Reads a list of changes.
+/// Reads a list of changes, which has a share of the memory.
 ///
 /// # Errors
-/// When it cannot be read, is none, or names a path that no list may change.
-pub fn read(plan: &Path) -> Result<Vec<Planned>, ToolError> {
+/// When it cannot be read, is none, or names a path that no list may change; as [`Share::grow`].
+pub fn read(plan: &Path) -> Result<Held<Vec<Planned>>, ToolError> {
+    read_within(plan, &[])
+}
+
+/// The same for a tool that also changes what is in these folders of aiOS's own state.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_within(plan: &Path, own: &[PathBuf]) -> Result<Held<Vec<Planned>>, ToolError> {
     let fault = |error: std::io::Error| ToolError::io(format!("reading {}", plan.display()), error);
-    let file = std::fs::File::open(plan).map_err(fault)?;
-    if file.metadata().map_err(fault)?.len() > PLAN_MAX {
-        return Err(ToolError::Precondition(format!(
-            "{} is larger than a list of changes may be",
-            plan.display()
-        )));
-    }
-    let mut planned = Vec::new();
-    for line in BufReader::new(file).lines() {
-        let one: Planned = serde_json::from_str(&line.map_err(fault)?).map_err(|error| {
+    let mut file = BufReader::new(std::fs::File::open(plan).map_err(fault)?);
+    let (mut planned, mut share) = (Vec::new(), Share::default());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let bounded = &mut (&mut file).take(LINE_MAX);
+        if bounded.read_until(b'\n', &mut line).map_err(fault)? == 0 {
+            return Ok(Held::new(planned, share));
+        }
+        share.grow(CHANGE + line.len() as u64)?;
+        let one: Planned = serde_json::from_slice(&line).map_err(|error| {
             ToolError::Failed(format!("{} is no list of changes: {error}", plan.display()))
         })?;
-        may_be_changed(&one.path)?;
+        may_be_changed_within(&one.path, own)?;
         planned.push(one);
     }
-    Ok(planned)
 }
 
 /// Makes the changes of a captured set. When a part cannot be made, all of it is taken back.
@@ -100,6 +112,15 @@ pub fn made(set: &ChangeSet, planned: &[Planned], execution: &str) -> Result<(),
 /// # Errors
 /// `Denied`, when it belongs to aiOS itself; `Invalid`, when it is no resolved path.
 pub fn may_be_changed(path: &str) -> Result<(), ToolError> {
+    may_be_changed_within(path, &[])
+}
+
+/// The same for a tool that also changes what is in these folders of aiOS's own state: not the folders
+/// themselves.
+///
+/// # Errors
+/// As [`may_be_changed`].
+pub(crate) fn may_be_changed_within(path: &str, own: &[PathBuf]) -> Result<(), ToolError> {
     let plain = path.starts_with('/')
         && path.len() > 1
         && !path[1..]
@@ -107,6 +128,15 @@ pub fn may_be_changed(path: &str) -> Result<(), ToolError> {
             .any(|part| matches!(part, "" | "." | ".."));
     if !plain {
         return Err(ToolError::Invalid(format!("{path:?} is no resolved path")));
+    }
+    let is_in = |folder: &PathBuf| {
+        let below = folder
+            .to_str()
+            .and_then(|folder| path.strip_prefix(folder)?.strip_prefix('/'));
+        below.is_some_and(|name| !name.is_empty())
+    };
+    if own.iter().any(is_in) {
+        return Ok(());
     }
     match OWN.iter().find(|own| is_within(path, own)) {
         None => Ok(()),
@@ -133,6 +163,21 @@ pub(crate) fn is_written_by_services(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tool_changes_what_is_in_its_own_folder_and_no_other_of_aioss() {
+        let own = [PathBuf::from("/var/lib/aios/schedules")];
+        let check = |path: &str, allowed: bool| {
+            assert_eq!(may_be_changed_within(path, &own).is_ok(), allowed, "{path}");
+        };
+        check("/var/lib/aios/schedules/a.toml", true);
+        check("/var/lib/aios/schedules", false);
+        check("/var/lib/aios/schedules/", false);
+        check("/var/lib/aios/schedules/../tools/ledger.key", false);
+        check("/var/lib/aios/schedules-of-others/a", false);
+        check("/var/lib/aios/tools/ledger.key", false);
+        check("/etc/motd", true);
+    }
 
     #[test]
     fn what_is_aioss_own_is_changed_by_no_list() {

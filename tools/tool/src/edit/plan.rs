@@ -1,16 +1,20 @@
 //! What is to be at which paths.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::changes::{Planned, may_be_changed};
+use crate::budget::{Held, Share};
+use crate::changes::{Planned, may_be_changed_within};
+use crate::context::Context;
 use crate::error::ToolError;
 use crate::file::meta::Meta;
 use crate::file::name;
 use crate::file::place::Place;
 use crate::file::state::{State, hex};
-use crate::format;
 use crate::preview::{Foreseen, Preview, TEXT_MAX};
 
 /// Root's.
@@ -18,7 +22,13 @@ const ROOT: (u32, u32) = (0, 0);
 
 /// What is to be at some paths, parents before what is in them.
 #[derive(Clone, Debug, Default)]
-pub struct Plan(Vec<Part>);
+pub struct Plan {
+    parts: Vec<Part>,
+    /// What a list of changes that others made takes in memory.
+    share: Option<Arc<Share>>,
+    /// A folder of aiOS's own state that it may change.
+    own: Option<PathBuf>,
+}
 
 #[derive(Clone, Debug)]
 struct Part {
@@ -36,6 +46,15 @@ impl Plan {
     /// Nothing is to change.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same for a tool that declares this folder of aiOS's own state
+    /// ([`crate::spec::Declaration::within_own`]): what is in it may be changed.
+    pub fn within_own(folder: &str, context: &Context) -> Self {
+        Self {
+            own: Some(context.state_dir().join(folder)),
+            ..Self::default()
+        }
     }
 
     /// A file gets this content. One that is there keeps owner, mode and attributes; a new one is
@@ -78,7 +97,7 @@ impl Plan {
         shown: Shown,
     ) -> Result<Self, ToolError> {
         let mut plan = self.content(path, content, mode)?;
-        if let Some(part) = plan.0.last_mut() {
+        if let Some(part) = plan.parts.last_mut() {
             part.shown = Some(shown);
         }
         Ok(plan)
@@ -129,29 +148,30 @@ impl Plan {
         self.part(path, State::Absent, None)
     }
 
-    /// What a program wrote over a folder. The contents are read, together at most so many bytes.
+    /// What a program wrote over a folder. The contents are read: they and the list have a share of the
+    /// memory for as long as the plan is there.
     ///
     /// # Errors
-    /// `Denied` for a path that is aiOS's own; `Precondition` when the contents are larger.
-    pub fn of(planned: Vec<Planned>, most: u64) -> Result<Self, ToolError> {
+    /// `Denied` for a path that is aiOS's own; as [`Share::grow`].
+    pub fn of(planned: Held<Vec<Planned>>) -> Result<Self, ToolError> {
+        let (planned, mut share) = planned.into_parts();
         let mut plan = Self::new();
-        let mut left = most;
         for one in planned {
             let content = match (&one.after, &one.content) {
                 (State::File { size, .. }, Some(kept)) => {
-                    left = left.checked_sub(*size).ok_or_else(|| {
-                        ToolError::Precondition(format!(
-                            "more than {} would be written, too much to be kept for undo",
-                            format::bytes(most)
-                        ))
+                    share.grow(*size).map_err(|error| match error {
+                        ToolError::Precondition(why) => {
+                            ToolError::Precondition(format!("too much would be written: {why}"))
+                        }
+                        error => error,
                     })?;
-                    let read = std::fs::read(kept);
-                    Some(read.map_err(|error| ToolError::io(kept.display(), error))?)
+                    Some(whole(kept, *size)?)
                 }
                 _ => None,
             };
             plan = plan.part(&one.path, one.after, content)?;
         }
+        plan.share = Some(Arc::new(share));
         Ok(plan)
     }
 
@@ -161,9 +181,9 @@ impl Plan {
         after: State,
         content: Option<Vec<u8>>,
     ) -> Result<Self, ToolError> {
-        may_be_changed(path)?;
+        may_be_changed_within(path, self.own.as_slice())?;
         let path = path.to_owned();
-        self.0.push(Part {
+        self.parts.push(Part {
             path,
             after,
             content,
@@ -178,7 +198,7 @@ impl Plan {
     /// When it cannot be seen how something is now.
     pub fn preview(&self) -> Result<Preview, ToolError> {
         let mut changes = Vec::new();
-        for part in &self.0 {
+        for part in &self.parts {
             let before = State::at(&part.path)?;
             if before.is_as(&part.after) {
                 continue;
@@ -191,7 +211,7 @@ impl Plan {
     /// Writes the contents into files of this folder; the plan as data.
     pub(super) fn with_contents_in(self, folder: &Path) -> std::io::Result<Vec<Planned>> {
         let mut planned = Vec::new();
-        for (number, part) in self.0.into_iter().enumerate() {
+        for (number, part) in self.parts.into_iter().enumerate() {
             let content = match part.content {
                 None => None,
                 Some(content) => {
@@ -225,12 +245,25 @@ impl Part {
     }
 }
 
+/// The content of a file that has this size.
+fn whole(path: &Path, size: u64) -> Result<Vec<u8>, ToolError> {
+    let mut content = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(size + 1).read_to_end(&mut content));
+    read.map_err(|error| ToolError::io(path.display(), error))?;
+    match content.len() as u64 == size {
+        true => Ok(content),
+        false => Err(ToolError::Failed(format!(
+            "{} has not the size that was planned",
+            path.display()
+        ))),
+    }
+}
+
 /// The text of the file at a resolved path, for a plan; `None` when there is no file. No link is followed.
 ///
 /// # Errors
 /// `Precondition` when it is no file, is larger than `most` bytes, or is no text in UTF-8.
 pub fn text_at(path: &str, most: u64) -> Result<Option<String>, ToolError> {
-    use std::io::Read as _;
     let Some(place) = Place::open_if_any(path)? else {
         return Ok(None);
     };
@@ -259,7 +292,7 @@ fn content_of(path: &str, state: &State) -> Result<Vec<u8>, ToolError> {
         State::File { size, .. } if *size <= TEXT_MAX as u64 => {
             let mut content = Vec::new();
             let mut file = Place::open(path)?.open_content()?;
-            std::io::Read::read_to_end(&mut file, &mut content)
+            file.read_to_end(&mut content)
                 .map_err(|error| ToolError::io(path, error))?;
             Ok(content)
         }

@@ -40,6 +40,33 @@ pub fn of(place: &Place) -> Result<String, ToolError> {
     Ok(format!("sha256:{:x}", digest.finalize()))
 }
 
+/// What tells what a preview was made of from everything that may be there later: as [`of`], and of a
+/// file that was written to, also when its size and times are as before. For an approval, not for an
+/// undo: reading, and more names, are changes of the last kind of time.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn seen(place: &Place) -> Result<String, ToolError> {
+    let mut digest = Sha256::new();
+    add_seen(&mut digest, place)?;
+    Ok(format!("{} {:x}", of(place)?, digest.finalize()))
+}
+
+/// Adds what the kernel alone sets (inode(7)): when it was last changed. Not the inode's number, which
+/// under overlayfs is another one after each mount: an approval outlives a restart.
+fn add_seen(digest: &mut Sha256, place: &Place) -> Result<(), ToolError> {
+    let stat = place.existing()?;
+    let (seconds, nanoseconds) = (stat.st_ctime, stat.st_ctime_nsec);
+    digest.update(format!("{seconds} {nanoseconds} "));
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        for child in place.children()? {
+            add_seen(digest, &child)?;
+        }
+        digest.update([0xff]); // ends the list: a number begins otherwise
+    }
+    Ok(())
+}
+
 /// The fingerprint of a folder itself, whatever is in it. Without its inode number, which under
 /// overlayfs is another one after each mount.
 ///
@@ -120,6 +147,30 @@ pub fn content_digest(place: &Place) -> Result<[u8; 32], ToolError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // its thread is its own
+    fn what_was_seen_is_not_what_was_written_since_with_the_same_size_and_time() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().canonicalize().unwrap().join("x");
+        std::fs::create_dir(&path).unwrap();
+        let (file, place) = (path.join("file"), Place::open(path.to_str().unwrap()));
+        let place = place.unwrap();
+        std::fs::write(&file, "one").unwrap();
+        let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+        let before = (of(&place).unwrap(), seen(&place).unwrap());
+        assert_eq!(seen(&place).unwrap(), before.1);
+        std::thread::sleep(std::time::Duration::from_millis(20)); // a tick of the kernel's clock
+        std::fs::write(&file, "two").unwrap();
+        let open = std::fs::File::options().write(true).open(&file).unwrap();
+        open.set_modified(time).unwrap();
+        assert_eq!(
+            of(&place).unwrap(),
+            before.0,
+            "nothing tells it by the looks"
+        );
+        assert_ne!(seen(&place).unwrap(), before.1);
+    }
 
     #[test]
     fn a_folder_has_no_fingerprint_of_its_inode() {

@@ -32,7 +32,7 @@ pub const PROTECTED: [&str; 9] = [
 ];
 /// What no tool may read either: keys and password files, and where else they can be reached: on
 /// the data disk below the overlay, and in what the machine was provisioned from.
-pub const SECRET: [&str; 12] = [
+pub const SECRET: [&str; 13] = [
     "/data",
     "/etc/aios/pki",
     "/etc/dropbear",
@@ -43,6 +43,7 @@ pub const SECRET: [&str; 12] = [
     "/root/.ssh",
     "/run/provision",
     "/sys/firmware/qemu_fw_cfg",
+    "/var/lib/aios/schedules",
     "/var/lib/aios/tools",
     "/var/lib/aios/undo",
 ];

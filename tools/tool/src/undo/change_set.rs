@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Inverse, Sealed, Undoing, kept};
 use crate::argument::FILES;
+use crate::budget::{Held, Share};
 use crate::changes::{self, Planned};
 use crate::context::Context;
 use crate::demand::lock;
@@ -129,22 +130,40 @@ impl ChangeSet {
             kept,
             sha256,
         };
-        let changes = set.entries()?.len() as u64;
+        let mut changes = 0;
+        set.each(|_| {
+            changes += 1;
+            Ok(true)
+        })?;
         Ok(Self { changes, ..set })
     }
 
-    /// All entries, parents before what is in them.
+    /// All entries, parents before what is in them; they have a share of the memory.
     ///
     /// # Errors
-    /// When they cannot be read as they were kept.
-    pub fn entries(&self) -> Result<Vec<Entry>, ToolError> {
+    /// When they cannot be read as they were kept; as [`Share::grow`].
+    pub fn entries(&self) -> Result<Held<Vec<Entry>>, ToolError> {
+        let (mut entries, mut share) = (Vec::new(), Share::default());
+        self.each(|entry| {
+            share.grow(bytes_of(&entry))?;
+            entries.push(entry);
+            Ok(true)
+        })?;
+        Ok(Held::new(entries, share))
+    }
+
+    /// Goes through the entries, parents before what is in them, until `see` says no.
+    fn each(&self, mut see: impl FnMut(Entry) -> Result<bool, ToolError>) -> Result<(), ToolError> {
         let fault = |why: String| ToolError::Failed(format!("{}: {why}", self.kept.display()));
         let file = kept::open(&self.kept, &self.sha256)?;
-        let parsed = |line: std::io::Result<String>| -> Result<Entry, ToolError> {
+        for line in BufReader::new(file).lines() {
             let line = line.map_err(|error| fault(error.to_string()))?;
-            serde_json::from_str(&line).map_err(|error| fault(error.to_string()))
-        };
-        BufReader::new(file).lines().map(parsed).collect()
+            let entry = serde_json::from_str(&line).map_err(|error| fault(error.to_string()))?;
+            if !see(entry)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Is every thing still as it was captured, or as it is planned to be?
@@ -152,16 +171,16 @@ impl ChangeSet {
     /// # Errors
     /// `Precondition`, naming the first that is neither.
     pub fn is_as_captured(&self) -> Result<(), ToolError> {
-        for entry in self.entries()? {
+        self.each(|entry| {
             let now = State::at(&entry.path)?;
-            if !now.is_as(&entry.before) && !now.is_as(&entry.after) {
-                return Err(ToolError::Precondition(format!(
-                    "{} was changed while the call was prepared; nothing was done, try again",
-                    entry.path
-                )));
+            if now.is_as(&entry.before) || now.is_as(&entry.after) {
+                return Ok(true);
             }
-        }
-        Ok(())
+            Err(ToolError::Precondition(format!(
+                "{} was changed while the call was prepared; nothing was done, try again",
+                entry.path
+            )))
+        })
     }
 
     /// Is every thing as it was planned?
@@ -169,12 +188,12 @@ impl ChangeSet {
     /// # Errors
     /// When that cannot be found out.
     pub fn is_made(&self) -> Result<bool, ToolError> {
-        for entry in self.entries()? {
-            if !State::at(&entry.path)?.is_as(&entry.after) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let mut made = true;
+        self.each(|entry| {
+            made = State::at(&entry.path)?.is_as(&entry.after);
+            Ok(made)
+        })?;
+        Ok(made)
     }
 
     /// Takes back whatever was made, when the act itself could not go on.
@@ -184,6 +203,20 @@ impl ChangeSet {
     pub fn give_up(&self, execution: &str) -> Result<(), ToolError> {
         let entries = self.entries()?;
         self.take_all_back(&entries, execution)
+    }
+
+    /// Takes back whatever was made by an act that died, so that it may be tried again.
+    ///
+    /// # Errors
+    /// `Unverified` when somebody changed one of the things since. That is how the act ends: no later try
+    /// finds it otherwise.
+    pub fn end_interrupted(&self, execution: &str) -> Result<(), ToolError> {
+        self.give_up(execution).map_err(|error| match error {
+            ToolError::Precondition(left) => ToolError::Unverified(format!(
+                "it was interrupted, and a part of it may be left: {left}"
+            )),
+            error => error,
+        })
     }
 
     fn take_all_back(&self, entries: &[Entry], execution: &str) -> Result<(), ToolError> {
@@ -247,6 +280,30 @@ impl ChangeSet {
     }
 }
 
+/// What an entry takes in memory, in bytes.
+fn bytes_of(entry: &Entry) -> u64 {
+    let of = |state: &State| match state {
+        State::Absent => 0,
+        State::Folder { meta } | State::File { meta, .. } | State::Link { meta, .. } => {
+            let attributes = meta.attributes.iter();
+            attributes.fold(100, |sum, (name, value)| {
+                sum + 100 + name.len() + value.len()
+            })
+        }
+    };
+    let target = |state: &State| match state {
+        State::Link { target, .. } => target.len(),
+        _ => 0,
+    };
+    let states = [&entry.before, &entry.after];
+    let states: usize = states.iter().map(|state| of(state) + target(state)).sum();
+    let content = entry
+        .content
+        .as_ref()
+        .map_or(0, |path| path.as_os_str().len());
+    (size_of::<Entry>() + entry.path.len() + content + states) as u64
+}
+
 fn now(entry: &Entry) -> Result<Now, ToolError> {
     let now = State::at(&entry.path)?;
     if now.is_as(&entry.before) {
@@ -272,12 +329,15 @@ fn changed(path: &str) -> ToolError {
 
 impl Inverse for ChangeSet {
     fn locks(&self) -> Vec<String> {
-        // What cannot be read is taken back by nobody: the check fails first.
-        let entries = self.entries().unwrap_or_default();
-        entries
-            .iter()
-            .map(|entry| lock(FILES, &entry.path))
-            .collect()
+        let mut locks = Vec::new();
+        let read = self.each(|entry| {
+            locks.push(lock(FILES, &entry.path));
+            Ok(true)
+        });
+        if read.is_err() {
+            locks.clear(); // taken back by nobody: the check fails first
+        }
+        locks
     }
 
     /// Each thing is compared by [`Self::check`], not all of them in one digest.
@@ -298,7 +358,7 @@ impl Inverse for ChangeSet {
         let mut conflicts = Vec::new();
         let known: std::collections::HashSet<&str> =
             entries.iter().map(|entry| entry.path.as_str()).collect();
-        for entry in &entries {
+        for entry in entries.iter() {
             match now(entry)? {
                 Now::Changed(State::Absent) => conflicts.push(format!("{} is gone", entry.path)),
                 Now::Changed(_) => conflicts.push(format!("{} was changed", entry.path)),
@@ -318,7 +378,7 @@ impl Inverse for ChangeSet {
     fn take_back(&self, undoing: &Undoing<'_>, _index: usize) -> Result<(), ToolError> {
         let entries = self.entries()?;
         self.take_all_back(&entries, undoing.name)?;
-        for entry in &entries {
+        for entry in entries.iter() {
             if !State::at(&entry.path)?.is_as(&entry.before) {
                 return Err(ToolError::Unverified(format!(
                     "{} is not as it was before",

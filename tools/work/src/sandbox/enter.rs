@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::symlink;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -13,7 +12,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
-use super::{BY_SIGNAL, Ground, INSIDE, Writing, below};
+use super::{Ground, INSIDE, Writing, below};
 
 const NONE: Option<&str> = None;
 
@@ -44,13 +43,14 @@ const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Room in the sandbox's `/tmp`, which is memory of the daemon's cgroup.
 const TEMPORARY: &str = "mode=1777,size=256m";
 
-/// Arguments: the [`Ground`], and the program with its arguments. The answer is the program's.
+/// Arguments: the [`Ground`], and the program with its arguments. How the program ended is in the
+/// report of the process inside.
 pub fn enter(arguments: &[OsString]) -> ExitCode {
     match entered(arguments) {
         Ok(code) => code,
         Err(why) => {
             eprintln!("the sandbox: {why}");
-            ExitCode::from(125)
+            ExitCode::FAILURE
         }
     }
 }
@@ -95,10 +95,11 @@ fn entered(arguments: &[OsString]) -> Result<ExitCode, String> {
         .args(program)
         .status()
         .map_err(|error| format!("no process in it: {error}"))?;
-    let code = status
-        .code()
-        .unwrap_or_else(|| BY_SIGNAL + status.signal().unwrap_or(0));
-    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+    // How the program ended is in the report.
+    Ok(match status.success() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 /// Opens what is at a path, without following any link on the way.

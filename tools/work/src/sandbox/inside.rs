@@ -2,6 +2,8 @@
 //! not have, starts the program, and collects whatever the program leaves behind.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -17,7 +19,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::wait::{WaitStatus, wait};
 
-use super::{BY_SIGNAL, Ground, Writing};
+use super::{Ground, REPORT, Report, Writing};
 
 /// What is kept until the program starts: to become its account.
 const KEPT: [Capability; 2] = [Capability::CAP_SETGID, Capability::CAP_SETUID];
@@ -28,16 +30,14 @@ const LANDLOCK: ABI = ABI::V6;
 /// Where a program may write beside its folder.
 const WRITABLE: [&str; 2] = ["/dev", "/tmp"];
 
-/// The exit code of a program that cannot be started, as shells have it.
-const CANNOT_START: u8 = 126;
-
-/// Arguments: the [`Ground`], and the program with its arguments. The answer is the program's.
+/// Arguments: the [`Ground`], and the program with its arguments. How the program ended is in the
+/// [`REPORT`].
 pub fn inside(arguments: &[OsString]) -> ExitCode {
     match ran(arguments) {
         Ok(code) => code,
         Err(why) => {
             eprintln!("inside the sandbox: {why}");
-            ExitCode::from(CANNOT_START)
+            ExitCode::FAILURE
         }
     }
 }
@@ -48,7 +48,11 @@ fn ran(arguments: &[OsString]) -> Result<ExitCode, String> {
     };
     let ground: Ground =
         serde_json::from_slice(text.as_encoded_bytes()).map_err(|error| error.to_string())?;
-    enter_root(&name::decode(&ground.scratch).join("root"))?;
+    let scratch = name::decode(&ground.scratch);
+    // Opened while it can be seen; the program gets no descriptor of it.
+    let mut report = File::create_new(scratch.join(REPORT))
+        .map_err(|error| format!("nothing to report into: {error}"))?;
+    enter_root(&scratch.join("root"))?;
     std::env::set_current_dir(name::decode(&ground.folder))
         .map_err(|error| format!("{}: {error}", ground.folder))?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -69,7 +73,15 @@ fn ran(arguments: &[OsString]) -> Result<ExitCode, String> {
         .uid(ground.uid)
         .spawn()
         .map_err(|error| format!("{}: {error}", Path::new(program).display()))?;
-    collected(child.id())
+    say(&mut report, &Report::Started)?;
+    let ended = collected(child.id())?;
+    say(&mut report, &ended)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(file: &mut File, report: &Report) -> Result<(), String> {
+    let line = serde_json::to_string(report).map_err(|error| error.to_string())?;
+    writeln!(file, "{line}").map_err(|error| format!("reporting: {error}"))
 }
 
 fn enter_root(root: &Path) -> Result<(), String> {
@@ -137,15 +149,16 @@ fn restrict(ground: &Ground) -> Result<(), RulesetError> {
 }
 
 /// Waits for the program; whatever loses its parent meanwhile is collected.
-fn collected(program: u32) -> Result<ExitCode, String> {
+fn collected(program: u32) -> Result<Report, String> {
     let is_it = |pid: nix::unistd::Pid| u32::try_from(pid.as_raw()).is_ok_and(|pid| pid == program);
     loop {
-        let code = match wait() {
-            Ok(WaitStatus::Exited(pid, code)) if is_it(pid) => code,
-            Ok(WaitStatus::Signaled(pid, signal, _)) if is_it(pid) => BY_SIGNAL + signal as i32,
-            Ok(_) | Err(Errno::EINTR) => continue,
+        match wait() {
+            Ok(WaitStatus::Exited(pid, code)) if is_it(pid) => return Ok(Report::Code(code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if is_it(pid) => {
+                return Ok(Report::Signal(signal as i32));
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(format!("it cannot be waited for: {error}")),
-        };
-        return Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)));
+        }
     }
 }

@@ -88,8 +88,10 @@ pub struct Order {
 /// How a program ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its exit code.
+    /// Its exit code; of one that a signal ended, 128 and the signal.
     pub code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     /// Its time was over, and it was killed.
     pub late: bool,
     /// What it wrote to its standard output.
@@ -98,6 +100,56 @@ pub struct Ended {
     pub errors: Kept,
     /// How long it ran.
     pub took: Duration,
+}
+
+/// The file in the sandbox's own folder in which its first process says how the program ended: the exit
+/// code of that process, which is of the sandbox's making, cannot be told from one of the program's. No
+/// program sees the file.
+const REPORT: &str = "ended";
+
+/// What the first process says of the program.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Report {
+    /// It runs.
+    Started,
+    /// It ended with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl Report {
+    /// The last of the lines.
+    fn last(lines: &str) -> Option<Self> {
+        let whole = lines.rsplit_once('\n')?.0;
+        serde_json::from_str(whole.lines().last()?).ok()
+    }
+}
+
+impl Ended {
+    /// The same by what the first process says of the program, and not by its own end.
+    fn by(self, report: &str) -> io::Result<Self> {
+        let (code, signal) = match Report::last(report) {
+            _ if self.late => (self.code, self.signal),
+            Some(Report::Code(code)) => (code, None),
+            Some(Report::Signal(signal)) => (BY_SIGNAL + signal, Some(signal)),
+            Some(Report::Started) => {
+                return Err(io::Error::other(
+                    "it was killed while the program ran; all programs that run share their memory",
+                ));
+            }
+            None => {
+                let said = String::from_utf8_lossy(&self.errors.into_parts().0).into_owned();
+                let why = said.lines().last().unwrap_or("nothing is known").to_owned();
+                return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+            }
+        };
+        Ok(Self {
+            code,
+            signal,
+            ..self
+        })
+    }
 }
 
 /// What the processes on the way into the sandbox are told, as JSON. Paths are in the written form of
@@ -183,7 +235,8 @@ impl Site {
     /// Runs a program to its end, or until its time is over.
     ///
     /// # Errors
-    /// When the folder cannot be looked at, or no process can be made.
+    /// When the folder cannot be looked at, or no process can be made; when the program was not started,
+    /// or the sandbox ended before it.
     pub async fn run(&self, order: &Order) -> io::Result<Ended> {
         self.discard(&order.id)?;
         let scratch = self.scratch(&order.id);
@@ -221,9 +274,17 @@ impl Site {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let mut ended = ended(&mut child, order).await?;
-        ended.took = begun.elapsed();
-        Ok(ended)
+        let ended = ended(&mut child, order).await?;
+        let report = scratch.join(REPORT);
+        let report = match std::fs::read_to_string(report) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read?,
+        };
+        let took = begun.elapsed();
+        Ok(Ended {
+            took,
+            ..ended.by(&report)?
+        })
     }
 }
 
@@ -250,9 +311,9 @@ async fn ended(child: &mut Child, order: &Order) -> io::Result<Ended> {
             (true, child.wait().await?)
         }
     };
-    let signal = || BY_SIGNAL + status.signal().unwrap_or(0);
     Ok(Ended {
-        code: status.code().unwrap_or_else(signal),
+        code: status.code().unwrap_or_default(),
+        signal: status.signal(),
         late,
         output,
         errors,
