@@ -11,8 +11,8 @@ fn the_page_on_tools_is_made_from_the_code() {
     );
 }
 
-/// Arguments that no operator says: other calls give them.
-const UNSAID: [(&str, &str); 1] = [("config.set", "instead_of")];
+/// Arguments that the model need not know: other calls and programs give them.
+const UNSAID: [(&str, &str); 2] = [("config.set", "instead_of"), ("net.download", "sha256")];
 
 /// What the operator model can name is what the tools are called, with their arguments. It may know more: tools that are to come, and skills.
 #[test]

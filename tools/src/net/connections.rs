@@ -204,6 +204,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let _stream = TcpStream::connect(address).unwrap();
+        // Until it is taken, the end at the listener is no process's.
+        let _taken = listener.accept().unwrap();
         let done = call::<Connections>(json!({"port": address.port()})).unwrap();
         assert_eq!(done.output["count"], 2, "{}", done.summary);
         assert_eq!(done.output["connections"][0]["state"], "established");
