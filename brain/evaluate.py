@@ -16,7 +16,7 @@ from wordpiece import WordPiece
 
 HERE = pathlib.Path(__file__).parent
 CHANGING = sentences.changing()
-COST = {"look": 1, "change": 6}  # of a wrong call, in right ones
+COST = {"look": 1, "change": 3}  # of a wrong call, in right ones; a change can be undone mostly
 
 
 def states(group, tools):

@@ -1,5 +1,5 @@
-//! The exact level: the common commands of a Unix shell, as operators type them, read as typed
-//! calls. Nothing is ever run by a shell. Pure.
+//! The exact level: the common commands of a Unix shell, as operators type them, and the phrases of
+//! our documents, read as typed calls. Nothing is ever run by a shell. Pure.
 //!
 //! A line is read only when every word of it has its place in a form: `ls /srv` is a call, `ls
 //! is broken` and `ls | wc -l` are left to the levels that understand sentences.
@@ -15,8 +15,64 @@ pub struct Command {
     pub said: Vec<Argument>,
 }
 
-/// The call that the line is, if it is a command of a known form.
-pub fn command(line: &str) -> Option<Command> {
+/// The call that the goal is, if it is a command of a known form or one of our documented phrases.
+pub fn command(goal: &str) -> Option<Command> {
+    typed(goal).or_else(|| phrase(goal))
+}
+
+/// The phrases of our documents, over words and placeholders ([`aios_reader::Masked`]): `{file=x}`
+/// is a path that ends like a file's, `{path=x}` any path, `{text=x}` a text.
+const PHRASES: &[(&str, &str)] = &[
+    (
+        "write|save {text=content} to|into|in {path=path}",
+        "fs.write",
+    ),
+    ("put {text=content} into|in {file=path}", "fs.write"),
+    ("append|add {text=content} to {path=path}", "fs.append"),
+    ("add {text=content} to the end of {path=path}", "fs.append"),
+    ("delete|remove|erase {path=path}", "fs.delete"),
+    ("copy {path=source} to {path=destination}", "fs.copy"),
+    ("move|rename {path=source} to {path=destination}", "fs.move"),
+    ("create|make the|a folder|directory {path=path}", "fs.mkdir"),
+    ("read|show|print {file=path}", "fs.read"),
+    ("list {path=path}", "fs.list"),
+];
+
+/// Words around a phrase that change nothing.
+const POLITE: [&str; 7] = ["please", "pls", "kindly", "now", "can", "could", "you"];
+
+/// One of our phrases, to its last word.
+fn phrase(goal: &str) -> Option<Command> {
+    let masked = aios_reader::read(goal).masked();
+    let lower = masked.text.to_lowercase();
+    let lower = lower.trim_end_matches(['.', '!']).trim();
+    let words: Vec<&str> = lower
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(','))
+        .filter(|word| !POLITE.contains(word))
+        .collect();
+    PHRASES.iter().find_map(|(pattern, act)| {
+        let parts: Vec<&str> = pattern.split(' ').collect();
+        if parts.len() != words.len() {
+            return None;
+        }
+        let mut said = Vec::new();
+        for (part, word) in parts.iter().zip(&words) {
+            let Some((kind, name)) = inner(part, "{", "}").and_then(|slot| slot.split_once('='))
+            else {
+                part.split('|').find(|one| one == word)?;
+                continue;
+            };
+            let place = masked.places.iter().find(|place| place.name == *word)?;
+            let fits = place.name.starts_with(kind) || kind == "path" && word.starts_with("file");
+            fits.then(|| said.push(argument(name, &place.value)))?;
+        }
+        Some(Command { act, said })
+    })
+}
+
+/// The call that the line is in shell words.
+fn typed(line: &str) -> Option<Command> {
     let words = words(line)?;
     let words: &[Word] = match words.split_first() {
         Some((first, rest)) if first.is("sudo") => rest,
@@ -508,11 +564,50 @@ mod tests {
         }
     }
 
+    #[test]
+    fn our_phrases_are_calls_to_their_last_word() {
+        let check = |goal: &str, expected: &str| assert_eq!(shown(goal), expected, "{goal}");
+        check(
+            "Please write \"She said: 'no!'\" to /srv/a.txt",
+            "fs.write content=She said: 'no!' path=/srv/a.txt",
+        );
+        check("could you append 'x' to /srv/log?", "-"); // a question mark is left to the reader
+        check(
+            "append 'x' to /srv/log.",
+            "fs.append content=x path=/srv/log",
+        );
+        check(
+            "delete \"/srv/My File.txt\"",
+            "fs.delete path=/srv/My File.txt",
+        );
+        check(
+            "copy /srv/a to /srv/b",
+            "fs.copy destination=/srv/b source=/srv/a",
+        );
+        check("make the folder /srv/a", "fs.mkdir path=/srv/a");
+        check("list /srv", "fs.list path=/srv");
+        check(
+            "write hello to /srv/a",
+            "fs.write content=hello path=/srv/a",
+        );
+        for goal in [
+            "delete /srv/a and /srv/b",
+            "delete /srv/a but not now",
+            "show /srv",
+            "don't delete /srv/a",
+            "you delete",
+        ] {
+            check(goal, "-");
+        }
+    }
+
     /// The names of acts and arguments are the registry's: tools.txt is held against it.
     #[test]
     fn every_form_is_an_act_with_its_arguments() {
         let tools = include_str!("../../../brain/data/tools.txt");
-        for form in FORMS {
+        let phrases = PHRASES.iter().map(|(pattern, act)| form(pattern, act));
+        let forms: Vec<Form> = phrases.collect();
+        for form in FORMS.iter().chain(&forms) {
             let line = tools
                 .lines()
                 .find(|line| line.split('(').next() == Some(form.act));
@@ -527,6 +622,7 @@ mod tests {
                 .split('{')
                 .skip(1)
                 .filter_map(|one| one.split('}').next());
+            let typed = typed.map(|one| one.split_once('=').map_or(one, |(_, name)| name));
             let typed = typed.flat_map(|one| one.split(':'));
             let typed = typed.map(|one| one.trim_matches(['/', '-', '.']));
             for name in typed.chain(form.fixed.iter().map(|(name, _)| *name)) {
