@@ -38,18 +38,46 @@ const PHRASES: &[(&str, &str)] = &[
     ("list {path=path}", "fs.list"),
 ];
 
-/// Words around a phrase that change nothing.
-const POLITE: [&str; 7] = ["please", "pls", "kindly", "now", "can", "could", "you"];
+/// Words before and after a phrase that are no part of it. Whether it is an order with them, the
+/// guard tells.
+const POLITE: [&str; 16] = [
+    "do you think you could",
+    "don't forget to",
+    "could you",
+    "can you",
+    "would you",
+    "will you",
+    "i want you to",
+    "i'd like you to",
+    "go ahead and",
+    "please",
+    "pls",
+    "kindly",
+    "now",
+    "for me",
+    "thanks",
+    "thank you",
+];
 
 /// One of our phrases, to its last word.
 fn phrase(goal: &str) -> Option<Command> {
     let masked = aios_reader::read(goal).masked();
-    let lower = masked.text.to_lowercase();
-    let lower = lower.trim_end_matches(['.', '!']).trim();
+    let lower = masked.text.to_lowercase().replace('’', "'");
+    let mut lower = lower.as_str();
+    loop {
+        lower = lower.trim_matches(|c: char| c.is_whitespace() || ".,!?".contains(c));
+        let before = POLITE.iter().find_map(|polite| lower.strip_prefix(polite));
+        let rest = before.filter(|rest| rest.starts_with([' ', ',']));
+        let after = POLITE.iter().find_map(|polite| lower.strip_suffix(polite));
+        let rest = rest.or(after.filter(|rest| rest.ends_with([' ', ','])));
+        match rest {
+            Some(rest) => lower = rest,
+            None => break,
+        }
+    }
     let words: Vec<&str> = lower
         .split_whitespace()
         .map(|word| word.trim_end_matches(','))
-        .filter(|word| !POLITE.contains(word))
         .collect();
     PHRASES.iter().find_map(|(pattern, act)| {
         let parts: Vec<&str> = pattern.split(' ').collect();
@@ -571,7 +599,11 @@ mod tests {
             "Please write \"She said: 'no!'\" to /srv/a.txt",
             "fs.write content=She said: 'no!' path=/srv/a.txt",
         );
-        check("could you append 'x' to /srv/log?", "-"); // a question mark is left to the reader
+        check(
+            "Could you please append 'x' to /srv/log for me?",
+            "fs.append content=x path=/srv/log",
+        );
+        check("Don’t forget to delete /srv/a!", "fs.delete path=/srv/a");
         check(
             "append 'x' to /srv/log.",
             "fs.append content=x path=/srv/log",
