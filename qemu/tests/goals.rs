@@ -198,7 +198,7 @@ fn restart_replaces_the_process(appliance: &Appliance, text: &str) {
 /// The same wishes as other people would say them.
 fn in_other_words(appliance: &Appliance) {
     for (text, tool) in [
-        ("how full are the disks?", "storage.usage"),
+        ("how full are the disks?", "monitor.disk"),
         ("which process eats the most RAM", "process.list"),
         ("is anything listening on port 9090", "net.check_port"),
         ("any errors in the logs lately?", "service.logs"),
